@@ -1,0 +1,38 @@
+/* Where new pages go: numbers, one buffer of neighbours, one paced write.
+ *
+ * A writer serves one checkpoint or one bulk run, in one thread.  `take` gives page numbers (from
+ * allocation, or from a grown range); neighbours are gathered up to WRITER_BATCH_BYTES and written at once.
+ * Nothing is durable before the owner syncs the file.  Pages may go into the pool, clean. */
+#ifndef ENGINE_WRITER_H
+#define ENGINE_WRITER_H
+
+#include "buffer/pool.h"
+#include "page/page.h"
+
+enum { WRITER_BATCH_BYTES = 1 << 20 };
+
+typedef scn_status (*writer_take_fn)(void *ctx, uint32_t count, uint32_t *pgno);
+/* Called after each written batch with its bytes: throttling; may be NULL. */
+typedef void (*writer_pace_fn)(void *ctx, uint64_t bytes);
+
+struct writer;
+
+/* pool NULL: do not install. */
+scn_status writer_create(struct file *file, struct pool *pool, uint64_t birth_gen,
+                         writer_take_fn take, writer_pace_fn pace, void *ctx,
+                         struct writer **out) MUST_USE;
+void writer_destroy(struct writer *writer);
+uint64_t writer_gen(const struct writer *writer);
+
+/* A page number and a zeroed image of PAGE_BYTES to fill.  Exactly one writer_finish follows. */
+scn_status writer_begin(struct writer *writer, uint32_t *pgno, uint8_t **image) MUST_USE;
+/* The image begun last is sealed; ref leads to it. */
+scn_status writer_finish(struct writer *writer, const struct page_ref *ref) MUST_USE;
+/* The next `count` pages begun are contiguous, from *first on. */
+scn_status writer_reserve(struct writer *writer, uint32_t count, uint32_t *first) MUST_USE;
+/* Everything finished is written (not synced). */
+scn_status writer_flush(struct writer *writer) MUST_USE;
+/* Pages handed out so far. */
+uint64_t writer_page_count(const struct writer *writer);
+
+#endif

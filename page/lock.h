@@ -1,0 +1,48 @@
+/* The lock bytes, far behind the end of the file, where no data ever is.
+ *
+ * Each lock is an in-process mutex and, behind it, a kernel lock of the same order (kernel locks do not
+ * exclude threads that share a handle).  The order, outermost first:
+ *     GATE, ATTACH, BACKUP, CHECKPOINT, APPEND, SYNC
+ * [K1] Whoever holds a lock only takes later ones.  SYNC is innermost.
+ * [K2] Nobody waits for space, throttling, CHECKPOINT or a cold page while holding APPEND.
+ * [K3] With `is_exclusive` (the process holds ATTACH exclusively) nobody else can have the file, and
+ *      the kernel locks of BACKUP, CHECKPOINT, APPEND and SYNC are not taken. */
+#ifndef PAGE_LOCK_H
+#define PAGE_LOCK_H
+
+#include "page/file.h"
+
+/* docs/format.md, "Lock bytes".  PIN and GROW are ranges, one byte a generation or page. */
+#define LOCK_BASE (UINT64_C(1) << 62)
+enum lock_kind {
+    LOCK_GATE,
+    LOCK_ATTACH,
+    LOCK_READER,
+    LOCK_BACKUP,
+    LOCK_CHECKPOINT,
+    LOCK_APPEND,
+    LOCK_SYNC,
+    LOCK_KIND_COUNT
+};
+#define LOCK_NAMED_BASE (LOCK_BASE + (UINT64_C(1) << 20)) /* scn_lock_try: + 2^20 names */
+#define LOCK_GROW_BASE (LOCK_BASE + (UINT64_C(1) << 32))  /* + pgno */
+#define LOCK_PIN_BASE (LOCK_BASE + (UINT64_C(1) << 48))   /* + gen modulo 2^48 */
+
+struct locks {
+    struct file *file;
+    struct sys_mutex *mutex[LOCK_KIND_COUNT];
+    bool is_exclusive; /* [K3]; const after open */
+};
+
+scn_status locks_init(struct locks *locks, struct file *file) MUST_USE;
+void locks_destroy(struct locks *locks);
+
+/* Takes the mutex and the kernel lock, exclusively. timeout_ms 0 tries once, UINT32_MAX waits as long as it takes.
+ * SCN_BUSY: its sentence names the lock and, where the system tells, its holder. SCN_IO. */
+scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms) MUST_USE;
+void lock_give(struct locks *locks, enum lock_kind kind);
+
+/* Kernel lock only, for ATTACH and READER: never waits.  SCN_BUSY, SCN_IO. */
+scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode) MUST_USE;
+
+#endif

@@ -1,0 +1,25 @@
+/* All memory of the library comes from here; scn_set_allocator replaces the source.
+ * Any thread.  NULL means no memory; nothing is set as last error. */
+#ifndef PAGE_MEM_H
+#define PAGE_MEM_H
+
+#include "page/status.h"
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size) MUST_USE;
+void *mem_zalloc(size_t size) MUST_USE;
+/* Keeps the old block when it returns NULL. old_size bytes are copied. */
+void *mem_grow(void *block, size_t old_size, size_t new_size) MUST_USE;
+void mem_free(void *block);
+
+/* A large region aligned to 2 MiB, zero until touched, asked to be backed by huge pages.
+ * With a replaced allocator it comes from there. */
+void *mem_region(size_t size) MUST_USE;
+void mem_region_free(void *region, size_t size);
+
+/* SCN_MISUSE once anything was allocated: blocks would meet the wrong release function. */
+scn_status mem_set_allocator(void *(*alloc)(void *, size_t), void (*dealloc)(void *, void *),
+                             void *user);
+
+#endif

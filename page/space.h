@@ -1,0 +1,89 @@
+/* Allocation: which pages are free, which will be, and which are spoken for.
+ *
+ * State of a generation, written whole as fresh PAGE_SPACE pages by every checkpoint:
+ *   - one bit a page: used or free, for pages below the superblock's page_count;
+ *   - freed ranges {pgno, count, birth, freed, kind}: no longer reachable from the newest generation, but perhaps
+ *     from the older slot or from a snapshot.  Their bits are set.
+ * In memory besides: reserved ranges, which belong to somebody whom no generation knows yet (a bulk run being
+ * built or waiting to be merged, a log extent linked or made ready behind the freeze point).  On disk they
+ * count as free: every allocation comes after replay of the log to its end, and replay reserves
+ * them again.
+ *
+ * [A1] A page freed by generation F is given out only when building F+2 or later, i.e. after
+ *      superblock F+1 is durable: both slots then stand on F or later.
+ * [A2] and only if no live snapshot holds a generation g with birth <= g < freed.
+ * [A3] Log extents are freed by the same rule, so the older slot's log stays.
+ * [A4] Only the holder of the checkpoint lock takes pages or frees them.  Reserving and
+ *      releasing a reservation is for any thread.
+ *
+ * Life of a checkpoint: space_begin -> take, free ... -> space_encode -> superblock durable ->
+ * space_commit; or space_abandon, which restores the state of space_begin. */
+#ifndef PAGE_SPACE_H
+#define PAGE_SPACE_H
+
+#include "page/file.h"
+#include "page/page.h"
+#include "page/superblock.h"
+
+enum space_kind { SPACE_PAGES = 0, SPACE_LOG = 1 };
+
+struct space;
+
+scn_status space_create(struct sys *sys, struct space **out) MUST_USE;
+void space_destroy(struct space *space);
+
+/* Loads the state that a superblock leads to.  page_count is the superblock's.  Each page of the chain is checked;
+ * SCN_CORRUPT names it.  The pages of the chain themselves are used pages. */
+scn_status space_load(struct space *space, struct file *file, const struct page_ref *first,
+                      uint32_t page_count, uint64_t gen) MUST_USE;
+/* State of a new file: the fixed pages and the first extent are used. */
+scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
+
+/* Any thread.  Reserving what is reserved or used already is SCN_CORRUPT (two owners). */
+scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
+void space_unreserve(struct space *space, uint32_t pgno, uint32_t count);
+
+/* Starts building gen = current + 1.  Matures what [A1] and [A2] allow: pins are the live generations,
+ * ascending.  Matured SPACE_LOG ranges of exactly extent_pages go to the caller as
+ * spares (up to spare_room, *spare_count tells; their bits stay set), all else becomes free. */
+scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins, uint32_t pin_count,
+                       uint32_t extent_pages, uint32_t spare_room, struct log_spare *spares,
+                       uint32_t *spare_count) MUST_USE;
+/* Lowest free contiguous pages in the file as it is; SCN_FULL (no sentence) when there are none and the caller has to
+ * grow the file and space_adopt the new range. */
+scn_status space_take(struct space *space, uint32_t count, uint32_t *pgno) MUST_USE;
+/* A range that was free, reserved or grown becomes used by the generation being built; a reservation on it ends. */
+scn_status space_adopt(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
+/* A used range is no longer reachable from the generation being built.  Pages taken in the same
+ * generation (birth == gen) become free at once. A page that is not used is SCN_CORRUPT (double free). */
+scn_status space_free(struct space *space, uint32_t pgno, uint32_t count, uint64_t birth,
+                      enum space_kind kind) MUST_USE;
+/* Takes the pages it needs, frees the previous chain, and writes the state; grow is called when the file
+ * has no free page: it grows the file and returns the first page (already reserved for nobody).
+ * *page_count and *needed_pages are for the superblock. */
+scn_status space_encode(struct space *space, struct file *file,
+                        scn_status (*grow)(void *ctx, uint32_t count, uint32_t *pgno), void *ctx,
+                        struct page_ref *first, uint32_t *page_count, uint32_t *needed_pages)
+    MUST_USE;
+void space_commit(struct space *space);
+void space_abandon(struct space *space);
+
+/* Statistics and checks; any thread. */
+struct space_stat {
+    uint64_t used_pages;  /* freed ones included */
+    uint64_t freed_pages; /* waiting for [A1] and [A2] */
+    uint64_t free_pages;  /* below the end of the last used or reserved page */
+    uint64_t end_pages;   /* one past the last used or reserved page */
+};
+void space_stat(struct space *space, struct space_stat *out);
+bool space_is_used(struct space *space, uint32_t pgno);
+/* Calls fn for each freed range; checkpoint lock held. */
+scn_status space_each_freed(struct space *space,
+                            scn_status (*fn)(void *ctx, uint32_t pgno, uint32_t count,
+                                             uint64_t birth, uint64_t freed), void *ctx);
+/* Calls fn for each page of the current chain of PAGE_SPACE pages. */
+scn_status space_each_own(struct space *space, scn_status (*fn)(void *ctx, uint32_t pgno), void *ctx);
+/* [A2] seen from a reader: pages that only generation <= gen keeps. */
+uint64_t space_held_by(struct space *space, uint64_t gen);
+
+#endif

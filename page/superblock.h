@@ -1,0 +1,79 @@
+/* The two superblock slots: the first 4 KiB of page 0 and of page 1.
+ *
+ * A generation is published by writing the slot that does not hold the newest one.  Byte table in docs/format.md.
+ *
+ * [B1] Every page a superblock leads to is durable before the slot is written.
+ * [B2] gen is greater than any gen in either slot, readable or probable.
+ * [B3] A slot is only believed if its XXH3-128 is right; a generation only if its roots
+ *      can be read (engine/recovery.c).  Nothing is ever deleted or recreated because a check failed. */
+#ifndef PAGE_SUPERBLOCK_H
+#define PAGE_SUPERBLOCK_H
+
+#include "page/file.h"
+#include "page/page.h"
+
+#define SUPERBLOCK_VERSION 1u
+
+/* Where a log record begins and what the record before it was. */
+struct log_base {
+    uint64_t lsn;
+    uint64_t epoch;
+    uint32_t prev_crc;
+    uint32_t extent_pgno;
+    uint32_t extent_pages;
+    uint32_t extent_off;    /* bytes from the start of the extent */
+    uint64_t extent_number;
+};
+
+struct log_spare {
+    uint32_t pgno;
+    uint32_t pages;
+};
+
+struct superblock {
+    uint8_t uuid[16];
+    uint32_t version;
+    uint32_t page_bytes;
+    uint64_t incompatible;   /* feature words */
+    uint64_t read_compatible;
+    uint64_t compatible;
+    uint64_t gen;
+    uint64_t gen_id;         /* random */
+    uint64_t previous_gen_id;
+    struct log_base base;    /* all commits up to base.lsn are in the trees */
+    struct page_ref catalog;
+    struct page_ref space;   /* first page of the allocation state */
+    uint32_t page_count;     /* pages from here on are free */
+    uint32_t needed_pages;   /* the file is too short below this */
+    uint8_t boot_id[16];
+    uint32_t spare_count;
+    struct log_spare spares[LOG_SPARE_MAX];
+};
+
+enum superblock_verdict {
+    SUPERBLOCK_GOOD,
+    SUPERBLOCK_BLANK,   /* all zero */
+    SUPERBLOCK_FOREIGN, /* no magic */
+    SUPERBLOCK_BROKEN,  /* our magic, wrong checksum or impossible field */
+    SUPERBLOCK_NEWER    /* right checksum, but a version, a page size or a feature we do not know */
+};
+
+void superblock_encode(const struct superblock *sb, uint8_t slot[SUPERBLOCK_BYTES]);
+/* why, when not NULL, gets a static sentence (for NEWER: use superblock_say_newer). */
+enum superblock_verdict superblock_decode(const uint8_t slot[SUPERBLOCK_BYTES],
+                                          struct superblock *out, const char **why);
+/* Sets the last error for a NEWER slot: SCN_VERSION, naming version, page size or feature bits. */
+scn_status superblock_say_newer(const struct superblock *sb);
+
+scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
+                           enum superblock_verdict *verdict, const char **why) MUST_USE;
+/* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot leads to [B1]. */
+scn_status superblock_write(struct file *file, const struct superblock *sb) MUST_USE;
+
+/* The slot that holds a generation. */
+static inline uint32_t superblock_slot(uint64_t gen)
+{
+    return (uint32_t)(gen & 1);
+}
+
+#endif
