@@ -1,4 +1,4 @@
-/* XXH3 and CRC32C. */
+/* XXH3 (canonical, seed 0) and CRC32C.  Any thread. */
 #ifndef PAGE_HASH_H
 #define PAGE_HASH_H
 
@@ -6,9 +6,12 @@
 #include <stdint.h>
 
 uint64_t hash64(const void *data, size_t len);
+/* The low half comes first, both little-endian. */
 void hash128(const void *data, size_t len, uint8_t out[16]);
 
 /* Incremental: start with 0, feed the result back in. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+/* The same without special instructions; crc32c is this where the processor has none. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);
 
 #endif
