@@ -18,8 +18,14 @@ void mem_free(void *block);
 void *mem_region(size_t size) MUST_USE;
 void mem_region_free(void *region, size_t size);
 
-/* SCN_MISUSE once anything was allocated: blocks would meet the wrong release function. */
-scn_status mem_set_allocator(void *(*alloc)(void *, size_t), void (*dealloc)(void *, void *),
-                             void *user);
+/* SCN_MISUSE once anything was allocated: blocks would meet the wrong release function.
+ * Both functions or neither; alloc and dealloc get user first. */
+scn_status mem_set_allocator(void *(*alloc)(void *, size_t),
+                             void (*dealloc)(void *, void *), void *user) MUST_USE;
+
+#ifdef SCN_ASSERT
+/* Blocks and regions handed out and not given back: tests look for leaks with it. */
+size_t mem_live(void);
+#endif
 
 #endif
