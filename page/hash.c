@@ -1,16 +1,17 @@
 /* Hashes, the hot loops under every page check and every log record.
  *
- * XXH3 is compiled into this file, so that hashing a key of a known short length costs a dozen
- * instructions and no call through a library.  Long inputs are another matter: the baseline
- * of the build has 16-byte vectors, and a page of 64 KiB takes more than twice as long with them
- * as with 32-byte ones.  So inputs beyond the short ones go to a second copy of the
- * same loop, compiled for AVX2, where the processor has it.  Both give the same hash.
+ * XXH3 is compiled into this file, so that hashing a key of a known short length costs a
+ * dozen instructions and no call through a library.  Long inputs are another matter: the
+ * baseline of the build has 16-byte vectors, and a page of 64 KiB takes more than twice
+ * as long with them as with 32-byte ones.  So inputs beyond the short ones go to a second
+ * copy of the same loop, compiled for AVX2, where the processor has it.  Both give the
+ * same hash.
  *
- * CRC32C has an instruction with a latency of three cycles and a throughput of one.  A long
- * input is therefore cut into three streams which run side by side.  A CRC is a remainder, and
- * remainders add: the CRC of A|B|C is crc(A) * x^(bits of B and C) + crc(B) * x^(bits of C) + crc(C).
- * The multiplication is 32 shifts, cheap enough next to a stream of STREAM_BYTES that no table
- * is needed. */
+ * CRC32C has an instruction with a latency of three cycles and a throughput of one.  A
+ * long input is therefore cut into three streams which run side by side.  A CRC is a
+ * remainder, and remainders add: the CRC of A|B|C is crc(A) * x^(bits of B and C) +
+ * crc(B) * x^(bits of C) + crc(C).  The multiplication is 32 shifts, cheap enough next to
+ * a stream of STREAM_BYTES that no table is needed. */
 #include "page/hash.h"
 #include "page/bytes.h"
 
@@ -79,15 +80,18 @@ uint64_t hash64(const void *data, size_t len)
 
 void hash128(const void *data, size_t len, uint8_t out[16])
 {
-    XXH128_hash_t hash = is_for_avx2(len) ? long_hash128(data, len) : XXH3_128bits(data, len);
+    XXH128_hash_t hash = is_for_avx2(len) ? long_hash128(data, len)
+                                          : XXH3_128bits(data, len);
     put_u64(out, hash.low64);
     put_u64(out + 8, hash.high64);
 }
 
-/* The CRC of four bits that follow a zero: two steps a byte, in a table of one cache line. */
+/* The CRC of four bits that follow a zero: two steps a byte, in a table of one cache
+ * line. */
 static const uint32_t crc_of_nibble[16] = {
-    0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-    0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+    0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+    0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+    0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
 };
 
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)

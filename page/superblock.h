@@ -1,11 +1,14 @@
 /* The two superblock slots: the first 4 KiB of page 0 and of page 1.
  *
- * A generation is published by writing the slot that does not hold the newest one.  Byte table in docs/format.md.
+ * A generation is published by writing the slot that does not hold the newest one, so a
+ * torn write leaves the other generation whole.  Byte table in docs/format.md,
+ * "Superblock".
  *
  * [B1] Every page a superblock leads to is durable before the slot is written.
  * [B2] gen is greater than any gen in either slot, readable or probable.
  * [B3] A slot is only believed if its XXH3-128 is right; a generation only if its roots
- *      can be read (engine/recovery.c).  Nothing is ever deleted or recreated because a check failed. */
+ *      can be read (engine/recovery.c).  Nothing is ever deleted or recreated because a
+ *      check failed. */
 #ifndef PAGE_SUPERBLOCK_H
 #define PAGE_SUPERBLOCK_H
 
@@ -55,19 +58,37 @@ enum superblock_verdict {
     SUPERBLOCK_BLANK,   /* all zero */
     SUPERBLOCK_FOREIGN, /* no magic */
     SUPERBLOCK_BROKEN,  /* our magic, wrong checksum or impossible field */
-    SUPERBLOCK_NEWER    /* right checksum, but a version, a page size or a feature we do not know */
+    SUPERBLOCK_NEWER    /* right checksum; a version, page size or feature we do not know */
 };
 
 void superblock_encode(const struct superblock *sb, uint8_t slot[SUPERBLOCK_BYTES]);
-/* why, when not NULL, gets a static sentence (for NEWER: use superblock_say_newer). */
+/* why, when not NULL, gets a static sentence, or NULL for GOOD and BLANK (for NEWER: use
+ * superblock_say_newer).  For BROKEN and NEWER *out holds the fields as they lie there:
+ * good for guessing a probable gen [B2] and for superblock_say_newer, for nothing else.
+ * For BLANK and FOREIGN it is zeroed. */
 enum superblock_verdict superblock_decode(const uint8_t slot[SUPERBLOCK_BYTES],
                                           struct superblock *out, const char **why);
-/* Sets the last error for a NEWER slot: SCN_VERSION, naming version, page size or feature bits. */
+/* Sets the last error for a NEWER slot, or for a good one that may not be written:
+ * SCN_VERSION, naming version, page size or feature bits. */
 scn_status superblock_say_newer(const struct superblock *sb);
 
+/* A file with features that we may ignore while reading, but would break by writing.
+ * Such a slot is GOOD; a writer asks here and answers superblock_say_newer. */
+static inline bool superblock_is_read_only(const struct superblock *sb)
+{
+    return sb->read_compatible != 0;
+}
+
+/* SCN_OK whatever the verdict; SCN_IO.  Bytes beyond the end of the file read as zeros,
+ * so an empty file is BLANK.  A good slot with a gen that belongs into the other slot is
+ * BROKEN. */
 scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
                            enum superblock_verdict *verdict, const char **why) MUST_USE;
-/* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot leads to [B1]. */
+/* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot
+ * leads to [B1].  A failed write may have torn this slot, never the other.  What
+ * superblock_decode would not accept is not written: the file is poisoned and
+ * SCN_POISONED returned.  SCN_VERSION: the file is read-only for us; SCN_IO, SCN_FULL,
+ * SCN_POISONED. */
 scn_status superblock_write(struct file *file, const struct superblock *sb) MUST_USE;
 
 /* The slot that holds a generation. */
