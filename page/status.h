@@ -2,10 +2,11 @@
  *
  * Every fallible function returns scn_status: zero is done, positive is an answer,
  * negative is not done.  Whoever first notices an error calls one of the functions below,
- * which store the sentence for this thread (scn_last_error reads it) and return the status, so that a
- * caller can write `return error_corrupt(pgno, 0, "leaf: slot %u beyond the page", i)`.
- * Callers above pass the status on and leave the sentence alone: the first error is the
- * one that is reported. */
+ * which store the sentence for this thread (scn_last_error reads it) and return the
+ * status, so that a caller can write
+ *     return error_corrupt(pgno, 0, "leaf: slot %u beyond the page", i);
+ * Callers above pass the status on and leave the sentence alone: the
+ * first error is the one that is reported. */
 #ifndef PAGE_STATUS_H
 #define PAGE_STATUS_H
 

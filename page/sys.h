@@ -1,18 +1,19 @@
 /* The one way to the world: files, locks, time, randomness, threads.
  *
- * Everything the library asks of the operating system goes through `struct sys`, a table of
- * functions with an owner.  sys_posix() is Linux.  sys_memory_create() is a store without a
- * file.  The fault simulator of the tests is one more implementation, and therefore owns every
- * step at which a crash, an error or a switch of threads can happen.
+ * Everything the library asks of the operating system goes through `struct sys`, a table
+ * of functions with an owner.  sys_posix() is Linux.  sys_memory_create() is a store
+ * without a file.  The fault simulator of the tests is one more implementation, and
+ * therefore owns every step at which a crash, an error or a switch of threads can happen.
  *
- * Results: 0 or a positive count is success, a negative number is -errno.  read and write may be short;
- * page/file.c continues them.  Functions may be called by any thread unless said.
+ * Results: 0 or a positive count is success, a negative number is -errno.  read and write
+ * may be short and may answer -EINTR; page/file.c continues them.  Functions may be
+ * called by any thread unless said.
  *
  * [S1] A lock taken through a file handle is released when the handle is closed or its
  *      process dies, and by nothing else.
- * [S2] After sync returns 0, all bytes written through any handle of the file before the call
- *      survive a power cut, and so does the size.  After write with SYS_DSYNC returns, the bytes of
- *      that write do (and nothing is said of any other).
+ * [S2] After sync returns 0, all bytes written through any handle of the file before the
+ *      call survive a power cut, and so does the size.  After write with SYS_DSYNC
+ *      returns, the bytes of that write do (and nothing is said of any other).
  * [S3] A failed sync may have dropped the written bytes: nobody repeats it. */
 #ifndef PAGE_SYS_H
 #define PAGE_SYS_H
@@ -34,8 +35,8 @@ enum {
 };
 enum {
     SYS_DSYNC = 1,    /* these bytes are durable when write returns */
-    SYS_UNCACHED = 2  /* read: from the medium, not from the page cache, where it can be had;
-                         off, len and buf are multiples of 4096 */
+    SYS_UNCACHED = 2  /* read: from the medium, not from the page cache, where it can be
+                         had; off, len and buf are multiples of 4096 */
 };
 enum sys_lock_mode { SYS_UNLOCK, SYS_SHARED, SYS_EXCLUSIVE };
 
@@ -54,12 +55,13 @@ struct sys_ops {
     void (*close)(struct sys_file *file);
     int (*stat_path)(struct sys *sys, const char *path, struct sys_stat *out);
     int (*stat)(struct sys_file *file, struct sys_stat *out);
-    int64_t (*read)(struct sys_file *file, uint64_t off, void *buf, uint64_t len, uint32_t flags);
+    int64_t (*read)(struct sys_file *file, uint64_t off, void *buf, uint64_t len,
+                    uint32_t flags);
     int64_t (*write)(struct sys_file *file, uint64_t off, const void *buf, uint64_t len,
                      uint32_t flags);
     int (*sync)(struct sys_file *file);
-    /* Start and await write-back of a range.  Promises no durability; keeps dirty pages few,
-     * so that somebody else's sync has little to wait for. */
+    /* Start and await write-back of a range.  Promises no durability; keeps dirty pages
+     * few, so that somebody else's sync has little to wait for. */
     int (*flush_range)(struct sys_file *file, uint64_t off, uint64_t len);
     int (*truncate)(struct sys_file *file, uint64_t size);
     int (*rename)(struct sys *sys, const char *from, const char *to);
@@ -69,9 +71,11 @@ struct sys_ops {
     /* Makes names in the folder that holds path durable. */
     int (*sync_dir)(struct sys *sys, const char *path);
     /* Never waits: -EAGAIN when somebody else holds a conflicting lock. */
-    int (*lock)(struct sys_file *file, uint64_t start, uint64_t len, enum sys_lock_mode mode);
-    /* 1 when an exclusive lock of ours would meet another owner's, 0 when not; *pid is the holder's
-     * if the system tells, else 0.  Does not see this handle's own locks. */
+    int (*lock)(struct sys_file *file, uint64_t start, uint64_t len,
+                enum sys_lock_mode mode);
+    /* 1 when an exclusive lock of ours would meet another owner's, 0 when not; *pid is
+     * the holder's if the system tells, else 0 (Linux does not tell it of the locks used
+     * here).  Does not see this handle's own locks. */
     int (*lock_probe)(struct sys_file *file, uint64_t start, uint64_t len, uint32_t *pid);
 
     uint64_t (*now_ns)(struct sys *sys);  /* monotonic */
@@ -80,12 +84,15 @@ struct sys_ops {
     uint32_t (*pid)(struct sys *sys);
     /* Changes with every boot of the machine; zeros when unknown. */
     void (*boot_id)(struct sys *sys, uint8_t out[16]);
-    /* True in a child forked after the first open. */
+    /* True in a child of the process that made this instance.  Its files are closed
+     * there, without unlocking anything of the parent's; an open of its own needs a new
+     * instance. */
     bool (*is_forked)(struct sys *sys);
     /* Free bytes on the file system of the file. */
     int (*free_bytes)(struct sys_file *file, uint64_t *out);
 
-    int (*thread_start)(struct sys *sys, void (*run)(void *), void *arg, struct sys_thread **out);
+    int (*thread_start)(struct sys *sys, void (*run)(void *), void *arg,
+                        struct sys_thread **out);
     void (*thread_join)(struct sys_thread *thread);
     /* A number for the calling thread, unequal to 0 and to every other live thread's. */
     uint64_t (*thread_id)(struct sys *sys);
@@ -98,24 +105,26 @@ struct sys_ops {
     int (*cond_create)(struct sys *sys, struct sys_cond **out);
     void (*cond_destroy)(struct sys_cond *cond);
     /* deadline_ns 0: no limit.  False when the deadline passed.  May wake for nothing. */
-    bool (*cond_wait)(struct sys_cond *cond, struct sys_mutex *mutex, uint64_t deadline_ns);
+    bool (*cond_wait)(struct sys_cond *cond, struct sys_mutex *mutex,
+                      uint64_t deadline_ns);
     void (*cond_wake_all)(struct sys_cond *cond);
 };
 
 /* An implementation embeds this as its first member. */
 struct sys {
     const struct sys_ops *ops;
-    /* The open stores of this instance, owned by engine/store.c; NULL when none.  Guarded by
-     * registry_mutex, which the instance creates before its first use. */
+    /* The open stores of this instance, owned by engine/store.c; NULL when none.  Guarded
+     * by registry_mutex, which the instance creates before its first use. */
     void *registry;
     struct sys_mutex *registry_mutex;
 };
 
-/* Linux; one instance a program, never freed.  NULL: no memory. */
+/* Linux; one instance a process, never freed: in a forked child a fresh one.  NULL: no
+ * memory.  Other implementations may hand on its time, randomness and threads. */
 struct sys *sys_posix(void);
 
-/* Files that live in memory and vanish with the instance, for `:memory:`.  Time, randomness and
- * threads are those of sys_posix().  Destroy it after the last close. */
+/* Files that live in memory and vanish with the instance, for `:memory:`.  Time,
+ * randomness and threads are those of sys_posix().  Destroy it after the last close. */
 struct sys *sys_memory_create(void);
 void sys_memory_destroy(struct sys *sys);
 

@@ -1,0 +1,453 @@
+/* Runs the same questions against the Linux and the in-memory implementation, then what
+ * only one of them can be asked. */
+#include "page/mem.h"
+#include "page/sys.h"
+#include "test/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOCK_AT (UINT64_C(1) << 62)
+
+static struct sys_file *open_new(struct sys *sys, const char *name)
+{
+    struct sys_file *file = NULL;
+    (void)sys->ops->unlink(sys, unit_path(name));
+    int error = sys->ops->open(sys, unit_path(name), SYS_CREATE | SYS_EXCL, &file);
+    return error == 0 ? file : NULL;
+}
+
+static struct sys_file *open_again(struct sys *sys, const char *name, uint32_t flags)
+{
+    struct sys_file *file = NULL;
+    int error = sys->ops->open(sys, unit_path(name), flags, &file);
+    return error == 0 ? file : NULL;
+}
+
+/* ---- questions for both ---- */
+
+static void asks_for_files(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *file = NULL;
+    struct sys_stat st;
+    char buf[8];
+    CHECK_EQ(ops->open(sys, unit_path("files"), 0, &file), -ENOENT);
+    CHECK_EQ(ops->stat_path(sys, unit_path("files"), &st), -ENOENT);
+    file = open_new(sys, "files");
+    CHECK(file != NULL);
+    struct sys_file *other = NULL;
+    CHECK_EQ(ops->open(sys, unit_path("files"), SYS_CREATE | SYS_EXCL, &other), -EEXIST);
+
+    CHECK_EQ(ops->write(file, 100000, "abc", 3, 0), 3);
+    CHECK_EQ(ops->write(file, 99998, "xyz", 3, SYS_DSYNC), 3);
+    CHECK_EQ(ops->read(file, 99998, buf, 8, 0), 5);
+    CHECK(memcmp(buf, "xyzbc", 5) == 0);
+    CHECK_EQ(ops->read(file, 0, buf, 1, 0), 1);
+    CHECK_EQ(buf[0], 0);
+    CHECK_EQ(ops->read(file, 100003, buf, 1, 0), 0);
+    CHECK_OK(ops->stat(file, &st));
+    CHECK_EQ(st.size, 100003);
+    CHECK_EQ(st.links, 1);
+    CHECK(st.is_regular);
+    CHECK(!st.is_directory);
+
+    CHECK_OK(ops->truncate(file, 5));
+    CHECK_OK(ops->truncate(file, 200000));
+    CHECK_EQ(ops->read(file, 100000, buf, 3, 0), 3);
+    CHECK(memcmp(buf, "\0\0\0", 3) == 0);
+    CHECK_OK(ops->sync(file));
+    CHECK_OK(ops->flush_range(file, 0, 100000));
+    CHECK_OK(ops->flush_range(file, 0, 0));
+    uint64_t free_bytes = 0;
+    CHECK_OK(ops->free_bytes(file, &free_bytes));
+    CHECK(free_bytes > 0);
+    ops->close(file);
+}
+
+static void asks_for_names(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    char from[256];
+    struct sys_stat a;
+    struct sys_stat b;
+    struct sys_file *file = open_new(sys, "one");
+    strcpy(from, unit_path("one"));
+    CHECK(file != NULL);
+    CHECK_OK(ops->link(sys, from, unit_path("two")));
+    CHECK_EQ(ops->link(sys, from, unit_path("two")), -EEXIST);
+    CHECK_OK(ops->stat_path(sys, from, &a));
+    CHECK_OK(ops->stat_path(sys, unit_path("two"), &b));
+    CHECK_EQ(a.inode, b.inode);
+    CHECK_EQ(a.device, b.device);
+    CHECK_EQ(a.links, 2);
+
+    struct sys_file *other = open_new(sys, "three");
+    CHECK(other != NULL);
+    CHECK_OK(ops->rename(sys, from, unit_path("three")));
+    CHECK_EQ(ops->stat_path(sys, from, &a), -ENOENT);
+    CHECK_OK(ops->stat(other, &a));
+    CHECK_EQ(a.links, 0);
+    CHECK_EQ(ops->write(other, 0, "still here", 10, 0), 10);
+    CHECK_OK(ops->sync_dir(sys, from));
+
+    CHECK_OK(ops->unlink(sys, unit_path("two")));
+    CHECK_OK(ops->unlink(sys, unit_path("three")));
+    CHECK_EQ(ops->unlink(sys, unit_path("three")), -ENOENT);
+    CHECK_OK(ops->stat(file, &a));
+    CHECK_EQ(a.links, 0);
+    ops->close(file);
+    ops->close(other);
+}
+
+static void asks_for_locks(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *a = open_new(sys, "locks");
+    struct sys_file *b = open_again(sys, "locks", 0);
+    uint32_t pid = 77;
+    CHECK(a && b);
+
+    CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_EXCLUSIVE));
+    CHECK_EQ(ops->lock(b, LOCK_AT, 1, SYS_EXCLUSIVE), -EAGAIN);
+    CHECK_EQ(ops->lock(b, LOCK_AT, 1, SYS_SHARED), -EAGAIN);
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT, 1, &pid), 1);
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT + 1, 1, &pid), 0);
+    CHECK_EQ(pid, 0);
+    CHECK_EQ(ops->lock_probe(a, LOCK_AT, 1, &pid), 0);
+    CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_EXCLUSIVE));
+
+    CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_SHARED));
+    CHECK_OK(ops->lock(b, LOCK_AT, 1, SYS_SHARED));
+    CHECK_EQ(ops->lock(a, LOCK_AT, 1, SYS_EXCLUSIVE), -EAGAIN);
+    CHECK_OK(ops->lock(b, LOCK_AT, 1, SYS_UNLOCK));
+    CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_EXCLUSIVE));
+    ops->close(a);
+    CHECK_OK(ops->lock(b, LOCK_AT, 1, SYS_EXCLUSIVE));
+    ops->close(b);
+}
+
+static void asks_for_ranges(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *a = open_new(sys, "ranges");
+    struct sys_file *b = open_again(sys, "ranges", 0);
+    uint32_t pid = 0;
+    CHECK(a && b);
+    CHECK_OK(ops->lock(a, LOCK_AT, 100, SYS_EXCLUSIVE));
+    CHECK_OK(ops->lock(a, LOCK_AT + 40, 20, SYS_UNLOCK));
+    CHECK_EQ(ops->lock(b, LOCK_AT + 39, 2, SYS_EXCLUSIVE), -EAGAIN);
+    CHECK_EQ(ops->lock(b, LOCK_AT + 59, 2, SYS_EXCLUSIVE), -EAGAIN);
+    CHECK_OK(ops->lock(b, LOCK_AT + 40, 20, SYS_EXCLUSIVE));
+    CHECK_EQ(ops->lock_probe(a, LOCK_AT, 100, &pid), 1);
+    CHECK_OK(ops->lock(a, LOCK_AT + 10, 10, SYS_SHARED));
+    CHECK_OK(ops->lock(b, LOCK_AT + 12, 1, SYS_SHARED));
+    CHECK_EQ(ops->lock(b, LOCK_AT + 9, 1, SYS_SHARED), -EAGAIN);
+    CHECK_EQ(ops->lock(b, LOCK_AT + 20, 1, SYS_SHARED), -EAGAIN);
+    CHECK_OK(ops->lock(a, LOCK_AT - 5, 200, SYS_UNLOCK));
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT - 5, 200, &pid), 0);
+    ops->close(a);
+    ops->close(b);
+}
+
+/* POSIX record locks fail here: any close of the inode drops them. */
+static void asks_for_an_unrelated_close(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *holder = open_new(sys, "unrelated");
+    struct sys_file *passer = open_again(sys, "unrelated", 0);
+    CHECK(holder && passer);
+    CHECK_OK(ops->lock(holder, LOCK_AT, 1, SYS_EXCLUSIVE));
+    ops->close(passer);
+    struct sys_file *rival = open_again(sys, "unrelated", 0);
+    CHECK(rival != NULL);
+    CHECK_EQ(ops->lock(rival, LOCK_AT, 1, SYS_EXCLUSIVE), -EAGAIN);
+    ops->close(rival);
+    ops->close(holder);
+}
+
+static void asks_for_read_only(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *file = open_new(sys, "read-only");
+    struct sys_file *reader = open_again(sys, "read-only", SYS_READ_ONLY);
+    CHECK(file && reader);
+    CHECK_EQ(ops->write(reader, 0, "x", 1, 0), -EBADF);
+    CHECK_EQ(ops->lock(reader, LOCK_AT, 1, SYS_EXCLUSIVE), -EBADF);
+    CHECK_OK(ops->lock(reader, LOCK_AT, 1, SYS_SHARED));
+    CHECK_EQ(ops->lock(file, LOCK_AT, 1, SYS_EXCLUSIVE), -EAGAIN);
+    ops->close(reader);
+    CHECK_OK(ops->lock(file, LOCK_AT, 1, SYS_EXCLUSIVE));
+    ops->close(file);
+}
+
+struct meeting {
+    struct sys *sys;
+    struct sys_mutex *mutex;
+    struct sys_cond *cond;
+    uint64_t thread_id;
+    bool was_refused;
+    bool has_arrived;
+};
+
+static void arrive(void *arg)
+{
+    struct meeting *meeting = arg;
+    const struct sys_ops *ops = meeting->sys->ops;
+    uint64_t soon = ops->now_ns(meeting->sys) + 2000000;
+    meeting->was_refused = !ops->mutex_lock_until(meeting->mutex, soon);
+    if (meeting->was_refused)
+        ops->mutex_lock(meeting->mutex);
+    meeting->thread_id = ops->thread_id(meeting->sys);
+    meeting->has_arrived = true;
+    ops->cond_wake_all(meeting->cond);
+    ops->mutex_unlock(meeting->mutex);
+}
+
+static void asks_for_threads(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct meeting meeting = {.sys = sys};
+    struct sys_thread *thread = NULL;
+    CHECK_OK(ops->mutex_create(sys, &meeting.mutex));
+    CHECK_OK(ops->cond_create(sys, &meeting.cond));
+
+    ops->mutex_lock(meeting.mutex);
+    CHECK_OK(ops->thread_start(sys, arrive, &meeting, &thread));
+    uint64_t start = ops->now_ns(sys);
+    while (ops->cond_wait(meeting.cond, meeting.mutex, start + 1) && !meeting.has_arrived)
+        continue;
+    while (!meeting.has_arrived)
+        (void)ops->cond_wait(meeting.cond, meeting.mutex, 0);
+    ops->mutex_unlock(meeting.mutex);
+    ops->thread_join(thread);
+    CHECK(meeting.thread_id != 0);
+    CHECK(meeting.thread_id != ops->thread_id(sys));
+    CHECK(ops->mutex_lock_until(meeting.mutex, 1));
+    ops->mutex_unlock(meeting.mutex);
+    ops->cond_destroy(meeting.cond);
+    ops->mutex_destroy(meeting.mutex);
+}
+
+static void asks_for_the_rest(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    uint8_t boot_a[16];
+    uint8_t boot_b[16];
+    uint8_t random[300] = {0};
+    uint64_t now = ops->now_ns(sys);
+    CHECK(ops->now_ns(sys) >= now);
+    CHECK(ops->wall_ms(sys) > INT64_C(1500000000000));
+    CHECK_EQ(ops->pid(sys), getpid());
+    ops->boot_id(sys, boot_a);
+    ops->boot_id(sys, boot_b);
+    CHECK(memcmp(boot_a, boot_b, 16) == 0);
+    CHECK_OK(ops->random(sys, random, sizeof random));
+    int zeros = 0;
+    for (size_t i = 0; i < sizeof random; i++)
+        zeros += random[i] == 0;
+    CHECK(zeros < 50);
+    CHECK(!ops->is_forked(sys));
+    CHECK(sys->registry == NULL);
+    CHECK(sys->registry_mutex != NULL);
+}
+
+/* ---- Linux ---- */
+
+TEST(sys_posix__keeps_files) { asks_for_files(sys_posix()); }
+TEST(sys_posix__keeps_names) { asks_for_names(sys_posix()); }
+TEST(sys_posix__locks_exclude_two_opens_of_one_process) { asks_for_locks(sys_posix()); }
+TEST(sys_posix__lock_ranges_split_and_merge) { asks_for_ranges(sys_posix()); }
+TEST(sys_posix__lock_survives_the_close_of_another_handle)
+{
+    asks_for_an_unrelated_close(sys_posix());
+}
+TEST(sys_posix__read_only_handles_lock_shared_only) { asks_for_read_only(sys_posix()); }
+TEST(sys_posix__threads_meet) { asks_for_threads(sys_posix()); }
+TEST(sys_posix__time_random_and_identity_are_told) { asks_for_the_rest(sys_posix()); }
+
+TEST(sys_posix__is_one_instance)
+{
+    CHECK(sys_posix() != NULL);
+    CHECK(sys_posix() == sys_posix());
+}
+
+TEST(sys_posix__uncached_reads_see_what_was_written)
+{
+    struct sys *sys = sys_posix();
+    struct sys_file *file = open_new(sys, "uncached");
+    uint8_t *region = mem_region(16384);
+    CHECK(file && region);
+    for (int round = 1; round < 4; round++) {
+        memset(region, round, 8192);
+        CHECK_EQ(sys->ops->write(file, 4096, region, 8192, 0), 8192);
+        memset(region, 0xee, 16384);
+        CHECK_EQ(sys->ops->read(file, 4096, region, 4096, SYS_UNCACHED), 4096);
+        CHECK_EQ(region[0], round);
+        CHECK_EQ(region[4095], round);
+        CHECK_EQ(region[4096], 0xee);
+        CHECK_EQ(sys->ops->read(file, 8192, region, 8192, SYS_UNCACHED), 4096);
+    }
+    mem_region_free(region, 16384);
+    sys->ops->close(file);
+}
+
+TEST(sys_posix__a_folder_says_so)
+{
+    struct sys_stat st;
+    struct sys *sys = sys_posix();
+    CHECK_OK(sys->ops->stat_path(sys, "/", &st));
+    CHECK(st.is_directory);
+    CHECK(!st.is_regular);
+    CHECK_OK(sys->ops->sync_dir(sys, "name-without-folder"));
+}
+
+/* The child answers with what it saw, one bit a claim. */
+static int wait_for(pid_t child)
+{
+    int status = 0;
+    if (child <= 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
+static int descriptor_count(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static int look_around_as_child(struct sys *parent, struct sys_file *file, int before)
+{
+    char byte;
+    int seen = 0;
+    seen |= parent->ops->is_forked(parent) ? 1 : 0;
+    seen |= parent->ops->read(file, 0, &byte, 1, 0) == -EBADF ? 2 : 0;
+    seen |= descriptor_count() == before ? 4 : 0;
+    parent->ops->close(file);
+
+    struct sys *own = sys_posix();
+    struct sys_file *again = own ? open_again(own, "forked", 0) : NULL;
+    seen |= own && own != parent && !own->ops->is_forked(own) ? 8 : 0;
+    seen |= again && own->ops->lock(again, LOCK_AT, 1, SYS_SHARED) == -EAGAIN ? 16 : 0;
+    seen |= again && own->ops->lock(again, LOCK_AT + 1, 1, SYS_EXCLUSIVE) == 0 ? 32 : 0;
+    return seen;
+}
+
+TEST(sys_posix__child_is_forked_has_no_descriptors_and_can_open_anew)
+{
+    struct sys *sys = sys_posix();
+    int before = descriptor_count();
+    struct sys_file *file = open_new(sys, "forked");
+    uint8_t *region = mem_region(4096);
+    CHECK(file && region);
+    CHECK_EQ(sys->ops->read(file, 0, region, 4096, SYS_UNCACHED), 0);
+    CHECK_OK(sys->ops->lock(file, LOCK_AT, 1, SYS_EXCLUSIVE));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(look_around_as_child(sys, file, before));
+    CHECK_EQ(wait_for(child), 63);
+
+    CHECK(!sys->ops->is_forked(sys));
+    struct sys_file *rival = open_again(sys, "forked", 0);
+    CHECK_EQ(sys->ops->lock(rival, LOCK_AT, 1, SYS_EXCLUSIVE), -EAGAIN);
+    sys->ops->close(rival);
+    sys->ops->close(file);
+    mem_region_free(region, 4096);
+}
+
+TEST(sys_posix__locks_of_a_dead_process_are_free_though_its_child_lives)
+{
+    int ready[2];
+    int release[2];
+    char byte = 0;
+    struct sys *sys = sys_posix();
+    struct sys_file *file = open_new(sys, "orphan");
+    CHECK(file != NULL);
+    CHECK_OK(pipe(ready));
+    CHECK_OK(pipe(release));
+    fflush(NULL);
+    pid_t holder = fork();
+    if (holder == 0) {
+        struct sys *own = sys_posix();
+        struct sys_file *again = open_again(own, "orphan", 0);
+        int error = own->ops->lock(again, LOCK_AT, 1, SYS_EXCLUSIVE);
+        if (error == 0 && fork() == 0) {
+            /* The grandchild outlives the holder, until the test lets it go. */
+            close(release[1]);
+            (void)!write(ready[1], "x", 1);
+            (void)!read(release[0], &byte, 1);
+            _exit(0);
+        }
+        _exit(error != 0);
+    }
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    CHECK_EQ(wait_for(holder), 0);
+    CHECK_OK(sys->ops->lock(file, LOCK_AT, 1, SYS_EXCLUSIVE));
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(release[i]);
+    }
+    sys->ops->close(file);
+}
+
+static int open_with_standard_error_closed(struct sys *sys)
+{
+    close(2);
+    struct sys_file *file = open_again(sys, "high", SYS_CREATE);
+    return file && fcntl(2, F_GETFD) < 0 ? 0 : 1;
+}
+
+TEST(sys_posix__descriptors_stay_clear_of_the_standard_three)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(open_with_standard_error_closed(sys_posix()));
+    CHECK_EQ(wait_for(child), 0);
+}
+
+struct traffic {
+    struct sys *sys;
+    atomic_bool is_over;
+    char path[256];
+};
+
+static void *open_and_close(void *arg)
+{
+    struct traffic *traffic = arg;
+    const struct sys_ops *ops = traffic->sys->ops;
+    while (!atomic_load(&traffic->is_over)) {
+        struct sys_file *file = NULL;
+        if (ops->open(traffic->sys, traffic->path, SYS_CREATE, &file) == 0)
+            ops->close(file);
+    }
+    return NULL;
+}
+
+TEST(sys_posix__fork_beside_opens_leaves_no_descriptor_in_the_child)
+{
+    int before = descriptor_count();
+    struct traffic traffic = {.sys = sys_posix()};
+    pthread_t thread;
+    strcpy(traffic.path, unit_path("traffic"));
+    CHECK_OK(pthread_create(&thread, NULL, open_and_close, &traffic));
+    int strays = 0;
+    fflush(NULL);
+    for (int i = 0; i < 30; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(descriptor_count() != before);
+        strays += wait_for(child) != 0;
+    }
+    atomic_store(&traffic.is_over, true);
+    CHECK_OK(pthread_join(thread, NULL));
+    CHECK_EQ(strays, 0);
+}
