@@ -1,8 +1,9 @@
 /* The store's file: whole reads and writes, growth, sync, and the poison.
  *
- * [F1] The size only changes in file_grow and file_cut, each called with the append lock held.
- * [F2] A failed sync, by anybody and for whatever purpose, poisons: it may be the only report of a
- *      lost log page.  A poisoned file accepts no write and no sync any more.
+ * [F1] The size only changes in file_grow and file_cut, each called with the append lock
+ *      held.
+ * [F2] A failed sync, by anybody and for whatever purpose, poisons: it may be the only
+ *      report of a lost log page.  A poisoned file accepts no write and no sync any more.
  * [F3] Pages are written and read through the page cache, and each written MiB is pushed
  *      out at once, so that a commit beside a checkpoint finds few dirty pages.
  *
@@ -23,37 +24,45 @@ struct file {
     uint64_t inode;
     bool is_read_only;
     atomic_bool is_poisoned;
-    _Atomic uint64_t page_count; /* size of the file in pages; written under the append lock */
+    _Atomic uint64_t page_count; /* size of the file in whole pages, as this process
+                                    knows it: others may have grown it */
     uint64_t max_bytes;          /* 0: no limit; growth beyond it is SCN_FULL */
     _Atomic uint64_t sync_count; /* statistics */
     _Atomic uint64_t written_bytes;
     _Atomic uint64_t read_bytes;
 };
 
-/* Opens an existing file. SCN_NOTFOUND (no such file; no sentence set), SCN_NOTADB (folder or not a
- * regular file), SCN_READONLY, SCN_IO, SCN_NOMEM. On failure file is zeroed. */
-scn_status file_open(struct file *file, struct sys *sys, const char *path, bool read_only) MUST_USE;
+/* Opens an existing file. SCN_NOTFOUND (no such file; no sentence set), SCN_NOTADB
+ * (folder or not a regular file), SCN_READONLY, SCN_IO, SCN_NOMEM. On failure file is
+ * zeroed. */
+scn_status file_open(struct file *file, struct sys *sys, const char *path, bool read_only)
+    MUST_USE;
 void file_close(struct file *file);
 
-/* Exactly len bytes, continuing short transfers and EINTR.  A read beyond the end is SCN_CORRUPT.
- * flags: SYS_UNCACHED. */
-scn_status file_read(struct file *file, uint64_t off, void *buf, uint64_t len, uint32_t flags)
-    MUST_USE;
-/* Exactly len bytes.  SCN_POISONED; SCN_FULL, SCN_IO: an unknown part is written.
- * flags: SYS_DSYNC, whose failure poisons [F2]. */
+/* Exactly len bytes, continuing short transfers and EINTR.  A read beyond the end is
+ * SCN_CORRUPT.  flags: SYS_UNCACHED. */
+scn_status file_read(struct file *file, uint64_t off, void *buf, uint64_t len,
+                     uint32_t flags) MUST_USE;
+/* Exactly len bytes inside the file.  SCN_POISONED, SCN_READONLY; SCN_FULL, SCN_IO: an
+ * unknown part is written.  A write beyond the end poisons [F1].
+ * flags: SYS_DSYNC, whose failure poisons [F2] and is SCN_IO, a full disk included. */
 scn_status file_write(struct file *file, uint64_t off, const void *buf, uint64_t len,
                       uint32_t flags) MUST_USE;
-/* [F2].  SCN_POISONED, SCN_IO. */
+/* [F2].  SCN_POISONED, SCN_READONLY, SCN_IO (a full disk included). */
 scn_status file_sync(struct file *file) MUST_USE;
 
-/* Whole pages, then pushed out [F3].  Write failures are retryable; a failed push poisons. */
-scn_status file_write_pages(struct file *file, uint32_t pgno, const void *pages, uint32_t count)
+/* Whole pages, then pushed out [F3].  Write failures are retryable; a failed push
+ * poisons. */
+scn_status file_write_pages(struct file *file, uint32_t pgno, const void *pages,
+                            uint32_t count) MUST_USE;
+scn_status file_read_page(struct file *file, uint32_t pgno, void *page, uint32_t flags)
     MUST_USE;
-scn_status file_read_page(struct file *file, uint32_t pgno, void *page, uint32_t flags) MUST_USE;
 
-/* Under the append lock.  Appends count pages and tells the first.  SCN_FULL; unchanged on failure. */
+/* Under the append lock.  Appends count pages and tells the first.  SCN_FULL; unchanged
+ * on failure. */
 scn_status file_grow(struct file *file, uint32_t count, uint32_t *first_pgno) MUST_USE;
-/* Under the append lock and the checkpoint lock: cuts the file to page_count pages. */
+/* Under the append lock and the checkpoint lock: cuts the file to page_count pages.
+ * SCN_CORRUPT when it is shorter already; unchanged on failure. */
 scn_status file_cut(struct file *file, uint64_t page_count) MUST_USE;
 
 void file_poison(struct file *file);
@@ -64,7 +73,9 @@ static inline bool file_is_poisoned(struct file *file)
 /* SCN_OK, or SCN_POISONED with its sentence. */
 scn_status file_check_poison(struct file *file) MUST_USE;
 
-/* SCN_OK, or SCN_MOVED when the path no longer leads to this file. */
+/* SCN_OK, or SCN_MOVED when the path no longer leads to this file (an absolute path; of a
+ * relative one only that the file is deleted), or when the handle no longer does, which
+ * poisons.  Cheap; called before each superblock write. */
 scn_status file_check_moved(struct file *file) MUST_USE;
 
 #endif
