@@ -1,18 +1,21 @@
 /* The lock bytes, far behind the end of the file, where no data ever is.
  *
- * Each lock is an in-process mutex and, behind it, a kernel lock of the same order (kernel locks do not
- * exclude threads that share a handle).  The order, outermost first:
+ * Each lock is an in-process mutex and, behind it, a kernel lock of the same order
+ * (kernel locks do not exclude threads that share a handle).  The order, outermost first:
  *     GATE, ATTACH, BACKUP, CHECKPOINT, APPEND, SYNC
  * [K1] Whoever holds a lock only takes later ones.  SYNC is innermost.
- * [K2] Nobody waits for space, throttling, CHECKPOINT or a cold page while holding APPEND.
- * [K3] With `is_exclusive` (the process holds ATTACH exclusively) nobody else can have the file, and
- *      the kernel locks of BACKUP, CHECKPOINT, APPEND and SYNC are not taken. */
+ * [K2] Nobody waits for space, throttling, CHECKPOINT or a cold page while holding
+ *      APPEND.
+ * [K3] With `is_exclusive` (the process holds ATTACH exclusively) nobody else can have
+ *      the file, and the kernel locks of BACKUP, CHECKPOINT, APPEND and SYNC are not
+ *      taken. */
 #ifndef PAGE_LOCK_H
 #define PAGE_LOCK_H
 
 #include "page/file.h"
 
-/* docs/format.md, "Lock bytes".  PIN and GROW are ranges, one byte a generation or page. */
+/* docs/format.md, "Lock bytes".  PIN and GROW are ranges, one byte a generation or
+ * page. */
 #define LOCK_BASE (UINT64_C(1) << 62)
 enum lock_kind {
     LOCK_GATE,
@@ -31,18 +34,33 @@ enum lock_kind {
 struct locks {
     struct file *file;
     struct sys_mutex *mutex[LOCK_KIND_COUNT];
+    bool has_kernel_lock[LOCK_KIND_COUNT];   /* under its mutex */
+    _Atomic uint64_t owner[LOCK_KIND_COUNT]; /* thread that holds it; 0: none of ours */
+    struct sys_mutex *pause_mutex;           /* for waiting between two tries */
+    struct sys_cond *pause_cond;
     bool is_exclusive; /* [K3]; const after open */
 };
 
+/* SCN_NOMEM: nothing to destroy. */
 scn_status locks_init(struct locks *locks, struct file *file) MUST_USE;
+/* With no lock held. */
 void locks_destroy(struct locks *locks);
 
-/* Takes the mutex and the kernel lock, exclusively. timeout_ms 0 tries once, UINT32_MAX waits as long as it takes.
- * SCN_BUSY: its sentence names the lock and, where the system tells, its holder. SCN_IO. */
-scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms) MUST_USE;
+/* Takes the mutex and the kernel lock, exclusively; not for ATTACH and READER, not for a
+ * file open for reading only (SCN_READONLY).  timeout_ms 0 tries once, UINT32_MAX waits
+ * as long as it takes.  SCN_BUSY: the sentence names the lock and, where the system
+ * tells, its holder.  SCN_IO.  Between processes nobody queues: who tries next gets
+ * it. */
+scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
+    MUST_USE;
+/* By the thread that took it. */
 void lock_give(struct locks *locks, enum lock_kind kind);
+/* The calling thread holds it: for assertions. */
+bool lock_is_mine(struct locks *locks, enum lock_kind kind);
 
-/* Kernel lock only, for ATTACH and READER: never waits.  SCN_BUSY, SCN_IO. */
-scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode) MUST_USE;
+/* Kernel lock only, for ATTACH and READER: never waits.  SCN_BUSY, SCN_IO.  A held lock
+ * is exchanged for the new mode at once, or kept. */
+scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
+    MUST_USE;
 
 #endif

@@ -1,0 +1,485 @@
+/* Two struct locks on two opens of one file stand for two processes: the kernel's locks
+ * belong to the open, not to the process. */
+#include "page/lock.h"
+#include "page/mem.h"
+#include "test/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/* One "process". */
+struct side {
+    struct file file;
+    struct locks locks;
+};
+
+static void create_file(const char *name)
+{
+    struct sys *sys = sys_posix();
+    struct sys_file *handle = NULL;
+    CHECK_OK(sys->ops->open(sys, unit_path(name), SYS_CREATE, &handle));
+    sys->ops->close(handle);
+}
+
+static void side_open(struct side *side, const char *name)
+{
+    CHECK_OK(file_open(&side->file, sys_posix(), unit_path(name), false));
+    CHECK_OK(locks_init(&side->locks, &side->file));
+}
+
+static void side_close(struct side *side)
+{
+    side->file.sys = sys_posix();
+    locks_destroy(&side->locks);
+    file_close(&side->file);
+}
+
+static void open_two(struct side *a, struct side *b, const char *name)
+{
+    create_file(name);
+    side_open(a, name);
+    side_open(b, name);
+}
+
+static uint64_t now_ms(void)
+{
+    return sys_posix()->ops->now_ns(sys_posix()) / NS_PER_MS;
+}
+
+/* ---- exclusion ---- */
+
+TEST(lock__excludes_another_process_and_says_which_lock)
+{
+    static const enum lock_kind kinds[] = {LOCK_GATE, LOCK_BACKUP, LOCK_CHECKPOINT,
+                                           LOCK_APPEND, LOCK_SYNC};
+    static const char *const names[] = {"GATE", "BACKUP", "CHECKPOINT", "APPEND", "SYNC"};
+    struct side a;
+    struct side b;
+    open_two(&a, &b, "exclude");
+    for (int i = 0; i < 5; i++) {
+        CHECK(!lock_is_mine(&a.locks, kinds[i]));
+        CHECK_OK(lock_take(&a.locks, kinds[i], 0));
+        CHECK(lock_is_mine(&a.locks, kinds[i]));
+        CHECK(!lock_is_mine(&b.locks, kinds[i]));
+        CHECK_EQ(lock_take(&b.locks, kinds[i], 0), SCN_BUSY);
+        CHECK(strstr(error_last()->text, names[i]) != NULL);
+        lock_give(&a.locks, kinds[i]);
+        CHECK_OK(lock_take(&b.locks, kinds[i], 0));
+        lock_give(&b.locks, kinds[i]);
+    }
+    side_close(&a);
+    side_close(&b);
+}
+
+TEST(lock__different_locks_do_not_exclude_each_other)
+{
+    struct side a;
+    struct side b;
+    open_two(&a, &b, "different");
+    CHECK_OK(lock_take(&a.locks, LOCK_CHECKPOINT, 0));
+    CHECK_OK(lock_take(&a.locks, LOCK_SYNC, 0));
+    CHECK_OK(lock_take(&b.locks, LOCK_GATE, 0));
+    CHECK_OK(lock_take(&b.locks, LOCK_BACKUP, 0));
+    CHECK_OK(lock_take(&b.locks, LOCK_APPEND, 0));
+    CHECK_EQ(lock_take(&b.locks, LOCK_SYNC, 0), SCN_BUSY);
+    lock_give(&b.locks, LOCK_APPEND);
+    lock_give(&b.locks, LOCK_BACKUP);
+    lock_give(&b.locks, LOCK_GATE);
+    lock_give(&a.locks, LOCK_SYNC);
+    lock_give(&a.locks, LOCK_CHECKPOINT);
+    side_close(&a);
+    side_close(&b);
+}
+
+TEST(lock__busy_comes_at_the_deadline)
+{
+    struct side a;
+    struct side b;
+    open_two(&a, &b, "deadline");
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    uint64_t start = now_ms();
+    CHECK_EQ(lock_take(&b.locks, LOCK_APPEND, 30), SCN_BUSY);
+    CHECK(now_ms() - start >= 29);
+    CHECK(now_ms() - start < 2000);
+    lock_give(&a.locks, LOCK_APPEND);
+    side_close(&a);
+    side_close(&b);
+}
+
+static void *take_without_waiting(void *arg)
+{
+    static scn_status st;
+    st = lock_take(arg, LOCK_APPEND, 5);
+    if (st == SCN_BUSY && !strstr(error_last()->text, "thread of this process"))
+        st = SCN_UNKNOWN;
+    return &st;
+}
+
+TEST(lock__excludes_threads_of_one_process)
+{
+    struct side a;
+    pthread_t thread;
+    void *st = NULL;
+    create_file("threads");
+    side_open(&a, "threads");
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    CHECK_OK(pthread_create(&thread, NULL, take_without_waiting, &a.locks));
+    CHECK_OK(pthread_join(thread, &st));
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK_EQ(*(scn_status *)st, SCN_BUSY);
+    side_close(&a);
+}
+
+struct crowd {
+    struct side sides[2];
+    _Atomic int turn;
+    _Atomic int inside;
+    _Atomic int clashes;
+    _Atomic int failures;
+};
+
+static void *count_under_lock(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct locks *locks = &crowd->sides[atomic_fetch_add(&crowd->turn, 1) % 2].locks;
+    for (int i = 0; i < 50; i++) {
+        if (lock_take(locks, LOCK_APPEND, i % 2 ? 20000 : UINT32_MAX) != SCN_OK) {
+            atomic_fetch_add(&crowd->failures, 1);
+            continue;
+        }
+        if (atomic_fetch_add(&crowd->inside, 1) != 0)
+            atomic_fetch_add(&crowd->clashes, 1);
+        atomic_fetch_sub(&crowd->inside, 1);
+        lock_give(locks, LOCK_APPEND);
+    }
+    return NULL;
+}
+
+TEST(lock__everybody_gets_it_and_never_two_at_once)
+{
+    struct crowd crowd = {0};
+    pthread_t threads[4];
+    open_two(&crowd.sides[0], &crowd.sides[1], "crowd");
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(pthread_create(&threads[i], NULL, count_under_lock, &crowd));
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(pthread_join(threads[i], NULL));
+    CHECK_EQ(crowd.turn, 4);
+    CHECK_EQ(crowd.clashes, 0);
+    CHECK_EQ(crowd.failures, 0);
+    side_close(&crowd.sides[0]);
+    side_close(&crowd.sides[1]);
+}
+
+TEST(lock__of_a_killed_process_is_free)
+{
+    struct side a;
+    int ready[2];
+    char byte;
+    create_file("killed");
+    CHECK_OK(pipe(ready));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct side own;
+        side_open(&own, "killed");
+        if (lock_take(&own.locks, LOCK_APPEND, 0) == SCN_OK)
+            (void)!write(ready[1], "x", 1);
+        pause();
+        _exit(0);
+    }
+    side_open(&a, "killed");
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    CHECK_EQ(lock_take(&a.locks, LOCK_APPEND, 0), SCN_BUSY);
+    CHECK_OK(kill(child, SIGKILL));
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 5000));
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+    close(ready[0]);
+    close(ready[1]);
+    side_close(&a);
+}
+
+/* ---- modes ---- */
+
+TEST(lock__alone_only_the_gate_reaches_the_kernel)
+{
+    struct side a;
+    uint32_t pid;
+    struct side b;
+    open_two(&a, &b, "alone");
+    const struct sys_ops *ops = a.file.sys->ops;
+    a.locks.is_exclusive = true;
+    CHECK_OK(lock_take(&a.locks, LOCK_CHECKPOINT, 0));
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    CHECK_EQ(ops->lock_probe(b.file.handle, LOCK_BASE, 16, &pid), 0);
+    lock_give(&a.locks, LOCK_APPEND);
+    lock_give(&a.locks, LOCK_CHECKPOINT);
+    CHECK_OK(lock_take(&a.locks, LOCK_GATE, 0));
+    CHECK_EQ(ops->lock_probe(b.file.handle, LOCK_BASE, 16, &pid), 1);
+    lock_give(&a.locks, LOCK_GATE);
+    side_close(&a);
+    side_close(&b);
+}
+
+TEST(lock__taken_before_being_alone_is_given_back_to_the_kernel)
+{
+    struct side a;
+    struct side b;
+    open_two(&a, &b, "upgrade");
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    a.locks.is_exclusive = true;
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK_OK(lock_take(&b.locks, LOCK_APPEND, 0));
+    lock_give(&b.locks, LOCK_APPEND);
+    side_close(&a);
+    side_close(&b);
+}
+
+TEST(lock__attach_is_shared_by_many_and_exclusive_for_one)
+{
+    struct side a;
+    struct side b;
+    open_two(&a, &b, "attach");
+    CHECK_OK(lock_attach(&a.locks, LOCK_ATTACH, SYS_EXCLUSIVE));
+    CHECK_EQ(lock_attach(&b.locks, LOCK_ATTACH, SYS_SHARED), SCN_BUSY);
+    CHECK_OK(lock_attach(&a.locks, LOCK_ATTACH, SYS_SHARED));
+    CHECK_OK(lock_attach(&b.locks, LOCK_ATTACH, SYS_SHARED));
+    CHECK_EQ(lock_attach(&b.locks, LOCK_ATTACH, SYS_EXCLUSIVE), SCN_BUSY);
+    CHECK_EQ(lock_attach(&a.locks, LOCK_ATTACH, SYS_EXCLUSIVE), SCN_BUSY);
+    CHECK_OK(lock_attach(&b.locks, LOCK_ATTACH, SYS_UNLOCK));
+    CHECK_OK(lock_attach(&a.locks, LOCK_ATTACH, SYS_EXCLUSIVE));
+    CHECK_OK(lock_attach(&b.locks, LOCK_READER, SYS_SHARED));
+    side_close(&a);
+    side_close(&b);
+}
+
+TEST(lock__read_only_file_attaches_shared_and_takes_nothing)
+{
+    struct side a = {0};
+    create_file("reader");
+    CHECK_OK(file_open(&a.file, sys_posix(), unit_path("reader"), true));
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    CHECK_EQ(lock_take(&a.locks, LOCK_APPEND, 0), SCN_READONLY);
+    CHECK_OK(lock_attach(&a.locks, LOCK_READER, SYS_SHARED));
+    CHECK_EQ(lock_attach(&a.locks, LOCK_ATTACH, SYS_EXCLUSIVE), SCN_IO);
+    side_close(&a);
+}
+
+/* ---- with answers that the test gives ---- */
+
+/* The real system with a clock of its own and locks that answer what they are told. */
+static struct {
+    struct sys sys;
+    struct sys_ops ops;
+    uint64_t now_ns;
+    uint64_t shortest_ns;
+    uint64_t longest_ns;
+    uint64_t first_ns;
+    int pauses;
+    int lock_error;
+    uint32_t holder_pid;
+    int creations_left;
+} fake;
+
+static uint64_t fake_now_ns(struct sys *sys)
+{
+    (void)sys;
+    return fake.now_ns;
+}
+
+static bool fake_cond_wait(struct sys_cond *cond, struct sys_mutex *mutex,
+                           uint64_t deadline_ns)
+{
+    (void)cond;
+    (void)mutex;
+    uint64_t length = deadline_ns - fake.now_ns;
+    if (fake.pauses++ == 0)
+        fake.first_ns = fake.shortest_ns = length;
+    fake.shortest_ns = length < fake.shortest_ns ? length : fake.shortest_ns;
+    fake.longest_ns = length > fake.longest_ns ? length : fake.longest_ns;
+    fake.now_ns = deadline_ns;
+    return false;
+}
+
+static bool fake_mutex_lock_until(struct sys_mutex *mutex, uint64_t deadline_ns)
+{
+    (void)deadline_ns;
+    sys_posix()->ops->mutex_lock(mutex);
+    return true;
+}
+
+static int fake_lock(struct sys_file *file, uint64_t start, uint64_t len,
+                     enum sys_lock_mode mode)
+{
+    (void)file;
+    (void)start;
+    (void)len;
+    (void)mode;
+    return -fake.lock_error;
+}
+
+static int fake_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
+                           uint32_t *pid)
+{
+    (void)file;
+    (void)start;
+    (void)len;
+    *pid = fake.holder_pid;
+    return 1;
+}
+
+static int fake_mutex_create(struct sys *sys, struct sys_mutex **out)
+{
+    if (fake.creations_left-- == 0)
+        return -ENOMEM;
+    return sys_posix()->ops->mutex_create(sys, out);
+}
+
+static int fake_cond_create(struct sys *sys, struct sys_cond **out)
+{
+    if (fake.creations_left-- == 0)
+        return -ENOMEM;
+    return sys_posix()->ops->cond_create(sys, out);
+}
+
+static void fake_open(struct side *side, const char *name)
+{
+    memset(&fake, 0, sizeof fake);
+    fake.sys = *sys_posix();
+    fake.ops = *sys_posix()->ops;
+    fake.sys.ops = &fake.ops;
+    fake.now_ns = 12345;
+    fake.creations_left = -1;
+    fake.ops.now_ns = fake_now_ns;
+    fake.ops.cond_wait = fake_cond_wait;
+    fake.ops.mutex_lock_until = fake_mutex_lock_until;
+    fake.ops.lock = fake_lock;
+    fake.ops.lock_probe = fake_lock_probe;
+    fake.ops.mutex_create = fake_mutex_create;
+    fake.ops.cond_create = fake_cond_create;
+    create_file(name);
+    CHECK_OK(file_open(&side->file, sys_posix(), unit_path(name), false));
+    side->file.sys = &fake.sys;
+}
+
+TEST(lock__pauses_grow_from_50_us_to_5_ms_and_end_at_the_deadline)
+{
+    struct side a = {0};
+    fake_open(&a, "pauses");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.lock_error = EAGAIN;
+    uint64_t start = fake.now_ns;
+    CHECK_EQ(lock_take(&a.locks, LOCK_APPEND, 1000), SCN_BUSY);
+    CHECK_EQ(fake.now_ns - start, 1000 * NS_PER_MS);
+    CHECK(fake.first_ns >= 25000);
+    CHECK(fake.first_ns <= 75000);
+    CHECK(fake.longest_ns > 4 * NS_PER_MS);
+    CHECK(fake.longest_ns <= 15 * NS_PER_MS / 2);
+    CHECK(fake.pauses > 130);
+    CHECK(fake.pauses < 400);
+    side_close(&a);
+}
+
+TEST(lock__timeout_of_zero_tries_once)
+{
+    struct side a = {0};
+    fake_open(&a, "once");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.lock_error = EAGAIN;
+    CHECK_EQ(lock_take(&a.locks, LOCK_SYNC, 0), SCN_BUSY);
+    CHECK_EQ(fake.pauses, 0);
+    side_close(&a);
+}
+
+TEST(lock__busy_names_the_holder_where_the_system_tells)
+{
+    struct side a = {0};
+    fake_open(&a, "holder");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.lock_error = EAGAIN;
+    fake.holder_pid = 4711;
+    CHECK_EQ(lock_take(&a.locks, LOCK_CHECKPOINT, 0), SCN_BUSY);
+    CHECK_EQ(error_last()->pid, 4711);
+    CHECK(strstr(error_last()->text, "4711") != NULL);
+    CHECK(strstr(error_last()->text, "CHECKPOINT") != NULL);
+    side_close(&a);
+}
+
+TEST(lock__failed_take_holds_nothing)
+{
+    struct side a = {0};
+    fake_open(&a, "failed");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.lock_error = ENOLCK;
+    CHECK_EQ(lock_take(&a.locks, LOCK_APPEND, 1000), SCN_IO);
+    CHECK_EQ(error_last()->sys_errno, ENOLCK);
+    CHECK_EQ(fake.pauses, 0);
+    CHECK(!lock_is_mine(&a.locks, LOCK_APPEND));
+    fake.lock_error = 0;
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    lock_give(&a.locks, LOCK_APPEND);
+    side_close(&a);
+}
+
+TEST(lock__that_cannot_be_given_back_poisons)
+{
+    struct side a = {0};
+    fake_open(&a, "stuck");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    fake.lock_error = EBADF;
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK(file_is_poisoned(&a.file));
+    side_close(&a);
+}
+
+TEST(lock__init_that_runs_out_of_memory_leaves_nothing)
+{
+    struct side a = {0};
+    fake_open(&a, "no-memory");
+    for (int left = 0; left < 2 + LOCK_KIND_COUNT; left++) {
+#ifdef SCN_ASSERT
+        size_t before = mem_live();
+#endif
+        fake.creations_left = left;
+        CHECK_EQ(locks_init(&a.locks, &a.file), SCN_NOMEM);
+        CHECK(a.locks.file == NULL);
+#ifdef SCN_ASSERT
+        CHECK_EQ(mem_live(), before);
+#endif
+    }
+    side_close(&a);
+}
+
+#ifdef SCN_ASSERT
+static void take_backwards(const char *name)
+{
+    struct side a;
+    side_open(&a, name);
+    (void)!freopen("/dev/null", "w", stderr);
+    if (lock_take(&a.locks, LOCK_SYNC, 0) == SCN_OK)
+        (void)!lock_take(&a.locks, LOCK_APPEND, 0);
+}
+
+TEST(lock__order_is_asserted)
+{
+    int status = 0;
+    create_file("order");
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        take_backwards("order");
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+#endif
