@@ -451,3 +451,138 @@ TEST(sys_posix__fork_beside_opens_leaves_no_descriptor_in_the_child)
     CHECK_OK(pthread_join(thread, NULL));
     CHECK_EQ(strays, 0);
 }
+
+/* ---- memory ---- */
+
+/* Asks, destroys, and nothing is left. */
+static void ask_memory(void (*asks)(struct sys *sys))
+{
+    (void)sys_posix();
+#ifdef SCN_ASSERT
+    size_t before = mem_live();
+#endif
+    struct sys *sys = sys_memory_create();
+    CHECK(sys != NULL);
+    asks(sys);
+    sys_memory_destroy(sys);
+#ifdef SCN_ASSERT
+    CHECK_EQ(mem_live(), before);
+#endif
+}
+
+TEST(sys_memory__keeps_files) { ask_memory(asks_for_files); }
+TEST(sys_memory__keeps_names) { ask_memory(asks_for_names); }
+TEST(sys_memory__locks_exclude_two_handles) { ask_memory(asks_for_locks); }
+TEST(sys_memory__lock_ranges_split_and_merge) { ask_memory(asks_for_ranges); }
+TEST(sys_memory__lock_survives_the_close_of_another_handle)
+{
+    ask_memory(asks_for_an_unrelated_close);
+}
+TEST(sys_memory__read_only_handles_lock_shared_only) { ask_memory(asks_for_read_only); }
+TEST(sys_memory__threads_meet) { ask_memory(asks_for_threads); }
+TEST(sys_memory__time_random_and_identity_are_told) { ask_memory(asks_for_the_rest); }
+
+TEST(sys_memory__instances_share_nothing)
+{
+    struct sys *a = sys_memory_create();
+    struct sys *b = sys_memory_create();
+    struct sys_stat st;
+    CHECK(a && b);
+    struct sys_file *file = open_new(a, "private");
+    CHECK(file != NULL);
+    CHECK_EQ(b->ops->stat_path(b, unit_path("private"), &st), -ENOENT);
+    a->ops->close(file);
+    sys_memory_destroy(a);
+    sys_memory_destroy(b);
+    sys_memory_destroy(NULL);
+}
+
+TEST(sys_memory__impossible_growth_is_refused_and_changes_nothing)
+{
+    struct sys *sys = sys_memory_create();
+    struct sys_stat st;
+    struct sys_file *file = open_new(sys, "huge");
+    CHECK(file != NULL);
+    CHECK_EQ(sys->ops->write(file, 0, "abc", 3, 0), 3);
+    CHECK_EQ(sys->ops->write(file, 100, "", 0, 0), 0);
+    CHECK_EQ(sys->ops->truncate(file, UINT64_MAX), -EFBIG);
+    CHECK_EQ(sys->ops->write(file, UINT64_MAX, "abc", 3, 0), -EFBIG);
+    CHECK_OK(sys->ops->stat(file, &st));
+    CHECK_EQ(st.size, 3);
+    sys->ops->close(file);
+    sys_memory_destroy(sys);
+}
+
+/* Bytes and locks against a plain array, at the borders of chunks and beyond. */
+TEST(sys_memory__agrees_with_an_array)
+{
+    enum { SIZE = 300000, STEPS = 300 };
+    uint64_t state = unit_seed();
+    struct sys *sys = sys_memory_create();
+    struct sys_file *file = open_new(sys, "array");
+    uint8_t *model = mem_zalloc(SIZE);
+    uint8_t *buf = mem_alloc(SIZE);
+    uint64_t size = 0;
+    CHECK(file && model && buf);
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t off = unit_random(&state) % SIZE;
+        uint64_t len = unit_random(&state) % (SIZE - off);
+        if (step % 5 == 0) {
+            CHECK_OK(sys->ops->truncate(file, off));
+            if (off < size)
+                memset(model + off, 0, size - off);
+            size = off;
+        } else if (step % 5 < 3) {
+            memset(buf, step, len);
+            memset(model + off, step, len);
+            CHECK_EQ(sys->ops->write(file, off, buf, len, 0), len);
+            size = len > 0 && off + len > size ? off + len : size;
+        } else {
+            uint64_t left = off < size ? size - off : 0;
+            uint64_t count = len < left ? len : left;
+            CHECK_EQ(sys->ops->read(file, off, buf, len, 0), count);
+            CHECK(memcmp(buf, model + off, count) == 0);
+        }
+    }
+    mem_free(model);
+    mem_free(buf);
+    sys->ops->close(file);
+    sys_memory_destroy(sys);
+}
+
+static bool is_held_by(const uint8_t *model, int start, int end, bool by_exclusive)
+{
+    for (int i = start; i < end; i++)
+        if (by_exclusive ? model[i] == SYS_EXCLUSIVE : model[i] != SYS_UNLOCK)
+            return true;
+    return false;
+}
+
+static void play_locks(struct sys *sys)
+{
+    enum { BYTES = 24, STEPS = 2000 };
+    uint8_t model[2][BYTES] = {{0}};
+    uint64_t state = unit_seed();
+    struct sys_file *handles[2] = {open_new(sys, "play"), open_again(sys, "play", 0)};
+    CHECK(handles[0] && handles[1]);
+    for (int step = 0; step < STEPS; step++) {
+        int side = (int)(unit_random(&state) % 2);
+        int start = (int)(unit_random(&state) % BYTES);
+        int len = 1 + (int)(unit_random(&state) % (uint64_t)(BYTES - start));
+        enum sys_lock_mode mode = (enum sys_lock_mode)(unit_random(&state) % 3);
+        bool is_refused = mode != SYS_UNLOCK &&
+                          is_held_by(model[!side], start, start + len, mode == SYS_SHARED);
+        CHECK_EQ(sys->ops->lock(handles[side], LOCK_AT + (uint64_t)start, (uint64_t)len, mode),
+                 is_refused ? -EAGAIN : 0);
+        if (!is_refused)
+            memset(model[side] + start, (int)mode, (size_t)len);
+        uint32_t pid;
+        CHECK_EQ(sys->ops->lock_probe(handles[side], LOCK_AT, BYTES, &pid),
+                 is_held_by(model[!side], 0, BYTES, false));
+    }
+    sys->ops->close(handles[0]);
+    sys->ops->close(handles[1]);
+}
+
+TEST(sys_posix__locks_agree_with_a_model) { play_locks(sys_posix()); }
+TEST(sys_memory__locks_agree_with_a_model) { ask_memory(play_locks); }
