@@ -2,22 +2,25 @@
  *
  * State of a generation, written whole as fresh PAGE_SPACE pages by every checkpoint:
  *   - one bit a page: used or free, for pages below the superblock's page_count;
- *   - freed ranges {pgno, count, birth, freed, kind}: no longer reachable from the newest generation, but perhaps
- *     from the older slot or from a snapshot.  Their bits are set.
- * In memory besides: reserved ranges, which belong to somebody whom no generation knows yet (a bulk run being
- * built or waiting to be merged, a log extent linked or made ready behind the freeze point).  On disk they
- * count as free: every allocation comes after replay of the log to its end, and replay reserves
- * them again.
+ *   - freed ranges {pgno, count, birth, freed, kind}: no longer reachable from the
+ *     newest generation, but perhaps from the older slot or from a snapshot.  Their bits
+ *     are set.
+ * In memory besides: reserved ranges, which belong to somebody whom no generation knows
+ * yet (a bulk run being built or waiting to be merged, a log extent linked or made ready
+ * behind the freeze point). On disk they count as free: every allocation comes after
+ * replay of the log to its end, and replay reserves them again.
  *
- * [A1] A page freed by generation F is given out only when building F+2 or later, i.e. after
- *      superblock F+1 is durable: both slots then stand on F or later.
+ * [A1] A page freed by generation F is given out only when building F+2 or later, i.e.
+ *      after superblock F+1 is durable: both slots then stand on F or later.
  * [A2] and only if no live snapshot holds a generation g with birth <= g < freed.
  * [A3] Log extents are freed by the same rule, so the older slot's log stays.
  * [A4] Only the holder of the checkpoint lock takes pages or frees them.  Reserving and
  *      releasing a reservation is for any thread.
  *
- * Life of a checkpoint: space_begin -> take, free ... -> space_encode -> superblock durable ->
- * space_commit; or space_abandon, which restores the state of space_begin. */
+ * Life of a checkpoint: space_begin -> take, free ... -> space_encode -> superblock
+ * durable -> space_commit; or space_abandon, which restores the state of space_begin.
+ * After any of these failed, only space_abandon is of use. Functions without a word about
+ * threads are for the holder of the checkpoint lock. */
 #ifndef PAGE_SPACE_H
 #define PAGE_SPACE_H
 
@@ -32,10 +35,14 @@ struct space;
 scn_status space_create(struct sys *sys, struct space **out) MUST_USE;
 void space_destroy(struct space *space);
 
-/* Loads the state that a superblock leads to.  page_count is the superblock's.  Each page of the chain is checked;
- * SCN_CORRUPT names it.  The pages of the chain themselves are used pages. */
-scn_status space_load(struct space *space, struct file *file, const struct page_ref *first,
-                      uint32_t page_count, uint64_t gen) MUST_USE;
+/* Loads the state that a superblock leads to. page_count is the superblock's. Each page
+ * of the chain is checked; SCN_CORRUPT names it and leaves the space as it was. The pages
+ * of the chain themselves are used pages. Reservations stay, except on pages that the
+ * loaded state uses: those have found their generation. Not between space_begin and its
+ * end. */
+scn_status space_load(struct space *space, struct file *file,
+                      const struct page_ref *first, uint32_t page_count,
+                      uint64_t gen) MUST_USE;
 /* State of a new file: the fixed pages and the first extent are used. */
 scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
 
@@ -43,29 +50,45 @@ scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
 scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
 void space_unreserve(struct space *space, uint32_t pgno, uint32_t count);
 
-/* Starts building gen = current + 1.  Matures what [A1] and [A2] allow: pins are the live generations,
- * ascending.  Matured SPACE_LOG ranges of exactly extent_pages go to the caller as
- * spares (up to spare_room, *spare_count tells; their bits stay set), all else becomes free. */
-scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins, uint32_t pin_count,
-                       uint32_t extent_pages, uint32_t spare_room, struct log_spare *spares,
+/* Starts building gen, which is greater than the current one. Matures what [A1] and [A2]
+ * allow: pins are the live generations, ascending. Matured SPACE_LOG ranges of exactly
+ * extent_pages go to the caller as spares (lowest first, up to spare_room, *spare_count
+ * tells; their bits stay set, and space_free with birth gen gives back those that the
+ * caller does not want); all else becomes free. file_pages is the size of the file at a
+ * moment when, under the append lock, everybody who had grown it was used or reserved
+ * here: pages from there on are never given out by space_take, since they may be
+ * somebody's who has not said so yet. */
+scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins,
+                       uint32_t pin_count, uint32_t file_pages, uint32_t extent_pages,
+                       uint32_t spare_room, struct log_spare *spares,
                        uint32_t *spare_count) MUST_USE;
-/* Lowest free contiguous pages in the file as it is; SCN_FULL (no sentence) when there are none and the caller has to
- * grow the file and space_adopt the new range. */
+/* Lowest free contiguous pages in the file as it was at space_begin; SCN_FULL (no
+ * sentence) when there are none and the caller has to grow the file and space_adopt the
+ * new range. */
 scn_status space_take(struct space *space, uint32_t count, uint32_t *pgno) MUST_USE;
-/* A range that was free, reserved or grown becomes used by the generation being built; a reservation on it ends. */
+/* A range that was free, reserved or grown becomes used by the generation being built; a
+ * reservation on it ends with space_commit. */
 scn_status space_adopt(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
-/* A used range is no longer reachable from the generation being built.  Pages taken in the same
- * generation (birth == gen) become free at once. A page that is not used is SCN_CORRUPT (double free). */
+/* A used range is no longer reachable from the generation being built. Pages taken in the
+ * same generation (birth == gen) become free at once; birth is the link_gen of the
+ * pointer. A page that is not used is SCN_CORRUPT (double free), and so is a birth that
+ * cannot be. */
 scn_status space_free(struct space *space, uint32_t pgno, uint32_t count, uint64_t birth,
                       enum space_kind kind) MUST_USE;
-/* Takes the pages it needs, frees the previous chain, and writes the state; grow is called when the file
- * has no free page: it grows the file and returns the first page (already reserved for nobody).
- * *page_count and *needed_pages are for the superblock. */
-scn_status space_encode(struct space *space, struct file *file,
-                        scn_status (*grow)(void *ctx, uint32_t count, uint32_t *pgno), void *ctx,
-                        struct page_ref *first, uint32_t *page_count, uint32_t *needed_pages)
-    MUST_USE;
+/* Makes the file longer by count pages, the first of which is *pgno. */
+typedef scn_status (*space_grow_fn)(void *ctx, uint32_t count, uint32_t *pgno);
+/* Takes the pages it needs, frees the previous chain, and writes the state (not synced);
+ * grow is called when the file has no free page: it grows the file and returns the first
+ * of count pages, which nobody has reserved. It may lock what it needs: the space is not
+ * locked meanwhile. Once a generation, after the last take and free.
+ * *page_count is one past the highest used page, *needed_pages one past the highest that
+ * is not freed either: both for the superblock. */
+scn_status space_encode(struct space *space, struct file *file, space_grow_fn grow,
+                        void *ctx, struct page_ref *first, uint32_t *page_count,
+                        uint32_t *needed_pages) MUST_USE;
 void space_commit(struct space *space);
+/* Exactly the state at space_begin, but for reservations that other threads made or
+ * released meanwhile; those that space_adopt ended are back. */
 void space_abandon(struct space *space);
 
 /* Statistics and checks; any thread. */
@@ -77,13 +100,16 @@ struct space_stat {
 };
 void space_stat(struct space *space, struct space_stat *out);
 bool space_is_used(struct space *space, uint32_t pgno);
-/* Calls fn for each freed range; checkpoint lock held. */
+/* [A2] seen from a reader: freed pages that a snapshot of generation gen keeps. */
+uint64_t space_held_by(struct space *space, uint64_t gen);
+
+/* Calls fn for each freed range. */
 scn_status space_each_freed(struct space *space,
                             scn_status (*fn)(void *ctx, uint32_t pgno, uint32_t count,
-                                             uint64_t birth, uint64_t freed), void *ctx);
+                                             uint64_t birth, uint64_t freed),
+                            void *ctx) MUST_USE;
 /* Calls fn for each page of the current chain of PAGE_SPACE pages. */
-scn_status space_each_own(struct space *space, scn_status (*fn)(void *ctx, uint32_t pgno), void *ctx);
-/* [A2] seen from a reader: pages that only generation <= gen keeps. */
-uint64_t space_held_by(struct space *space, uint64_t gen);
+scn_status space_each_own(struct space *space, scn_status (*fn)(void *ctx, uint32_t pgno),
+                          void *ctx) MUST_USE;
 
 #endif
