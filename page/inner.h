@@ -1,11 +1,11 @@
 /* Inner pages: children in key order, and between each two the separator.
  *
- *     [page header 64][inner header 64][hints 32 x u32][pointers n x 32 B][heads n-1 x u32]
- *     [offsets n x u16][separators]
+ *     [page header 64][slot header 64][hints 32 x u32][pointers n x 32 B]
+ *     [heads n-1 x u32][offsets n x u16][separators]
  *
- * Separator i is a lower bound of child i and greater than every key of child i-1; child 0 has none
- * here (its bound stands in the parent).  Heads and hints as in leaves.  Accessors trust the image; page_check
- * has judged it. */
+ * Separator i is a lower bound of child i and greater than every key of child i-1; child
+ * 0 has none here (its bound stands in the parent).  Heads and hints as in leaves.
+ * Accessors trust the image; page_check has judged it. */
 #ifndef PAGE_INNER_H
 #define PAGE_INNER_H
 
@@ -30,16 +30,18 @@ struct inner_builder;
 scn_status inner_builder_create(struct inner_builder **out) MUST_USE;
 void inner_builder_destroy(struct inner_builder *builder);
 void inner_builder_reset(struct inner_builder *builder);
-/* bound is the child's lower bound; that of the first child is kept for inner_builder_bound and not
- * written to the page.  False when it does not fit.  Two children always fit. */
-bool inner_builder_add(struct inner_builder *builder, const void *bound, uint32_t bound_len,
-                       const struct page_ref *child);
+/* bound is the child's lower bound; that of the first child is kept for
+ * inner_builder_bound and not written to the page.  False when it does not fit.  Two
+ * children always fit. */
+bool inner_builder_add(struct inner_builder *builder, const void *bound,
+                       uint32_t bound_len, const struct page_ref *child);
 uint32_t inner_builder_count(const struct inner_builder *builder);
 uint32_t inner_builder_bytes(const struct inner_builder *builder);
 /* The lower bound of the first child; valid until the next reset or destroy. */
 const uint8_t *inner_builder_bound(const struct inner_builder *builder, uint32_t *len);
 /* level >= 1; the children's level is one less. */
-void inner_build(struct inner_builder *builder, uint8_t *page, uint8_t level, uint32_t table_id,
-                 uint32_t pgno, uint64_t birth_gen, struct page_ref *out);
+void inner_build(struct inner_builder *builder, uint8_t *page, uint8_t level,
+                 uint32_t table_id, uint32_t pgno, uint64_t birth_gen,
+                 struct page_ref *out);
 
 #endif
