@@ -1,20 +1,25 @@
 /* What all pages share: the header, and the pointer that leads to a page.
  *
  * Page header, 64 bytes (docs/format.md, "Page header"):
- *      0 type u8 | 1 level u8 | 2 flags u16, zero | 4 table_id u32 | 8 pgno u32 | 12 used u32
- *     16 birth_gen u64 | 24 xxh3 u64 | 32 reserved 32 bytes, zero (authentication tag, nonce)
- * `used` counts the bytes from the start of the page that carry data; the rest is zero and not
- * read.  The hash covers [0,24) and [32,used).
+ *      0 type u8 | 1 level u8 | 2 flags u16, zero | 4 table_id u32 | 8 pgno u32
+ *     12 used u32 | 16 birth_gen u64 | 24 xxh3 u64
+ *     32 reserved 32 bytes, zero (authentication tag, nonce)
+ * `used` counts the bytes from the start of the page that carry data; the rest is zero
+ * and not read.  The hash covers [0,24) and [32,used): it is the hash64 of 32 bytes,
+ * [0,24) followed by the hash64 of [32,used).
  *
  * Pointer, 32 bytes:
- *      0 hash u64 | 8 birth_gen u64 | 16 link_gen u64 | 24 pgno u32 | 28 hint u16 | 30 level u8 | 31 type u8
- * `link_gen` is the generation that linked the page, which for pages of a bulk run is later than
- * the birth.  `hint` is the bucket count of a leaf: a reader goes to the right bucket without looking at the leaf's header.
+ *      0 hash u64 | 8 birth_gen u64 | 16 link_gen u64 | 24 pgno u32 | 28 hint u16
+ *     30 level u8 | 31 type u8
+ * `link_gen` is the generation that linked the page, which for pages of a bulk run is
+ * later than the birth.  `hint` is the bucket count of a leaf: a reader goes to the right
+ * bucket without looking at the leaf's header.
  *
- * [P1] A page is only used through a pointer, and type, level, pgno, birth_gen and hash of both
- *      agree.  So torn, misdirected and lost writes and reused pages are found at the first read.
- * [P2] page_check accepts only images on which every accessor of the page's kind stays inside
- *      the page and terminates. */
+ * [P1] A page is only used through a pointer, and type, level, pgno, birth_gen and hash
+ *      of both agree.  So torn, misdirected and lost writes and reused pages are found at
+ *      the first read.
+ * [P2] page_check accepts only images on which every accessor of the page's kind stays
+ *      inside the page and terminates. */
 #ifndef PAGE_PAGE_H
 #define PAGE_PAGE_H
 
@@ -75,12 +80,13 @@ struct page_header {
 
 void page_header_decode(const uint8_t *page, struct page_header *out);
 
-/* Fills the header of a finished image, zeroes the tail behind used, computes the hash and
- * tells the pointer (link_gen = birth_gen, hint 0). */
-void page_seal(uint8_t *page, enum page_type type, uint8_t level, uint32_t table_id, uint32_t pgno,
-               uint64_t birth_gen, uint32_t used, struct page_ref *out);
+/* Fills the header of a finished image, zeroes the tail behind used, computes the hash
+ * and tells the pointer (link_gen = birth_gen, hint 0). */
+void page_seal(uint8_t *page, enum page_type type, uint8_t level, uint32_t table_id,
+               uint32_t pgno, uint64_t birth_gen, uint32_t used, struct page_ref *out);
 
-/* The header alone, hash included, against itself and pgno: for readers without a pointer (walcheck). */
+/* The header alone, hash included, against itself and pgno: for readers without a pointer
+ * (walcheck).  Says nothing of the contents. */
 scn_status page_check_header(const uint8_t *page, uint32_t pgno) MUST_USE;
 
 /* [P1] and [P2]. SCN_CORRUPT with a sentence that names the page and what is wrong. */
