@@ -6,8 +6,14 @@
  * the locks are held for about as long as one sync (APPEND, SYNC) or for seconds
  * (CHECKPOINT, BACKUP), and a pause should be no longer than the wait so far.  Their
  * length is random, or two processes that hold a lock in the same rhythm would always
- * meet.  A process that takes a lock again at once can be lucky many times in a row;
- * there is no queue that would survive the death of one who stands in it. */
+ * meet.
+ *
+ * Polling alone is unfair: a process that gives a lock and takes it again at once leaves
+ * a gap of a microsecond, and one that tries 200 times a second does not find it for
+ * seconds.  So whoever waits says so [K4], and whoever comes makes room for one pause.  A
+ * queue would be fairer still, but would have to survive the death of those who stand in
+ * it.  A WANT byte is a kernel lock and dies with its holder; a holder that is stopped
+ * costs the others one short pause each time and no more. */
 #include "page/lock.h"
 
 #include <errno.h>
@@ -37,6 +43,11 @@ static const struct sys_ops *ops_of(const struct locks *locks)
 static uint64_t byte_of(enum lock_kind kind)
 {
     return LOCK_BASE + (uint64_t)kind;
+}
+
+static uint64_t want_byte_of(enum lock_kind kind)
+{
+    return LOCK_WANT_BASE + (uint64_t)kind;
 }
 
 static int create_all(struct locks *locks)
@@ -129,16 +140,47 @@ static bool pause_once(struct locks *locks, struct pauses *pauses)
     return true;
 }
 
+static int try_kernel(struct locks *locks, enum lock_kind kind)
+{
+    return ops_of(locks)->lock(locks->file->handle, byte_of(kind), 1, SYS_EXCLUSIVE);
+}
+
+/* [K4], of the one who waits.  It is only advice, so failing at it is no failure. */
+static void set_wanted(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
+{
+    (void)ops_of(locks)->lock(locks->file->handle, want_byte_of(kind), 1, mode);
+}
+
+/* [K4], of the one who comes. */
+static bool is_wanted(struct locks *locks, enum lock_kind kind)
+{
+    struct sys_file *handle = locks->file->handle;
+    uint32_t pid;
+    return ops_of(locks)->lock_probe(handle, want_byte_of(kind), 1, &pid) == 1;
+}
+
 /* 0, -EAGAIN when the deadline passed, or what the system says.  The last try comes after
  * the deadline. */
-static int poll_kernel(struct locks *locks, enum lock_kind kind, uint64_t deadline_ns)
+static int poll_kernel(struct locks *locks, enum lock_kind kind, struct pauses *pauses)
+{
+    int error;
+    set_wanted(locks, kind, SYS_SHARED);
+    do {
+        error = try_kernel(locks, kind);
+    } while (error == -EAGAIN && pause_once(locks, pauses));
+    set_wanted(locks, kind, SYS_UNLOCK);
+    return error;
+}
+
+static int take_kernel(struct locks *locks, enum lock_kind kind, uint64_t deadline_ns)
 {
     struct pauses pauses = {.deadline_ns = deadline_ns, .length_ns = PAUSE_FIRST_NS};
-    int error;
-    do {
-        error = ops_of(locks)->lock(locks->file->handle, byte_of(kind), 1, SYS_EXCLUSIVE);
-    } while (error == -EAGAIN && pause_once(locks, &pauses));
-    return error;
+    if (is_wanted(locks, kind))
+        (void)pause_once(locks, &pauses);
+    int error = try_kernel(locks, kind);
+    if (error != -EAGAIN || !pause_once(locks, &pauses))
+        return error;
+    return poll_kernel(locks, kind, &pauses);
 }
 
 /* ---- what is said when it fails ---- */
@@ -232,7 +274,7 @@ scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_
     if (!lock_mutex(locks, kind, deadline_ns))
         return busy_thread(locks, kind, timeout_ms);
     bool is_needed = needs_kernel_lock(locks, kind);
-    int error = is_needed ? poll_kernel(locks, kind, deadline_ns) : 0;
+    int error = is_needed ? take_kernel(locks, kind, deadline_ns) : 0;
     if (error != 0) {
         sys->ops->mutex_unlock(locks->mutex[kind]);
         return kernel_failed(locks, kind, error, timeout_ms);

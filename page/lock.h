@@ -8,7 +8,10 @@
  *      APPEND.
  * [K3] With `is_exclusive` (the process holds ATTACH exclusively) nobody else can have
  *      the file, and the kernel locks of BACKUP, CHECKPOINT, APPEND and SYNC are not
- *      taken. */
+ *      taken.
+ * [K4] Who waits for another process holds the lock's WANT byte, shared, and who takes
+ *      the lock and finds it wanted pauses once before the first try.  WANT only makes
+ *      waiting fairer: nothing else may be concluded from it. */
 #ifndef PAGE_LOCK_H
 #define PAGE_LOCK_H
 
@@ -27,6 +30,7 @@ enum lock_kind {
     LOCK_SYNC,
     LOCK_KIND_COUNT
 };
+#define LOCK_WANT_BASE (LOCK_BASE + 64)                   /* + kind, see [K4] */
 #define LOCK_NAMED_BASE (LOCK_BASE + (UINT64_C(1) << 20)) /* scn_lock_try: + 2^20 names */
 #define LOCK_GROW_BASE (LOCK_BASE + (UINT64_C(1) << 32))  /* + pgno */
 #define LOCK_PIN_BASE (LOCK_BASE + (UINT64_C(1) << 48))   /* + gen modulo 2^48 */
@@ -50,7 +54,7 @@ void locks_destroy(struct locks *locks);
  * file open for reading only (SCN_READONLY).  timeout_ms 0 tries once, UINT32_MAX waits
  * as long as it takes.  SCN_BUSY: the sentence names the lock and, where the system
  * tells, its holder.  SCN_IO.  Between processes nobody queues: who tries next gets
- * it. */
+ * it, and [K4] makes that likely to be one who waits. */
 scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
     MUST_USE;
 /* By the thread that took it. */

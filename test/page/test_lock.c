@@ -284,6 +284,9 @@ static struct {
     uint64_t first_ns;
     int pauses;
     int lock_error;
+    bool is_wanted;
+    int wants_taken;
+    int wants_given;
     uint32_t holder_pid;
     int creations_left;
 } fake;
@@ -315,24 +318,30 @@ static bool fake_mutex_lock_until(struct sys_mutex *mutex, uint64_t deadline_ns)
     return true;
 }
 
+static bool is_want_byte(uint64_t start)
+{
+    return start >= LOCK_WANT_BASE && start < LOCK_WANT_BASE + LOCK_KIND_COUNT;
+}
+
 static int fake_lock(struct sys_file *file, uint64_t start, uint64_t len,
                      enum sys_lock_mode mode)
 {
     (void)file;
-    (void)start;
     (void)len;
-    (void)mode;
-    return -fake.lock_error;
+    if (!is_want_byte(start))
+        return -fake.lock_error;
+    fake.wants_taken += mode == SYS_SHARED;
+    fake.wants_given += mode == SYS_UNLOCK;
+    return 0;
 }
 
 static int fake_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
                            uint32_t *pid)
 {
     (void)file;
-    (void)start;
     (void)len;
     *pid = fake.holder_pid;
-    return 1;
+    return is_want_byte(start) ? fake.is_wanted : 1;
 }
 
 static int fake_mutex_create(struct sys *sys, struct sys_mutex **out)
@@ -393,9 +402,73 @@ TEST(lock__timeout_of_zero_tries_once)
     fake_open(&a, "once");
     CHECK_OK(locks_init(&a.locks, &a.file));
     fake.lock_error = EAGAIN;
+    fake.is_wanted = true;
     CHECK_EQ(lock_take(&a.locks, LOCK_SYNC, 0), SCN_BUSY);
     CHECK_EQ(fake.pauses, 0);
+    CHECK_EQ(fake.wants_taken, 0);
     side_close(&a);
+}
+
+TEST(lock__who_comes_makes_room_once_for_who_waits)
+{
+    struct side a = {0};
+    fake_open(&a, "room");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 1000));
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK_EQ(fake.pauses, 0);
+    fake.is_wanted = true;
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 1000));
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK_EQ(fake.pauses, 1);
+    CHECK(fake.longest_ns <= 75000);
+    CHECK_EQ(fake.wants_taken, 0);
+    side_close(&a);
+}
+
+TEST(lock__who_waits_says_so_until_it_stops_waiting)
+{
+    struct side a = {0};
+    fake_open(&a, "wants");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.lock_error = EAGAIN;
+    CHECK_EQ(lock_take(&a.locks, LOCK_APPEND, 10), SCN_BUSY);
+    CHECK_EQ(fake.wants_taken, 1);
+    CHECK_EQ(fake.wants_given, 1);
+    side_close(&a);
+}
+
+static void *take_patiently(void *arg)
+{
+    struct locks *locks = arg;
+    if (lock_take(locks, LOCK_APPEND, UINT32_MAX) == SCN_OK)
+        lock_give(locks, LOCK_APPEND);
+    return NULL;
+}
+
+TEST(lock__is_wanted_while_another_process_waits_and_not_after)
+{
+    struct side a;
+    struct side b;
+    pthread_t thread;
+    uint32_t pid;
+    int wanted = 0;
+    open_two(&a, &b, "wanted");
+    const struct sys_ops *ops = a.file.sys->ops;
+    uint64_t byte = LOCK_WANT_BASE + LOCK_APPEND;
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
+    CHECK_OK(pthread_create(&thread, NULL, take_patiently, &b.locks));
+    uint64_t start = now_ms();
+    while (wanted == 0 && now_ms() - start < 5000) {
+        wanted = ops->lock_probe(a.file.handle, byte, 1, &pid);
+        usleep(100);
+    }
+    lock_give(&a.locks, LOCK_APPEND);
+    CHECK_OK(pthread_join(thread, NULL));
+    CHECK_EQ(wanted, 1);
+    CHECK_EQ(ops->lock_probe(a.file.handle, byte, 1, &pid), 0);
+    side_close(&a);
+    side_close(&b);
 }
 
 TEST(lock__busy_names_the_holder_where_the_system_tells)

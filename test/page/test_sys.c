@@ -570,10 +570,12 @@ static void play_locks(struct sys *sys)
         int start = (int)(unit_random(&state) % BYTES);
         int len = 1 + (int)(unit_random(&state) % (uint64_t)(BYTES - start));
         enum sys_lock_mode mode = (enum sys_lock_mode)(unit_random(&state) % 3);
+        int end = start + len;
         bool is_refused = mode != SYS_UNLOCK &&
-                          is_held_by(model[!side], start, start + len, mode == SYS_SHARED);
-        CHECK_EQ(sys->ops->lock(handles[side], LOCK_AT + (uint64_t)start, (uint64_t)len, mode),
-                 is_refused ? -EAGAIN : 0);
+                          is_held_by(model[!side], start, end, mode == SYS_SHARED);
+        int error = sys->ops->lock(handles[side], LOCK_AT + (uint64_t)start,
+                                   (uint64_t)len, mode);
+        CHECK_EQ(error, is_refused ? -EAGAIN : 0);
         if (!is_refused)
             memset(model[side] + start, (int)mode, (size_t)len);
         uint32_t pid;
