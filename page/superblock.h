@@ -58,7 +58,7 @@ enum superblock_verdict {
     SUPERBLOCK_BLANK,   /* all zero */
     SUPERBLOCK_FOREIGN, /* no magic */
     SUPERBLOCK_BROKEN,  /* our magic, wrong checksum or impossible field */
-    SUPERBLOCK_NEWER    /* right checksum; a version, page size or feature we do not know */
+    SUPERBLOCK_NEWER    /* right checksum; version, page size or feature unknown to us */
 };
 
 void superblock_encode(const struct superblock *sb, uint8_t slot[SUPERBLOCK_BYTES]);

@@ -30,8 +30,8 @@ static void low_half_is(const uint8_t *buf, size_t len, uint64_t low, uint64_t h
     CHECK(got[1] == high);
 }
 
-/* Published vectors, one for each of the paths that XXH3 takes by length: a hash that differs
- * between machines or releases would make every file unreadable. */
+/* Published vectors, one for each of the paths that XXH3 takes by length: a hash that
+ * differs between machines or releases would make every file unreadable. */
 TEST(hash__agrees_with_the_published_vectors)
 {
     static uint8_t buf[4096];
