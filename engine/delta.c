@@ -68,7 +68,7 @@ struct undo {
 struct delta {
     _Atomic uint32_t references;
     uint32_t table_count; /* appender */
-    uint64_t start_lsn;   /* const */
+    uint64_t start_lsn;   /* const once others see the delta */
     uint64_t newest_lsn;  /* appender */
     _Atomic uint64_t change_count; /* nodes in all tables' `changes` */
     _Atomic(struct table_map *) map;
@@ -135,6 +135,13 @@ void delta_unref(struct delta *delta)
 uint64_t delta_start(const struct delta *delta)
 {
     return delta->start_lsn;
+}
+
+void delta_set_start(struct delta *delta, uint64_t lsn)
+{
+    ASSERT(delta_is_empty(delta));
+    delta->start_lsn = lsn;
+    delta->newest_lsn = lsn;
 }
 
 uint64_t delta_bytes(const struct delta *delta)
@@ -258,7 +265,7 @@ scn_status delta_reserve(struct delta *delta, uint64_t count, uint64_t key_bytes
 
 static void note_change(struct delta *delta, struct delta_table *table, uint64_t lsn)
 {
-    ASSERT(lsn > delta->start_lsn);
+    ASSERT(lsn >= delta->start_lsn);
     ASSERT(lsn >= delta->newest_lsn); /* [D2] */
     delta->newest_lsn = lsn;
     if (delta_table_newest(table) == lsn)

@@ -1,0 +1,84 @@
+/* Commutative additions (scn_add): what one transaction will add to a counter, whatever its value will be.
+ *
+ * An ADD with bounds says: after it the counter lies in [min, max].  Turned round: before it the counter lies in
+ * [min - delta, max - delta].  In that form two additions compose to one, and a transaction needs only
+ * one for each key, however many it made. */
+#include "engine/txn.h"
+
+static int64_t clamp(__int128 value)
+{
+    return value < INT64_MIN ? INT64_MIN : value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
+static struct addition impossible(void)
+{
+    return (struct addition){0, INT64_MAX, INT64_MIN};
+}
+
+struct addition addition_decode(const void *data)
+{
+    const uint8_t *at = data;
+    return (struct addition){(int64_t)get_u64(at), (int64_t)get_u64(at + 8),
+                             (int64_t)get_u64(at + 16)};
+}
+
+void addition_encode(const struct addition *addition, uint8_t *out)
+{
+    put_u64(out, (uint64_t)addition->sum);
+    put_u64(out + 8, (uint64_t)addition->lo);
+    put_u64(out + 16, (uint64_t)addition->hi);
+}
+
+struct addition addition_compose(const struct addition *first, const struct addition *second)
+{
+    __int128 sum = (__int128)first->sum + second->sum;
+    __int128 lo = (__int128)second->lo - first->sum;
+    __int128 hi = (__int128)second->hi - first->sum;
+    if (sum != clamp(sum) || lo > INT64_MAX || hi < INT64_MIN || lo > hi)
+        return impossible();
+    struct addition both = {(int64_t)sum, clamp(lo), clamp(hi)};
+    if (both.lo < first->lo)
+        both.lo = first->lo;
+    if (both.hi > first->hi)
+        both.hi = first->hi;
+    return both.lo > both.hi ? impossible() : both;
+}
+
+scn_status addition_apply(const struct addition *addition, const struct found *base, int64_t *out)
+{
+    int64_t value = 0;
+    if (base->kind == FOUND_REF || (base->kind == FOUND_BYTES && base->bytes.size != 8))
+        return error_misuse("scn_add: the value of this key is no counter of 8 bytes");
+    if (base->kind == FOUND_BYTES)
+        value = (int64_t)get_u64(base->bytes.data);
+    __int128 sum = (__int128)value + addition->sum;
+    if (value < addition->lo || value > addition->hi || sum != clamp(sum))
+        return error_set(SCN_TOOBIG, 0, 0, 0,
+                         "scn_add: the counter (now %lld) would leave its bounds", (long long)value);
+    *out = (int64_t)sum;
+    return SCN_OK;
+}
+
+scn_status scn_add(scn_txn *txn, scn_table_id id, scn_slice key, int64_t delta, int64_t min,
+                   int64_t max)
+{
+    scn_status st = txn_check_write(txn);
+    if (st == SCN_OK)
+        st = write_check_key(key);
+    if (st < 0)
+        return st;
+    if (min > max)
+        return error_misuse("scn_add: the lower bound is above the upper bound");
+    __int128 lo = (__int128)min - delta;
+    __int128 hi = (__int128)max - delta;
+    struct addition addition = {delta, clamp(lo), clamp(hi)};
+    if (lo > INT64_MAX || hi < INT64_MIN)
+        addition = impossible();
+    struct binding *binding;
+    txn_enter(txn);
+    st = catalog_bind_write(txn, id, &binding);
+    if (st == SCN_OK)
+        st = write_addition(txn, id, key, &addition);
+    txn_leave(txn);
+    return st;
+}

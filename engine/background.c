@@ -1,0 +1,181 @@
+/* Background work: see background.h. */
+#include "engine/background.h"
+
+#include "engine/checkpoint.h"
+#include "engine/room.h"
+#include "engine/txn.h"
+#include "page/mem.h"
+
+struct background {
+    struct store *store;
+    struct sys_thread *thread;
+    struct sys_mutex *mutex;
+    struct sys_cond *cond;
+    bool is_woken;   /* mutex */
+    bool is_stopped; /* mutex */
+};
+
+/* ---- what there is to do ---- */
+
+/* A checkpoint that failed is tried again when something has changed: not in a loop. */
+static scn_status checkpoint_when_due(struct store *store, bool *did_work)
+{
+    uint64_t appended = log_appended(store->log);
+    if (!room_is_checkpoint_due(store))
+        return SCN_OK;
+    if (atomic_load(&store->checkpoint_status) < 0 &&
+        appended == atomic_load(&store->failed_at_lsn) && !room_is_exhausted(store))
+        return SCN_OK;
+    *did_work = true;
+    return checkpoint_run(store, CHECKPOINT_PLAIN);
+}
+
+static scn_status extend_when_due(struct store *store, bool *did_work)
+{
+    if (log_spare_count(store->log) > 0 || log_bytes_since(store->log, atomic_load(&store->base_lsn)) < 65536)
+        return SCN_OK;
+    *did_work = true;
+    return room_extend(store, false);
+}
+
+/* Lazy commits become durable some time. */
+static scn_status sync_lazy(struct store *store, bool *did_work)
+{
+    uint64_t lazy = atomic_load(&store->lazy_lsn);
+    if (lazy <= log_synced(store->log))
+        return SCN_OK;
+    *did_work = true;
+    return log_sync(store->log, lazy, 0);
+}
+
+/* After a quiet moment the last batch gets a witness: a record that says it was durable. */
+static scn_status mark_when_quiet(struct store *store)
+{
+    uint64_t appended = log_appended(store->log);
+    if (appended == store->marked_lsn || log_synced(store->log) != appended)
+        return SCN_OK;
+    if (appended != store->quiet_lsn) {
+        store->quiet_lsn = appended;
+        return SCN_OK;
+    }
+    return checkpoint_mark(store);
+}
+
+scn_status background_round(struct store *store, bool *did_work)
+{
+    *did_work = false;
+    if (file_is_poisoned(&store->file))
+        return SCN_POISONED;
+    scn_status st = sync_lazy(store, did_work);
+    if (st == SCN_OK)
+        st = extend_when_due(store, did_work);
+    if (st == SCN_OK)
+        st = checkpoint_when_due(store, did_work);
+    if (st == SCN_OK && !*did_work)
+        st = mark_when_quiet(store);
+    return st;
+}
+
+/* ---- the thread ---- */
+
+/* False: stop. */
+static bool wait_for_work(struct background *background)
+{
+    struct store *store = background->store;
+    const struct sys_ops *ops = store->sys->ops;
+    uint64_t interval = store->options.lazy_interval_ms;
+    uint64_t until = ops->now_ns(store->sys) + (interval ? interval : IDLE_MS) * UINT64_C(1000000);
+    bool in_time = true;
+    ops->mutex_lock(background->mutex);
+    while (in_time && !background->is_woken && !background->is_stopped)
+        in_time = ops->cond_wait(background->cond, background->mutex, until);
+    background->is_woken = false;
+    bool goes_on = !background->is_stopped;
+    ops->mutex_unlock(background->mutex);
+    return goes_on;
+}
+
+static void run(void *arg)
+{
+    struct background *background = arg;
+    while (wait_for_work(background)) {
+        bool did_work;
+        scn_status st = background_round(background->store, &did_work);
+        /* Who waits for the outcome reads it from the store (room_wait); the host hears of it. */
+        struct scn_hooks *hooks = &background->store->options.hooks;
+        if (st < 0 && hooks->log)
+            hooks->log(hooks->user, st, error_last()->text);
+    }
+}
+
+void background_wake(struct background *background)
+{
+    const struct sys_ops *ops = background->store->sys->ops;
+    ops->mutex_lock(background->mutex);
+    bool was_woken = background->is_woken;
+    background->is_woken = true;
+    ops->mutex_unlock(background->mutex);
+    if (!was_woken)
+        ops->cond_wake_all(background->cond);
+}
+
+static void background_free(struct background *background)
+{
+    const struct sys_ops *ops = background->store->sys->ops;
+    if (background->cond)
+        ops->cond_destroy(background->cond);
+    if (background->mutex)
+        ops->mutex_destroy(background->mutex);
+    mem_free(background);
+}
+
+scn_status background_start(struct store *store)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    struct background *background = mem_zalloc(sizeof *background);
+    if (background == NULL)
+        return error_nomem();
+    background->store = store;
+    int failed = ops->mutex_create(store->sys, &background->mutex);
+    if (failed == 0)
+        failed = ops->cond_create(store->sys, &background->cond);
+    if (failed == 0) {
+        store->background = background;
+        failed = ops->thread_start(store->sys, run, background, &background->thread);
+    }
+    if (failed) {
+        store->background = NULL;
+        background_free(background);
+        return error_sys(-failed, 0, "the background thread cannot be started; "
+                                     "SCN_NOTHREAD does without");
+    }
+    return SCN_OK;
+}
+
+void background_stop(struct background *background)
+{
+    if (background == NULL)
+        return;
+    const struct sys_ops *ops = background->store->sys->ops;
+    ops->mutex_lock(background->mutex);
+    background->is_stopped = true;
+    ops->mutex_unlock(background->mutex);
+    ops->cond_wake_all(background->cond);
+    ops->thread_join(background->thread);
+    background_free(background);
+}
+
+scn_status scn_tick(scn_db *db, uint32_t budget_ms)
+{
+    scn_status st = db_check(db);
+    if (st < 0 || db->store->is_read_only)
+        return st;
+    struct store *store = db->store;
+    const struct sys_ops *ops = store->sys->ops;
+    uint64_t until = ops->now_ns(store->sys) + budget_ms * UINT64_C(1000000);
+    bool did_work;
+    do {
+        st = background_round(store, &did_work);
+    } while (st == SCN_OK && did_work && ops->now_ns(store->sys) < until);
+    return st;
+}

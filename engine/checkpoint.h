@@ -1,0 +1,26 @@
+/* Checkpoint: frozen deltas and runs become the trees of the next generation.
+ *
+ *   freeze    APPEND: X = end of the log, a new active delta; then sync up to X [X <= synced]
+ *   rebuild   no lock but CHECKPOINT: every changed table, leaf by leaf, into new pages
+ *   publish   pages synced -> superblock slot written and synced -> APPEND: the new view
+ *   forget    log extents, pages and memory that nobody can reach any more
+ *
+ * [X1] The superblock is written after everything it leads to is durable (B1), and only if the file is not poisoned.
+ * [X2] A failure before that changes nothing: deltas and log stay authoritative, allocation is restored.
+ * [X3] A failed sync poisons, whoever made it. */
+#ifndef ENGINE_CHECKPOINT_H
+#define ENGINE_CHECKPOINT_H
+
+#include "engine/store.h"
+
+enum checkpoint_mode {
+    CHECKPOINT_PLAIN, /* when there is something to merge */
+    CHECKPOINT_DRAIN  /* also goes on, without anything to merge, while that gives space back */
+};
+
+/* SCN_OK, also when there was nothing to do. */
+scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode) MUST_USE;
+/* Appends a MARK record and syncs it: the log's last commits get a witness. */
+scn_status checkpoint_mark(struct store *store) MUST_USE;
+
+#endif

@@ -1,0 +1,39 @@
+/* What a write transaction has been told, so that commit can see whether it is still true.
+ *
+ * Keys, closed ranges and whole tables.  Past READSET_BYTES_MAX it is made coarser (a table's keys and ranges become
+ * one range, then the table): that can add conflicts, never drop a read.  Used by one thread. */
+#ifndef ENGINE_READSET_H
+#define ENGINE_READSET_H
+
+#include "page/bytes.h"
+#include "page/status.h"
+
+enum { READSET_BYTES_MAX = 1 << 20 };
+
+/* lo <= key <= hi; a single key has lo == hi; a missing bound is unbounded. */
+struct read_range {
+    uint32_t table_id;
+    bool has_lo;
+    bool has_hi;
+    scn_slice lo;
+    scn_slice hi;
+    uint64_t hash; /* of a single key; is_key */
+    bool is_key;
+};
+
+struct readset {
+    struct read_range *items;
+    uint32_t count;
+    uint32_t capacity;
+    uint64_t bytes;
+};
+
+void readset_init(struct readset *set);
+void readset_destroy(struct readset *set);
+scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key, uint64_t hash) MUST_USE;
+/* NULL: unbounded. */
+scn_status readset_range(struct readset *set, uint32_t table_id, const scn_slice *lo,
+                         const scn_slice *hi) MUST_USE;
+scn_status readset_table(struct readset *set, uint32_t table_id) MUST_USE;
+
+#endif

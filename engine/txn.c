@@ -1,0 +1,333 @@
+/* Transactions: begin, end, savepoints, the shells.  See txn.h. */
+#include "engine/txn.h"
+
+#include "page/mem.h"
+
+/* So many shells rest before one is used again: a stale handle is told for that long. */
+enum { IDLE_TXN_MIN = 64 };
+/* A buffer up to this size waits for the next use. */
+enum { ARENA_KEEP_BYTES = 65536 };
+
+/* ---- handles ---- */
+
+scn_status txn_check(const struct scn_txn *txn)
+{
+    if (txn == NULL)
+        return error_misuse("the transaction is NULL");
+    if (txn->magic == TXN_ENDED)
+        return error_misuse("the transaction has ended; begin another one");
+    if (txn->magic != TXN_MAGIC)
+        return error_misuse("this is no transaction");
+    if (txn->store->sys->ops->is_forked(txn->store->sys))
+        return error_set(SCN_FORKED, 0, 0, 0,
+                         "the transaction belongs to the parent process; open the store anew");
+    return txn->broken;
+}
+
+scn_status txn_check_write(const struct scn_txn *txn)
+{
+    scn_status st = txn_check(txn);
+    if (st < 0)
+        return st;
+    if (!txn_is_write(txn))
+        return error_misuse("the transaction was begun for reading; use SCN_WRITE");
+    return SCN_OK;
+}
+
+/* ---- operations ---- */
+
+static void arena_reset(struct arena_block **arena, size_t keep_bytes)
+{
+    struct arena_block *block = *arena;
+    while (block && (block->next || block->capacity > keep_bytes)) {
+        struct arena_block *next = block->next;
+        mem_free(block);
+        block = next;
+    }
+    if (block)
+        block->used = 0;
+    *arena = block;
+}
+
+void txn_enter(struct scn_txn *txn)
+{
+    txn->turn ^= 1;
+    if (txn->arena[txn->turn])
+        arena_reset(&txn->arena[txn->turn], ARENA_KEEP_BYTES);
+    pool_enter(txn->reader);
+}
+
+void txn_leave(struct scn_txn *txn)
+{
+    pool_release_previous(txn->reader);
+    pool_leave(txn->reader);
+}
+
+scn_status txn_copy(struct scn_txn *txn, scn_slice *bytes)
+{
+    struct arena_block **arena = &txn->arena[txn->turn];
+    struct arena_block *block = *arena;
+    if (block == NULL || block->capacity - block->used < bytes->size) {
+        size_t capacity = bytes->size > 4000 ? bytes->size : 4000;
+        block = mem_alloc(sizeof *block + capacity);
+        if (block == NULL)
+            return error_nomem();
+        *block = (struct arena_block){*arena, capacity, 0};
+        *arena = block;
+    }
+    uint8_t *copy = block->data + block->used;
+    memcpy(copy, bytes->data, bytes->size);
+    block->used += bytes->size;
+    bytes->data = copy;
+    return SCN_OK;
+}
+
+scn_status txn_keep(struct scn_txn *txn, const uint8_t *page, scn_slice *bytes)
+{
+    if (page == NULL || bytes->size == 0 || pool_hold(txn->reader, page))
+        return SCN_OK;
+    return txn_copy(txn, bytes);
+}
+
+/* ---- begin ---- */
+
+static struct scn_txn *shell_take(struct store *store)
+{
+    struct scn_txn *txn = NULL;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    if (store->idle_txn_count > IDLE_TXN_MIN) {
+        txn = store->idle_txns;
+        store->idle_txns = txn->next;
+        store->idle_txn_count--;
+    }
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return txn;
+}
+
+static scn_status shell_create(struct store *store, struct scn_txn **out)
+{
+    struct scn_txn *txn = mem_zalloc(sizeof *txn);
+    if (txn == NULL)
+        return error_nomem();
+    scn_status st = pool_reader_create(store->pool, &txn->reader);
+    if (st < 0) {
+        mem_free(txn);
+        return st;
+    }
+    txn->store = store;
+    ops_writer_init(&txn->ops);
+    log_packet_init(&txn->packet);
+    *out = txn;
+    return SCN_OK;
+}
+
+void txn_destroy_shell(struct scn_txn *txn)
+{
+    for (int i = 0; i < 2; i++) {
+        values_scratch_destroy(&txn->scratch[i]);
+        arena_reset(&txn->arena[i], 0);
+    }
+    ops_writer_destroy(&txn->ops);
+    log_packet_destroy(&txn->packet);
+    pool_reader_destroy(txn->reader);
+    mem_free(txn);
+}
+
+/* Announced before the snapshot is used: view and LSN are read and the list joined in one
+ * critical section. */
+static void take_snapshot(struct scn_txn *txn)
+{
+    struct store *store = txn->store;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    txn->view = store->view;
+    txn->view->references++;
+    txn->lsn = store_visible(store);
+    txn->next = store->open_txns;
+    txn->previous = NULL;
+    if (txn->next)
+        txn->next->previous = txn;
+    store->open_txns = txn;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+}
+
+scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags, struct scn_txn **out)
+{
+    struct scn_txn *txn = shell_take(store);
+    if (txn == NULL) {
+        scn_status st = shell_create(store, &txn);
+        if (st < 0)
+            return st;
+    }
+    txn->magic = TXN_MAGIC;
+    txn->flags = flags;
+    txn->db = db;
+    txn->durability = store->options.durability;
+    txn->thread_id = store->sys->ops->thread_id(store->sys);
+    txn->begun_ns = flags & SCN_WRITE || store->options.max_snapshot_age_ms
+                        ? store->sys->ops->now_ns(store->sys) : 0;
+    take_snapshot(txn);
+    *out = txn;
+    return SCN_OK;
+}
+
+scn_status scn_begin(scn_db *db, uint32_t flags, scn_txn **out)
+{
+    if (out == NULL)
+        return error_misuse("scn_begin: the place for the transaction is NULL");
+    *out = NULL;
+    scn_status st = db_check(db);
+    if (st < 0)
+        return st;
+    if (flags == 0)
+        flags = SCN_READ;
+    if (flags & ~(uint32_t)(SCN_READ | SCN_WRITE | SCN_SNAPSHOT))
+        return error_misuse("scn_begin: unknown flags 0x%x", flags);
+    if ((flags & SCN_WRITE) && db->store->is_read_only)
+        return error_set(SCN_READONLY, 0, 0, 0, "the store is open for reading only");
+    return txn_begin_on(db->store, db, flags, out);
+}
+
+/* ---- end ---- */
+
+static void run_end_calls(struct scn_txn *txn, scn_status st, uint64_t lsn)
+{
+    struct end_call *call = txn->end_calls;
+    txn->end_calls = NULL;
+    while (call) {
+        struct end_call *next = call->next;
+        call->fn(call->ctx, st, lsn);
+        mem_free(call);
+        call = next;
+    }
+}
+
+/* The shell gives back all memory but the small buffers it will need again. */
+static void shell_empty(struct scn_txn *txn)
+{
+    for (int i = 0; i < 2; i++) {
+        if (txn->scratch[i].capacity + txn->scratch[i].block_capacity > ARENA_KEEP_BYTES) {
+            values_scratch_destroy(&txn->scratch[i]);
+            txn->scratch[i] = (struct values_scratch){0};
+        }
+        arena_reset(&txn->arena[i], ARENA_KEEP_BYTES);
+    }
+    if (txn->ops.capacity > ARENA_KEEP_BYTES)
+        ops_writer_destroy(&txn->ops);
+    if (txn->packet.capacity > ARENA_KEEP_BYTES)
+        log_packet_destroy(&txn->packet);
+    catalog_forget(txn);
+    readset_destroy(&txn->reads);
+    write_destroy(txn);
+    txn->broken = SCN_OK;
+    txn->is_in_update = false;
+    txn->is_priority = false;
+}
+
+static void shell_rest(struct scn_txn *txn)
+{
+    struct store *store = txn->store;
+    struct view *view = txn->view;
+    txn->view = NULL;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    if (txn->previous)
+        txn->previous->next = txn->next;
+    else
+        store->open_txns = txn->next;
+    if (txn->next)
+        txn->next->previous = txn->previous;
+    txn->next = NULL;
+    if (store->idle_txns)
+        store->idle_txns_tail->next = txn;
+    else
+        store->idle_txns = txn;
+    store->idle_txns_tail = txn;
+    store->idle_txn_count++;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    store_view_release(store, view);
+}
+
+void txn_end(struct scn_txn *txn, scn_status st, uint64_t lsn)
+{
+    cursor_close_all(txn);
+    pool_release_all(txn->reader);
+    struct end_call *calls = txn->end_calls;
+    if (txn->read_count) {
+        atomic_fetch_add_explicit(&txn->store->counters.reads, txn->read_count,
+                                  memory_order_relaxed);
+        txn->read_count = 0;
+    }
+    shell_empty(txn);
+    txn->magic = TXN_ENDED;
+    txn->end_calls = calls;
+    run_end_calls(txn, st, lsn);
+    shell_rest(txn);
+}
+
+scn_status scn_commit_at(scn_txn *txn, uint64_t *lsn)
+{
+    uint64_t at = 0;
+    scn_status st = txn_check(txn);
+    if (st == SCN_MISUSE || st == SCN_FORKED)
+        return st;
+    if (txn->is_in_update)
+        return error_misuse("scn_update commits its own transaction; return SCN_OK");
+    if (st == SCN_OK)
+        st = commit_txn(txn, &at);
+    txn_end(txn, st, at);
+    if (lsn)
+        *lsn = at;
+    return st;
+}
+
+scn_status scn_commit(scn_txn *txn)
+{
+    return scn_commit_at(txn, NULL);
+}
+
+void scn_abort(scn_txn *txn)
+{
+    if (txn == NULL || txn->magic != TXN_MAGIC || txn->is_in_update)
+        return;
+    if (txn->store->sys->ops->is_forked(txn->store->sys))
+        return;
+    txn_end(txn, SCN_INTERRUPTED, 0);
+}
+
+scn_db *scn_txn_db(const scn_txn *txn)
+{
+    return txn_check(txn) == SCN_MISUSE ? NULL : txn->db;
+}
+
+uint64_t scn_txn_lsn(const scn_txn *txn)
+{
+    return txn_check(txn) == SCN_MISUSE ? 0 : txn->lsn;
+}
+
+scn_status scn_on_end(scn_txn *txn, void (*fn)(void *, scn_status, uint64_t), void *ctx)
+{
+    scn_status st = txn_check(txn);
+    if (st < 0)
+        return st;
+    if (fn == NULL)
+        return error_misuse("scn_on_end: the function is NULL");
+    struct end_call *call = mem_alloc(sizeof *call);
+    if (call == NULL)
+        return error_nomem();
+    *call = (struct end_call){NULL, fn, ctx};
+    struct end_call **tail = &txn->end_calls;
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = call;
+    return SCN_OK;
+}
+
+scn_status scn_set_durability(scn_txn *txn, uint32_t durability)
+{
+    scn_status st = txn_check_write(txn);
+    if (st < 0)
+        return st;
+    if (durability > SCN_SYNC_LAZY)
+        return error_misuse("unknown durability %u", durability);
+    txn->durability = durability;
+    return SCN_OK;
+}

@@ -1,0 +1,143 @@
+/* Live bytes of value pages: see usage.h. */
+#include "engine/usage.h"
+
+#include "engine/store.h"
+#include "page/mem.h"
+
+#include <stdlib.h>
+
+enum { USAGE_KEY_BYTES = 4, USAGE_ROW_BYTES = 12, USAGE_NOTES_HIGH = 1 << 16 };
+
+void usage_init(struct usage *usage)
+{
+    *usage = (struct usage){0};
+}
+
+void usage_destroy(struct usage *usage)
+{
+    mem_free(usage->notes);
+    usage_init(usage);
+}
+
+static int by_page(const void *left, const void *right)
+{
+    const struct usage_note *a = left;
+    const struct usage_note *b = right;
+    return (a->pgno > b->pgno) - (a->pgno < b->pgno);
+}
+
+/* One note a page, ascending. */
+static void settle(struct usage *usage)
+{
+    size_t kept = 0;
+    if (usage->count)
+        qsort(usage->notes, usage->count, sizeof *usage->notes, by_page);
+    for (size_t i = 0; i < usage->count; i++) {
+        if (kept && usage->notes[kept - 1].pgno == usage->notes[i].pgno)
+            usage->notes[kept - 1].bytes += usage->notes[i].bytes;
+        else
+            usage->notes[kept++] = usage->notes[i];
+    }
+    usage->count = kept;
+}
+
+static scn_status make_room(struct usage *usage)
+{
+    if (usage->count < usage->capacity)
+        return SCN_OK;
+    if (usage->count >= USAGE_NOTES_HIGH) {
+        settle(usage);
+        if (usage->count < usage->capacity / 2)
+            return SCN_OK;
+    }
+    size_t capacity = usage->capacity ? usage->capacity * 2 : 64;
+    void *grown = mem_grow(usage->notes, usage->capacity * sizeof *usage->notes,
+                           capacity * sizeof *usage->notes);
+    if (grown == NULL)
+        return error_nomem();
+    usage->notes = grown;
+    usage->capacity = capacity;
+    return SCN_OK;
+}
+
+scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen, int64_t bytes)
+{
+    if (usage->count && usage->notes[usage->count - 1].pgno == pgno) {
+        usage->notes[usage->count - 1].bytes += bytes;
+        return SCN_OK;
+    }
+    scn_status st = make_room(usage);
+    if (st == SCN_OK)
+        usage->notes[usage->count++] = (struct usage_note){pgno, bytes, birth_gen};
+    return st;
+}
+
+/* ---- into the tree ---- */
+
+struct feed {
+    struct usage *usage;
+    struct pool_reader *reader;
+    struct space *space;
+    struct tree old;
+    size_t next;
+    uint8_t rows[2][USAGE_KEY_BYTES + USAGE_ROW_BYTES];
+    uint32_t turn;
+};
+
+static scn_status old_row(struct feed *feed, scn_slice key, uint32_t pgno, int64_t *live)
+{
+    struct tree_record found;
+    *live = 0;
+    if (page_ref_is_null(&feed->old.root))
+        return SCN_OK;
+    pool_enter(feed->reader);
+    scn_status st = tree_get(feed->reader, &feed->old, key, leaf_hash(key.data, key.size), &found);
+    if (st == SCN_OK && found.record.payload_len != USAGE_ROW_BYTES)
+        st = error_corrupt(feed->old.root.pgno, 0, "usage: the row of page %u is malformed", pgno);
+    if (st == SCN_OK)
+        *live = get_u32(found.record.payload);
+    pool_leave(feed->reader);
+    return st < 0 ? st : SCN_OK;
+}
+
+static scn_status next_row(void *ctx, struct change *out)
+{
+    struct feed *feed = ctx;
+    if (feed->next == feed->usage->count)
+        return SCN_END;
+    const struct usage_note *note = &feed->usage->notes[feed->next++];
+    uint8_t *row = feed->rows[feed->turn ^= 1];
+    int64_t live;
+    put_be32(row, note->pgno);
+    scn_slice key = {row, USAGE_KEY_BYTES};
+    scn_status st = old_row(feed, key, note->pgno, &live);
+    if (st < 0)
+        return st;
+    live += note->bytes;
+    if (live < 0 || live > UINT32_MAX)
+        return error_corrupt(note->pgno, 0, "usage: page %u would have %lld live bytes",
+                             note->pgno, (long long)live);
+    put_u32(row + USAGE_KEY_BYTES, (uint32_t)live);
+    put_u64(row + USAGE_KEY_BYTES + 4, note->birth_gen);
+    *out = (struct change){.key = key,
+                           .value = {row + USAGE_KEY_BYTES, USAGE_ROW_BYTES},
+                           .kind = live ? CHANGE_PUT : CHANGE_DELETE};
+    return live ? SCN_OK : space_free(feed->space, note->pgno, 1, note->birth_gen, SPACE_PAGES);
+}
+
+static scn_status row_page_freed(void *ctx, const struct page_ref *ref)
+{
+    struct feed *feed = ctx;
+    return space_free(feed->space, ref->pgno, 1, ref->birth_gen, SPACE_PAGES);
+}
+
+scn_status usage_rebuild(struct usage *usage, struct rebuild *job, struct pool_reader *reader,
+                         struct space *space, struct page_ref *root)
+{
+    struct feed feed = {.usage = usage, .reader = reader, .space = space, .old = job->old};
+    settle(usage);
+    job->next = next_row;
+    job->page_freed = row_page_freed;
+    job->ctx = &feed;
+    return rebuild_tree(job, root);
+}
