@@ -16,6 +16,8 @@ enum shape {
     SHAPE_NESTED,       /* each key begins with the one before it */
     SHAPE_ZEROS,        /* zeros and ones, up to 12 of them */
     SHAPE_FEW_LETTERS,  /* 0x00, 'a', 0xff, up to 6 of them */
+    SHAPE_GAPS,         /* four letters, each behind constant bytes */
+    SHAPE_DEEP_GAPS,    /* the same behind 42 that all share */
     SHAPE_SUFFIX,       /* a counter, then 40 bytes that are always the same */
     SHAPE_FAMILIES,     /* two kinds of text */
     SHAPE_DEEP,         /* random bytes behind 60 that all share */
@@ -39,6 +41,20 @@ static inline uint32_t shape_text(char *at, uint32_t idx)
     return (uint32_t)sprintf(at, "episode|memory/2026-%02u-%02u/agent-%02u/%06u",
                              idx / 900 % 12 + 1, idx / 300 % 28 + 1, idx / 60 % 7,
                              idx * 7);
+}
+
+/* Two constant bytes and a letter, four times; random bytes at `at` pick the letters. */
+static inline uint32_t shape_gaps(uint8_t *at, uint32_t base)
+{
+    static const uint8_t letters[4] = {0, 1, 0xfe, 0xff};
+    uint32_t len = base + 12 - (at[79] % 8 == 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        uint8_t letter = letters[at[64 + i] % 4];
+        memset(at + base + 3 * i, 'x', 2);
+        at[base + 3 * i + 2] = letter;
+    }
+    memset(at, 'p', base);
+    return len;
 }
 
 /* The bytes of key idx of a shape; at has KEY_BYTES_MAX. */
@@ -70,6 +86,10 @@ static inline uint32_t shape_key(enum shape shape, uint32_t idx, uint64_t *state
         for (uint32_t i = 0; i < len; i++)
             at[i] = letters[at[i] % 3];
         return len;
+    case SHAPE_GAPS:
+        return shape_gaps(at, 0);
+    case SHAPE_DEEP_GAPS:
+        return shape_gaps(at, 42);
     case SHAPE_SUFFIX:
         put_be32(at, idx * 5);
         memset(at + 4, 's', 40);

@@ -305,12 +305,16 @@ TEST(inner__each_part_is_judged)
     uint8_t large[4];
     CHECK_EQ(fixture.count, 20);
 
-    expect_fault(&fixture, page + 1, 1, "\0", "level");
-    expect_fault(&fixture, page + 1, 1, "\x20", "level");
+    expect_fault(&fixture, page + 1, 1, "\0", "its level");
+    expect_fault(&fixture, page + 1, 1, "\x20", "its level");
     expect_fault(&fixture, page + 1, 1, "\2", "wrong kind");
     expect_fault(&fixture, page + 64, 4, "\xff\xff\xff\xff", "count");
     expect_fault(&fixture, page + 64, 4, "\xff\xff\0\0", "count");
     expect_fault(&fixture, page + 68, 1, "\1", "count");
+    put_u32(large, (PAGE_BYTES - 300) / 40);
+    expect_fault(&fixture, page + 64, 4, large, "do not fit");
+    put_u32(large, inner_builder_bytes(fixture.builder) + 1);
+    expect_fault(&fixture, page + 12, 4, large, "bytes behind the last separator");
     put_u32(large, FILE_PAGES_MAX);
     expect_fault(&fixture, child + 24, 4, large, "cannot exist");
     expect_fault(&fixture, child + 24, 4, "\2\0\0\0", "cannot exist");

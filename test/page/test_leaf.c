@@ -204,6 +204,21 @@ TEST(leaf__seek_of_keys_around_all_others)
     fixture_destroy(&fixture);
 }
 
+/* An entry of zeros leads to the page header, which could pass for a record with a key of
+ * one byte, the lowest of the table's id. */
+TEST(leaf__unused_entries_match_nothing)
+{
+    uint64_t state = unit_seed();
+    struct leaf_fixture fixture = fixture_create(SHAPE_RANDOM, 20, &state);
+    static const uint8_t key[1] = {TABLE_ID};
+    for (uint64_t bucket = 0; bucket < 64; bucket++) {
+        struct leaf_record record;
+        uint64_t hash = bucket << 58; /* the tag is zero */
+        CHECK(!leaf_find(fixture.page, fixture.ref.hint, hash, key, 1, &record));
+    }
+    fixture_destroy(&fixture);
+}
+
 TEST(leaf__a_batch_prefetches_only_what_is_there)
 {
     uint64_t state = unit_seed();
@@ -251,28 +266,33 @@ TEST(leaf__a_refused_record_changes_nothing)
     fixture_destroy(&fixture);
 }
 
-/* Keys that add up to pages filled to the last byte, or one short of it. */
+/* Records of one kind, and a last one that fills the page to its last byte. */
+static void build_full(struct leaf_fixture *fixture)
+{
+    struct leaf_builder *builder = fixture->builder;
+    uint32_t room = PAGE_BYTES;
+    leaf_builder_reset(builder);
+    for (uint32_t i = 0; room > 0; i++) {
+        struct leaf_record record = record_of(&fixture->set.keys[i], 1);
+        bool is_last = room <= VALUE_INLINE_MAX;
+        if (is_last)
+            record.payload_len = (uint16_t)(room - record.key_len - 10);
+        if (!leaf_builder_add(builder, &record)) {
+            record.payload_len -= BUCKET; /* it takes one more bucket */
+            CHECK(is_last && leaf_builder_add(builder, &record));
+        }
+        room = PAGE_BYTES - leaf_builder_bytes(builder);
+        CHECK(!is_last || room == 0);
+    }
+    leaf_build(builder, fixture->page, TABLE_ID, PGNO, BIRTH, &fixture->ref);
+    fixture->count = leaf_builder_count(builder);
+}
+
 TEST(leaf__a_page_may_be_full_to_the_last_byte)
 {
     uint64_t state = unit_seed();
     struct leaf_fixture fixture = fixture_create(SHAPE_RANDOM, many() * 2, &state);
-    leaf_builder_reset(fixture.builder);
-    uint32_t count = 0;
-    for (;; count++) {
-        struct leaf_record record = record_of(&fixture.set.keys[count], 1);
-        uint32_t room = PAGE_BYTES - leaf_builder_bytes(fixture.builder);
-        if (room <= VALUE_INLINE_MAX) {
-            record.payload_len = (uint16_t)(room - 24 - 10);
-            if (!leaf_builder_add(fixture.builder, &record)) {
-                record.payload_len -= 64;
-                CHECK(leaf_builder_add(fixture.builder, &record));
-            }
-            break;
-        }
-        CHECK(leaf_builder_add(fixture.builder, &record));
-    }
-    CHECK_EQ(leaf_builder_bytes(fixture.builder), PAGE_BYTES);
-    leaf_build(fixture.builder, fixture.page, TABLE_ID, PGNO, BIRTH, &fixture.ref);
+    build_full(&fixture);
     CHECK_OK(page_check(fixture.page, &fixture.ref));
     check_consistent(fixture.page, &fixture.ref);
     fixture_destroy(&fixture);
@@ -396,6 +416,60 @@ TEST(leaf__what_is_accepted_with_a_right_hash_is_consistent)
     free(page);
 }
 
+/* The last record begins two bytes before the end of a full page: not even its lengths can
+ * be read. */
+TEST(leaf__a_record_header_that_does_not_fit_is_not_read)
+{
+    uint64_t state = unit_seed();
+    struct leaf_fixture fixture = fixture_create(SHAPE_RANDOM, many() * 2, &state);
+    build_full(&fixture);
+    struct leaf_record record;
+    leaf_at(fixture.page, fixture.count - 2, &record);
+    uint32_t end = PAGE_BYTES - 2;
+    uint8_t *info = fixture.page + (record.key - fixture.page) - 2;
+    uint8_t *offsets = fixture.page + BUCKETS_AT + BUCKET * fixture.ref.hint + 128 +
+                       4 * fixture.count;
+    put_u16(info, (uint16_t)(fixture.page + end - record.payload));
+    put_u16(offsets + 2 * (fixture.count - 1), (uint16_t)end);
+    CHECK(leaf_check(fixture.page, &fixture.ref) != NULL);
+    fixture_destroy(&fixture);
+}
+
+/* Its key reaches to the end of a full page, and a reference is said to follow. */
+TEST(leaf__a_reference_that_does_not_fit_is_not_read)
+{
+    uint64_t state = unit_seed();
+    struct leaf_fixture fixture = fixture_create(SHAPE_RANDOM, many() * 2, &state);
+    build_full(&fixture);
+    struct leaf_record record;
+    leaf_at(fixture.page, fixture.count - 1, &record);
+    uint8_t *at = fixture.page + (record.key - fixture.page) - 4;
+    put_u16(at, (uint16_t)(fixture.page + PAGE_BYTES - record.key));
+    put_u16(at + 2, LEAF_REF << 14 | VALUE_REF_BYTES);
+    CHECK(leaf_check(fixture.page, &fixture.ref) != NULL);
+    fixture_destroy(&fixture);
+}
+
+/* Lengths at the end of a full page: what is read behind it, the sanitizer sees. */
+TEST(leaf__no_change_of_a_full_page_leads_behind_it)
+{
+    uint64_t state = unit_seed();
+    struct leaf_fixture fixture = fixture_create(SHAPE_RANDOM, many() * 2, &state);
+    build_full(&fixture);
+    for (uint32_t i = 0; i < 2000; i++) {
+        struct leaf_record record;
+        leaf_at(fixture.page, fixture.count - 1 - i % 3, &record);
+        uint8_t *at = fixture.page + (record.key - fixture.page) - 4;
+        uint8_t saved[4];
+        memcpy(saved, at, 4);
+        at[i / 3 % 4] = (uint8_t)unit_random(&state);
+        bool is_changed = memcmp(saved, at, 4) != 0;
+        CHECK_EQ(leaf_check(fixture.page, &fixture.ref) != NULL, is_changed);
+        memcpy(at, saved, 4);
+    }
+    fixture_destroy(&fixture);
+}
+
 static void expect_fault(const struct leaf_fixture *fixture, uint8_t *at, uint32_t len,
                          const void *bytes, const char *sentence)
 {
@@ -424,15 +498,21 @@ TEST(leaf__each_part_is_judged)
     uint8_t *page = fixture.page;
     CHECK_EQ(fixture.count, 20);
     CHECK_EQ(fixture.ref.hint, 2);
+    struct leaf_record before;
     uint8_t *hints = page + BUCKETS_AT + 2 * BUCKET;
     uint8_t *heads = hints + 128;
     uint8_t *offsets = heads + 4 * 20;
     static const uint8_t zeros[4];
+    uint8_t large[4];
     static const uint8_t ones[4] = {0xff, 0xff, 0xff, 0xff};
 
     expect_fault(&fixture, page + 1, 1, "\1", "level");
     expect_fault(&fixture, page + 64, 4, zeros, "count");
     expect_fault(&fixture, page + 64, 4, ones, "count");
+    put_u32(large, (PAGE_BYTES - 400) / 11);
+    expect_fault(&fixture, page + 64, 4, large, "slots do not fit");
+    put_u32(large, leaf_builder_bytes(fixture.builder) + 1);
+    expect_fault(&fixture, page + 12, 4, large, "bytes behind the last record");
     expect_fault(&fixture, page + 68, 4, ones, "buckets");
     expect_fault(&fixture, page + 72, 2, ones, "positions");
     expect_fault(&fixture, page + 127, 1, ones, "template");
@@ -447,6 +527,8 @@ TEST(leaf__each_part_is_judged)
                  "cannot be found");
     expect_fault(&fixture, info_of(&fixture, 19) - 2, 2, zeros, "length of a key");
     expect_fault(&fixture, info_of(&fixture, 19) - 2, 2, ones, "length of a key");
+    leaf_at(page, 7, &before);
+    expect_fault(&fixture, info_of(&fixture, 8) + 2, 24, before.key, "do not ascend");
     fixture_destroy(&fixture);
 }
 
