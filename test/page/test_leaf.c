@@ -416,8 +416,8 @@ TEST(leaf__what_is_accepted_with_a_right_hash_is_consistent)
     free(page);
 }
 
-/* The last record begins two bytes before the end of a full page: not even its lengths can
- * be read. */
+/* The last record begins two bytes before the end of a full page: not even its lengths
+ * can be read. */
 TEST(leaf__a_record_header_that_does_not_fit_is_not_read)
 {
     uint64_t state = unit_seed();
