@@ -20,7 +20,7 @@ static void fill_sanity(uint8_t *buf, size_t len)
     }
 }
 
-static void low_half_is(const uint8_t *buf, size_t len, uint64_t low, uint64_t high)
+static void check_hash128(const uint8_t *buf, size_t len, uint64_t low, uint64_t high)
 {
     uint8_t hash[16];
     hash128(buf, len, hash);
@@ -34,7 +34,7 @@ static void low_half_is(const uint8_t *buf, size_t len, uint64_t low, uint64_t h
  * differs between machines or releases would make every file unreadable. */
 TEST(hash__agrees_with_the_published_vectors)
 {
-    static uint8_t buf[4096];
+    static uint8_t buf[65536];
     fill_sanity(buf, sizeof buf);
     CHECK(hash64(buf, 0) == UINT64_C(0x2D06800538D394C2));
     CHECK(hash64(buf, 1) == UINT64_C(0xC44BDFF4074EECDB));
@@ -49,9 +49,34 @@ TEST(hash__agrees_with_the_published_vectors)
     CHECK(hash64(buf, 2048) == UINT64_C(0xDD59E2C3A5F038E0));
     CHECK(hash64(buf, 2240) == UINT64_C(0x6E73A90539CF2948));
     CHECK(hash64(buf, 2367) == UINT64_C(0xCB37AEB9E5D361ED));
-    low_half_is(buf, 0, UINT64_C(0x6001C324468D497F), UINT64_C(0x99AA06D3014798D8));
-    low_half_is(buf, 403, UINT64_C(0xCDEB804D65C6DEA4), UINT64_C(0x1B6DE21E332DD73D));
-    low_half_is(buf, 2240, UINT64_C(0x6E73A90539CF2948), UINT64_C(0xCCB134FBFA7CE49D));
+    check_hash128(buf, 0, UINT64_C(0x6001C324468D497F), UINT64_C(0x99AA06D3014798D8));
+    check_hash128(buf, 403, UINT64_C(0xCDEB804D65C6DEA4), UINT64_C(0x1B6DE21E332DD73D));
+    check_hash128(buf, 2240, UINT64_C(0x6E73A90539CF2948), UINT64_C(0xCCB134FBFA7CE49D));
+}
+
+/* The lengths at which XXH3 changes its path, as the reference library hashes them: the
+ * processor of this run decides which of our two loops is compared. */
+TEST(hash__agrees_with_the_reference_at_every_border)
+{
+    static uint8_t buf[65536];
+    fill_sanity(buf, sizeof buf);
+    CHECK(hash64(buf, 16) == UINT64_C(0x981B17D36C7498C9));
+    CHECK(hash64(buf, 17) == UINT64_C(0x796F5ACD3A60F862));
+    CHECK(hash64(buf, 128) == UINT64_C(0xFCFF24126754D861));
+    CHECK(hash64(buf, 129) == UINT64_C(0x98F1B0A679A2CA29));
+    CHECK(hash64(buf, 240) == UINT64_C(0x81C3C2B67F568CCF));
+    CHECK(hash64(buf, 241) == UINT64_C(0xC5A639ECD2030E5E));
+    CHECK(hash64(buf, 1024) == UINT64_C(0xDD85C9B5C1109C5C));
+    CHECK(hash64(buf, 1025) == UINT64_C(0xD870C0FA13211C6A));
+    CHECK(hash64(buf, 65536) == UINT64_C(0x918F7F0F912CA480));
+    check_hash128(buf, 240, UINT64_C(0x5C9AAE94C8EBE5A0),
+                  UINT64_C(0xAA4202DAA2769DC8));
+    check_hash128(buf, 241, UINT64_C(0xC5A639ECD2030E5E),
+                  UINT64_C(0x99A80ECF0ECFC647));
+    check_hash128(buf, 4096, UINT64_C(0xE91206429D1F48F9),
+                  UINT64_C(0xB9CFAEA2CA5626A4));
+    check_hash128(buf, 65536, UINT64_C(0x918F7F0F912CA480),
+                  UINT64_C(0xDEAFBD9DF07EDB70));
 }
 
 TEST(hash__changes_with_every_bit_of_a_long_input)

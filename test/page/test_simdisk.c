@@ -730,3 +730,74 @@ TEST(simdisk__random_work_leaves_only_versions_that_were_written)
     }
     bench_close(&bench);
 }
+
+enum { ROUNDS = 200 };
+
+static void count_under_lock(void *arg)
+{
+    struct bench *bench = arg;
+    const struct sys_ops *ops = bench->sys->ops;
+    for (int i = 0; i < ROUNDS; i++) {
+        uint8_t count = 0;
+        while (ops->lock(bench->file, 0, 1, SYS_EXCLUSIVE) == -EAGAIN)
+            ;
+        ops->read(bench->file, 0, &count, 1, 0);
+        count++;
+        ops->write(bench->file, 0, &count, 1, 0);
+        ops->lock(bench->file, 0, 1, SYS_UNLOCK);
+    }
+}
+
+TEST(simdisk__processes_may_run_in_threads_of_their_own)
+{
+    struct bench bench = bench_open();
+    struct bench other = {.disk = bench.disk, .sys = sim_process_create(bench.disk)};
+    struct sys_thread *thread;
+    CHECK_OK(other.sys->ops->open(other.sys, "/d/a", 0, &other.file));
+    CHECK_OK(other.sys->ops->thread_start(other.sys, count_under_lock, &other, &thread));
+    count_under_lock(&bench);
+    other.sys->ops->thread_join(thread);
+    CHECK_EQ((uint8_t)byte_at(bench.disk, 0), (uint8_t)(2 * ROUNDS));
+    sim_process_destroy(other.sys);
+    bench_close(&bench);
+}
+
+TEST(simdisk__sectors_before_a_cut_that_was_promised_do_not_come_back)
+{
+    struct bench bench = bench_open();
+    put(&bench, 0, 'a', SECTOR, 0);
+    sync_all(&bench);
+    put(&bench, 2 * SECTOR, 'b', SECTOR, 0);
+    CHECK_OK(bench.sys->ops->truncate(bench.file, SECTOR));
+    put(&bench, 3 * SECTOR, 'c', SECTOR, SYS_DSYNC);
+    CHECK_EQ(survivor(&bench, SIM_KEEP_ALL, 0, 2 * SECTOR), 0);
+    CHECK_EQ(survivor(&bench, SIM_KEEP_ALL, 0, 3 * SECTOR), 'c');
+    bench_close(&bench);
+}
+
+TEST(simdisk__a_sector_that_was_cut_does_not_come_back_behind_the_cut)
+{
+    struct bench bench = bench_open();
+    put(&bench, 0, 'a', 2 * SECTOR, 0);
+    sync_all(&bench);
+    put(&bench, SECTOR, 'b', SECTOR, 0);
+    CHECK_OK(bench.sys->ops->truncate(bench.file, SECTOR + 8));
+    put(&bench, 3 * SECTOR, 'c', SECTOR, SYS_DSYNC);
+    CHECK_EQ(survivor(&bench, SIM_KEEP_ALL, 0, SECTOR + 7), 'b');
+    CHECK_EQ(survivor(&bench, SIM_KEEP_ALL, 0, SECTOR + 8), 0);
+    CHECK_EQ(survivor(&bench, SIM_KEEP_NONE, 0, SECTOR + 7), 'a');
+    CHECK_EQ(survivor(&bench, SIM_KEEP_NONE, 0, SECTOR + 8), 0);
+    bench_close(&bench);
+}
+
+TEST(simdisk__dsync_bytes_survive_a_smaller_size_that_was_pending)
+{
+    struct bench bench = bench_open();
+    uint64_t off = 10 * SECTOR;
+    CHECK_OK(bench.sys->ops->truncate(bench.file, 4 * SECTOR));
+    CHECK_OK(bench.sys->ops->truncate(bench.file, 100 * SECTOR));
+    put(&bench, off, 'z', 10, SYS_DSYNC);
+    struct sim_plan plan = {.by_sector = true};
+    CHECK_EQ(sim_each_crash(bench.disk, &plan, check_dsync_byte, &off), 2);
+    bench_close(&bench);
+}

@@ -18,11 +18,11 @@ static struct sim_process *process_of(struct sys *sys)
 
 static bool fault_strikes(struct armed_fault *armed, enum sim_call call)
 {
-    struct sim_fault *fault = &armed->fault;
+    const struct sim_fault *fault = &armed->fault;
     if (!fault->kind || (fault->call != call && fault->call != SIM_ANY))
         return false;
     armed->seen++;
-    return armed->seen == fault->nth || (fault->is_forever && armed->seen > fault->nth);
+    return armed->seen >= fault->nth;
 }
 
 /* Every fault counts the call; the first that strikes is told. */

@@ -398,18 +398,13 @@ static void add_sector_changes(struct medium *medium, uint32_t file_no, uint64_t
     }
 }
 
-/* A cut inside of a sector also changes that sector: what lay behind the cut is zero when
- * the file grows again. */
 void medium_set_size(struct medium *medium, uint32_t file_no, uint64_t size)
 {
     struct image *current = &medium->files[file_no].current;
-    bool is_cut = size < current->size && size % MEDIUM_SECTOR_BYTES != 0;
     if (size == current->size)
         return;
     image_set_size(current, size);
     add_change(medium, CHANGE_SIZE, file_no)->at = size;
-    if (is_cut)
-        add_sector_changes(medium, file_no, size - 1, 1);
 }
 
 static bool is_dirty(const struct medium *medium, uint32_t file_no)
@@ -529,18 +524,23 @@ static bool has_pending_cut(const struct medium *medium, uint32_t file_no)
     return has_cut;
 }
 
-/* Makes one size durable; sectors that were written before and lie behind it never will
- * be. */
+/* What a sector that is cut at this size has behind the cut is gone for good. */
+static void cut_change(struct change *change, uint64_t size)
+{
+    uint64_t start = change->at * MEDIUM_SECTOR_BYTES;
+    uint64_t stay = size > start ? least(size - start, MEDIUM_SECTOR_BYTES) : 0;
+    memset(change->data + stay, 0, MEDIUM_SECTOR_BYTES - stay);
+}
+
+/* Makes one size durable, and so cuts the sectors that were written before it. */
 static void sync_one_size(struct medium *medium, size_t size_idx)
 {
     const struct change *size = medium->changes[size_idx];
     image_apply(&medium->files[size->file_no].durable, size);
     for (size_t i = 0; i < size_idx; i++) {
-        const struct change *change = medium->changes[i];
-        if (!change || change->kind != CHANGE_SECTOR || change->file_no != size->file_no)
-            continue;
-        if (change->at * MEDIUM_SECTOR_BYTES >= size->at)
-            take_change(medium, i);
+        struct change *change = medium->changes[i];
+        if (change && change->kind == CHANGE_SECTOR && change->file_no == size->file_no)
+            cut_change(change, size->at);
     }
 }
 
