@@ -237,7 +237,7 @@ static void tell_record(const struct tree_cursor *cursor, const uint8_t *leaf,
     out->page = leaf;
 }
 
-/* The lowest inner level with a child beyond the one the path goes through; depth: none. */
+/* The lowest inner level with a child beyond the path's own; depth: none. */
 static uint32_t climb(const struct tree_cursor *cursor, bool is_forward)
 {
     for (uint32_t at = cursor->depth - 1u; at-- > 0;) {

@@ -1,0 +1,560 @@
+/* The next generation of a tree.
+ *
+ * The old tree is visited from left to right, along a path of pointers.  For each
+ * subtree, from the root on, one of three things is done: - no change and no range
+ * deletion lies in its range: it is kept, as one pointer; - it is a leaf: its records are
+ * merged with the changes of its range; - else it is taken apart: its page goes, and its
+ * children are visited.  What comes out is in key order by itself and flows into two
+ * funnels: records into engine/leafcut.c, which makes leaves of them, pointers into
+ * engine/levels.c, which makes inner pages.
+ *
+ * When a subtree is kept, nothing smaller may wait in the funnels.  A few waiting records
+ * or pointers would make a poor page; then the subtree is taken apart too, or the leaf
+ * merged, though nothing in it changes, and what waits is joined with its first children.
+ * So a deletion that leaves little behind ends in one more leaf rewritten, and never in a
+ * chain of them.
+ *
+ * Every subtree comes with its range [lower, upper), copied from the separators on the
+ * way.  The lower bound of an old leaf is that of the first new leaf in its place: it is
+ * above all keys before, and not above any key of the leaf or of a change in its range.
+ *
+ * Protection.  The reader has entered only while a page on the path is looked at.  A leaf
+ * is held while it is merged, and released when all its records are in new pages or
+ * copied.  So writing, its pacing and the caller's functions never keep others from
+ * giving frames away.
+ *
+ * What comes from disk is judged where it could do harm: separators and keys outside the
+ * range of their page, more records or pages than the catalog counts (so also a page that
+ * is reached twice). */
+#include "engine/rebuild.h"
+
+#include "engine/leafcut.h"
+#include "engine/levels.h"
+#include "page/inner.h"
+#include "page/mem.h"
+
+/* A key of the old tree, or no bound at all. */
+struct bound {
+    uint8_t *data;
+    uint32_t len;
+    uint32_t capacity;
+    bool is_open;
+};
+
+/* A subtree on the path. */
+struct place {
+    struct page_ref ref;
+    uint32_t idx; /* of the child to visit next */
+    uint32_t count;
+    struct bound lower;
+    struct bound upper;
+};
+
+struct rebuilder {
+    struct rebuild *job;
+    struct levels *levels;
+    struct leafcut *cut;
+    uint64_t stepped;     /* leaves written when step was called last */
+    struct change change; /* the next one */
+    bool has_change;
+    uint32_t depth; /* places taken apart; path[depth] is the one in question */
+    struct place path[TREE_LEVEL_MAX + 1];
+};
+
+/* ---- bounds ---- */
+
+static scn_status bound_set(struct bound *bound, const void *data, uint32_t len)
+{
+    if (len > bound->capacity) {
+        uint8_t *grown = mem_alloc(len * 2);
+        if (grown == NULL)
+            return error_nomem();
+        mem_free(bound->data);
+        bound->data = grown;
+        bound->capacity = len * 2;
+    }
+    if (len > 0)
+        memcpy(bound->data, data, len);
+    bound->len = len;
+    bound->is_open = false;
+    return SCN_OK;
+}
+
+static scn_status bound_copy(struct bound *bound, const struct bound *from)
+{
+    scn_status st = bound_set(bound, from->data, from->len);
+    bound->is_open = from->is_open;
+    return st;
+}
+
+static bool is_below(const void *key, size_t len, const struct bound *upper)
+{
+    return upper->is_open || bytes_compare(key, len, upper->data, upper->len) < 0;
+}
+
+/* The empty key is below every other, so an open lower bound needs no case of its own. */
+static bool is_in_range(const void *key, size_t len, const struct place *place)
+{
+    return bytes_compare(key, len, place->lower.data, place->lower.len) >= 0 &&
+           is_below(key, len, &place->upper);
+}
+
+/* ---- what the caller is told ---- */
+
+static scn_status step(struct rebuilder *rebuilder)
+{
+    rebuilder->stepped = leafcut_page_count(rebuilder->cut);
+    if (rebuilder->job->step == NULL)
+        return SCN_OK;
+    return rebuilder->job->step(rebuilder->job->ctx);
+}
+
+static scn_status next_change(struct rebuilder *rebuilder)
+{
+    scn_status st = rebuilder->job->next(rebuilder->job->ctx, &rebuilder->change);
+    rebuilder->has_change = st == SCN_OK;
+    return st == SCN_END ? SCN_OK : st;
+}
+
+static scn_status free_page(struct rebuilder *rebuilder, const struct page_ref *ref)
+{
+    struct rebuild *job = rebuilder->job;
+    if (job->stat.pages == 0)
+        return error_corrupt(ref->pgno, 0, "rebuild: more pages than the catalog counts");
+    job->stat.pages--;
+    return job->page_freed(job->ctx, ref);
+}
+
+/* ---- records ---- */
+
+/* A record of the old tree that is not in the new one. */
+static scn_status drop_old(struct rebuilder *rebuilder, const struct leaf_record *record)
+{
+    struct rebuild *job = rebuilder->job;
+    uint64_t value_len = record->payload_len;
+    struct value_ref ref;
+    if (record->kind == LEAF_REF) {
+        const char *fault = value_ref_decode(record->payload, &ref);
+        if (fault != NULL)
+            return error_corrupt(0, 0, "%s", fault);
+        value_len = ref.len;
+    }
+    struct rebuild_stat *stat = &job->stat;
+    if (stat->count < 1 || stat->key_bytes < record->key_len ||
+        stat->value_bytes < value_len)
+        return error_corrupt(0, 0, "rebuild: more records than the catalog counts");
+    stat->count--;
+    stat->key_bytes -= record->key_len;
+    stat->value_bytes -= value_len;
+    return record->kind == LEAF_REF ? job->value_dropped(job->ctx, &ref) : SCN_OK;
+}
+
+static scn_status take_old(struct rebuilder *rebuilder, const uint8_t *leaf,
+                           uint32_t from, uint32_t to, bool has_clears)
+{
+    struct rebuild *job = rebuilder->job;
+    for (uint32_t idx = from; idx < to; idx++) {
+        struct leaf_record record;
+        leaf_at(leaf, idx, &record);
+        scn_slice key = {record.key, record.key_len};
+        scn_status st;
+        if (record.kind == LEAF_TOMBSTONE)
+            return error_corrupt(0, 0, "rebuild: a tombstone in a tree");
+        if (has_clears && job->is_cleared(job->ctx, key))
+            st = drop_old(rebuilder, &record);
+        else
+            st = leafcut_borrow(rebuilder->cut, &record);
+        if (st != SCN_OK)
+            return st;
+    }
+    return SCN_OK;
+}
+
+static scn_status put_ref(struct rebuilder *rebuilder, struct leaf_record *record)
+{
+    struct rebuild *job = rebuilder->job;
+    struct value_ref ref;
+    const char *fault = "rebuild: a reference of a wrong length";
+    if (record->payload_len == VALUE_REF_BYTES)
+        fault = value_ref_decode(record->payload, &ref);
+    if (fault != NULL)
+        return error_corrupt(0, 0, "%s", fault);
+    record->kind = LEAF_REF;
+    job->stat.value_bytes += ref.len;
+    scn_status st = leafcut_copy(rebuilder->cut, record);
+    return st == SCN_OK ? job->value_added(job->ctx, &ref) : st;
+}
+
+static scn_status put(struct rebuilder *rebuilder, const struct change *change)
+{
+    struct rebuild *job = rebuilder->job;
+    struct leaf_record record = {
+        .key = change->key.data,
+        .payload = change->value.data,
+        .key_len = (uint32_t)change->key.size,
+        .payload_len = (uint16_t)change->value.size,
+        .kind = LEAF_INLINE,
+    };
+    job->stat.count++;
+    job->stat.key_bytes += change->key.size;
+    if (change->kind == CHANGE_PUT_REF)
+        return put_ref(rebuilder, &record);
+    job->stat.value_bytes += change->value.size;
+    if (change->value.size > VALUE_INLINE_MAX ||
+        (job->compress && change->value.size >= REBUILD_COMPRESS_MIN))
+        return leafcut_put_outside(rebuilder->cut, change->key, change->value);
+    return leafcut_copy(rebuilder->cut, &record);
+}
+
+static scn_status take_change(struct rebuilder *rebuilder)
+{
+    const struct change *change = &rebuilder->change;
+    ASSERT(change->key.size >= 1);
+    ASSERT(change->key.size <= KEY_BYTES_MAX);
+    if (change->kind != CHANGE_DELETE)
+        return put(rebuilder, change);
+    if (!rebuilder->job->keep_tombstones)
+        return SCN_OK;
+    struct leaf_record tombstone = {
+        .key = change->key.data,
+        .key_len = (uint32_t)change->key.size,
+        .kind = LEAF_TOMBSTONE,
+    };
+    return leafcut_copy(rebuilder->cut, &tombstone);
+}
+
+/* ---- one leaf ---- */
+
+static bool has_change_below(const struct rebuilder *rebuilder, const struct bound *upper)
+{
+    const scn_slice *key = &rebuilder->change.key;
+    return rebuilder->has_change && is_below(key->data, key->size, upper);
+}
+
+/* The records of a leaf, all old ones in its range, and the changes in that range. leaf
+ * NULL: no old records. */
+static scn_status merge(struct rebuilder *rebuilder, const uint8_t *leaf,
+                        const struct bound *upper, bool has_clears)
+{
+    uint32_t from = 0;
+    while (has_change_below(rebuilder, upper)) {
+        const scn_slice *key = &rebuilder->change.key;
+        bool is_equal = false;
+        uint32_t idx = 0;
+        if (leaf != NULL)
+            idx = leaf_seek(leaf, key->data, (uint32_t)key->size, &is_equal);
+        ASSERT(idx >= from);
+        scn_status st = take_old(rebuilder, leaf, from, idx, has_clears);
+        if (st == SCN_OK && is_equal) {
+            struct leaf_record replaced;
+            leaf_at(leaf, idx, &replaced);
+            st = drop_old(rebuilder, &replaced);
+        }
+        if (st == SCN_OK)
+            st = take_change(rebuilder);
+        if (st == SCN_OK)
+            st = next_change(rebuilder);
+        if (st == SCN_OK && leafcut_page_count(rebuilder->cut) != rebuilder->stepped)
+            st = step(rebuilder);
+        if (st != SCN_OK)
+            return st;
+        from = idx + is_equal;
+    }
+    if (leaf == NULL)
+        return SCN_OK;
+    return take_old(rebuilder, leaf, from, leaf_count(leaf), has_clears);
+}
+
+/* Gets a leaf and holds it beyond pool_leave. */
+static scn_status hold_leaf(struct rebuilder *rebuilder, const struct place *place,
+                            const uint8_t **leaf)
+{
+    struct rebuild *job = rebuilder->job;
+    pool_enter(job->reader);
+    scn_status st = tree_page(job->reader, &job->old, &place->ref, leaf);
+    bool is_held = st == SCN_OK && pool_hold(job->reader, *leaf);
+    pool_leave(job->reader);
+    if (st == SCN_OK && !is_held)
+        return error_misuse("rebuild: the reader holds too many pages");
+    return st;
+}
+
+static scn_status check_leaf(const struct place *place, const uint8_t *leaf)
+{
+    struct leaf_record first;
+    struct leaf_record last;
+    leaf_at(leaf, 0, &first);
+    leaf_at(leaf, leaf_count(leaf) - 1, &last);
+    if (!is_in_range(first.key, first.key_len, place) ||
+        !is_in_range(last.key, last.key_len, place))
+        return error_corrupt(place->ref.pgno, 0, "rebuild: keys are out of range");
+    return SCN_OK;
+}
+
+/* Afterwards nothing is borrowed from the leaf: its records are in new leaves, or, if
+ * they are few and more is to come, copied. */
+static scn_status merge_held(struct rebuilder *rebuilder, const struct place *place,
+                             const uint8_t *leaf, bool has_clears)
+{
+    scn_status st = check_leaf(place, leaf);
+    if (st != SCN_OK)
+        return st;
+    leafcut_begin(rebuilder->cut, place->lower.data, place->lower.len);
+    st = merge(rebuilder, leaf, &place->upper, has_clears);
+    if (st != SCN_OK)
+        return st;
+    bool is_last = place->upper.is_open;
+    if (!is_last && leafcut_is_small(rebuilder->cut))
+        return leafcut_own(rebuilder->cut);
+    return leafcut_flush(rebuilder->cut, is_last);
+}
+
+static scn_status merge_leaf(struct rebuilder *rebuilder, const struct place *place,
+                             bool has_clears)
+{
+    const uint8_t *leaf;
+    scn_status st = hold_leaf(rebuilder, place, &leaf);
+    if (st != SCN_OK)
+        return st;
+    st = merge_held(rebuilder, place, leaf, has_clears);
+    pool_release_all(rebuilder->job->reader);
+    if (st == SCN_OK)
+        st = free_page(rebuilder, &place->ref);
+    return st == SCN_OK ? step(rebuilder) : st;
+}
+
+/* ---- the old tree ---- */
+
+static bool touches_clear(const struct rebuilder *rebuilder, const struct place *place)
+{
+    const struct rebuild *job = rebuilder->job;
+    if (job->is_cleared == NULL)
+        return false;
+    scn_slice from = {place->lower.data, place->lower.len};
+    scn_slice to = {place->upper.data, place->upper.len};
+    return job->touches_clear(job->ctx, place->lower.is_open ? NULL : &from,
+                              place->upper.is_open ? NULL : &to);
+}
+
+/* Into the new tree as it is, if nothing small waits before it. */
+static scn_status keep(struct rebuilder *rebuilder, const struct place *place,
+                       bool *is_kept)
+{
+    *is_kept = false;
+    if (!leafcut_is_empty(rebuilder->cut))
+        return SCN_OK;
+    scn_status st = levels_settle(rebuilder->levels, place->ref.level, is_kept);
+    if (st != SCN_OK || !*is_kept)
+        return st;
+    return levels_add(rebuilder->levels, place->lower.data, place->lower.len,
+                      &place->ref);
+}
+
+/* Separators are in order within a page; here, also within the page's range. */
+static scn_status check_separators(const struct place *place, const uint8_t *page)
+{
+    if (place->count < 2)
+        return SCN_OK;
+    uint32_t first_len;
+    uint32_t last_len;
+    const uint8_t *first = inner_separator(page, 1, &first_len);
+    const uint8_t *last = inner_separator(page, place->count - 1, &last_len);
+    if (bytes_compare(first, first_len, place->lower.data, place->lower.len) <= 0 ||
+        !is_below(last, last_len, &place->upper))
+        return error_corrupt(place->ref.pgno, 0, "rebuild: separators are out of range");
+    return SCN_OK;
+}
+
+/* The place becomes part of the path: its children are next. */
+static scn_status take_apart(struct rebuilder *rebuilder, struct place *place)
+{
+    struct rebuild *job = rebuilder->job;
+    const uint8_t *page;
+    pool_enter(job->reader);
+    scn_status st = tree_page(job->reader, &job->old, &place->ref, &page);
+    if (st == SCN_OK) {
+        place->idx = 0;
+        place->count = inner_count(page);
+        st = check_separators(place, page);
+    }
+    pool_leave(job->reader);
+    if (st != SCN_OK)
+        return st;
+    rebuilder->depth++;
+    return free_page(rebuilder, &place->ref);
+}
+
+static scn_status visit(struct rebuilder *rebuilder)
+{
+    struct place *place = &rebuilder->path[rebuilder->depth];
+    bool has_clears = touches_clear(rebuilder, place);
+    if (!has_clears && !has_change_below(rebuilder, &place->upper)) {
+        bool is_kept;
+        scn_status st = keep(rebuilder, place, &is_kept);
+        if (st != SCN_OK || is_kept)
+            return st;
+    }
+    if (place->ref.level > 0)
+        return take_apart(rebuilder, place);
+    return merge_leaf(rebuilder, place, has_clears);
+}
+
+static scn_status set_bounds(const struct place *parent, const uint8_t *page,
+                             struct place *child)
+{
+    uint32_t len;
+    scn_status st;
+    if (parent->idx > 0) {
+        const uint8_t *separator = inner_separator(page, parent->idx, &len);
+        st = bound_set(&child->lower, separator, len);
+    } else {
+        st = bound_copy(&child->lower, &parent->lower);
+    }
+    if (st != SCN_OK)
+        return st;
+    if (parent->idx + 1 == parent->count)
+        return bound_copy(&child->upper, &parent->upper);
+    const uint8_t *separator = inner_separator(page, parent->idx + 1, &len);
+    return bound_set(&child->upper, separator, len);
+}
+
+/* The next child of the last place taken apart is the one in question. */
+static scn_status locate(struct rebuilder *rebuilder)
+{
+    struct rebuild *job = rebuilder->job;
+    struct place *parent = &rebuilder->path[rebuilder->depth - 1];
+    struct place *child = &rebuilder->path[rebuilder->depth];
+    const uint8_t *page;
+    pool_enter(job->reader);
+    scn_status st = tree_page(job->reader, &job->old, &parent->ref, &page);
+    if (st == SCN_OK)
+        st = tree_child(&parent->ref, page, parent->idx, &child->ref);
+    if (st == SCN_OK)
+        st = set_bounds(parent, page, child);
+    pool_leave(job->reader);
+    parent->idx++;
+    return st;
+}
+
+/* Ends: each page taken apart or merged is counted against the catalog's number of pages.
+ */
+static scn_status visit_all(struct rebuilder *rebuilder)
+{
+    struct place *root = &rebuilder->path[0];
+    root->ref = rebuilder->job->old.root;
+    root->lower.is_open = true;
+    root->upper.is_open = true;
+    if (root->ref.level >= TREE_LEVEL_MAX)
+        return error_corrupt(root->ref.pgno, 0, "rebuild: a root of level %u",
+                             root->ref.level);
+    for (;;) {
+        scn_status st = visit(rebuilder);
+        if (st != SCN_OK)
+            return st;
+        const struct place *path = rebuilder->path;
+        while (rebuilder->depth > 0 &&
+               path[rebuilder->depth - 1].idx == path[rebuilder->depth - 1].count)
+            rebuilder->depth--;
+        if (rebuilder->depth == 0)
+            return SCN_OK;
+        st = locate(rebuilder);
+        if (st != SCN_OK)
+            return st;
+    }
+}
+
+/* ---- all of it ---- */
+
+/* A kept page of the right edge may have one child and be all that is left. */
+static scn_status collapse(struct rebuilder *rebuilder, struct page_ref *root)
+{
+    struct rebuild *job = rebuilder->job;
+    while (root->level > 0) {
+        const uint8_t *page;
+        struct page_ref child;
+        pool_enter(job->reader);
+        scn_status st = tree_page(job->reader, &job->old, root, &page);
+        bool is_single = st == SCN_OK && inner_count(page) == 1;
+        if (is_single)
+            st = tree_child(root, page, 0, &child);
+        pool_leave(job->reader);
+        if (st != SCN_OK || !is_single)
+            return st;
+        st = free_page(rebuilder, root);
+        if (st != SCN_OK)
+            return st;
+        *root = child;
+    }
+    return SCN_OK;
+}
+
+static scn_status keep_promises(void *ctx)
+{
+    struct rebuilder *rebuilder = ctx;
+    return leafcut_keep(rebuilder->cut);
+}
+
+static scn_status open_funnels(struct rebuilder *rebuilder)
+{
+    const struct rebuild *job = rebuilder->job;
+    scn_status st = levels_create(job->writer, job->old.table_id, keep_promises,
+                                  rebuilder, &rebuilder->levels);
+    if (st != SCN_OK)
+        return st;
+    struct leafcut_options options = {
+        .writer = job->writer,
+        .levels = rebuilder->levels,
+        .table_id = job->old.table_id,
+        .compress = job->compress,
+        .value_added = job->value_added,
+        .ctx = job->ctx,
+    };
+    return leafcut_create(&options, &rebuilder->cut);
+}
+
+/* Without an old tree all changes are one leaf's, which leafcut cuts as they come. */
+static scn_status run(struct rebuilder *rebuilder)
+{
+    scn_status st = next_change(rebuilder);
+    if (st != SCN_OK)
+        return st;
+    if (!page_ref_is_null(&rebuilder->job->old.root))
+        return visit_all(rebuilder);
+    struct bound open = {.is_open = true};
+    leafcut_begin(rebuilder->cut, NULL, 0);
+    st = merge(rebuilder, NULL, &open, false);
+    return st == SCN_OK ? leafcut_flush(rebuilder->cut, true) : st;
+}
+
+static scn_status finish(struct rebuilder *rebuilder, struct page_ref *root)
+{
+    struct rebuild *job = rebuilder->job;
+    scn_status st = leafcut_keep(rebuilder->cut);
+    if (st == SCN_OK)
+        st = levels_finish(rebuilder->levels, root);
+    job->stat.pages += leafcut_page_count(rebuilder->cut);
+    job->stat.pages += levels_page_count(rebuilder->levels);
+    if (st == SCN_OK)
+        st = writer_flush(job->writer);
+    return st == SCN_OK ? collapse(rebuilder, root) : st;
+}
+
+scn_status rebuild_tree(struct rebuild *job, struct page_ref *root)
+{
+    ASSERT(!pool_is_entered(job->reader));
+    ASSERT(!job->keep_tombstones || page_ref_is_null(&job->old.root));
+    *root = (struct page_ref){.pgno = 0};
+    struct rebuilder rebuilder = {.job = job};
+    scn_status st = open_funnels(&rebuilder);
+    if (st == SCN_OK)
+        st = run(&rebuilder);
+    if (st == SCN_OK)
+        st = finish(&rebuilder, root);
+    for (uint32_t i = 0; i <= TREE_LEVEL_MAX; i++) {
+        mem_free(rebuilder.path[i].lower.data);
+        mem_free(rebuilder.path[i].upper.data);
+    }
+    leafcut_destroy(rebuilder.cut);
+    levels_destroy(rebuilder.levels);
+    return st;
+}
