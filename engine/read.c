@@ -90,15 +90,16 @@ static scn_status ask_segments(struct scn_txn *txn, uint32_t table_id, scn_slice
     return SCN_NOTFOUND;
 }
 
-scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding, scn_slice key,
-                               uint64_t hash, struct found *out)
+scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
+                           uint32_t first_source, scn_slice key, uint64_t hash,
+                           struct found *out)
 {
     const struct view *view = txn->view;
     scn_status st;
     out->kind = FOUND_NONE;
     out->has_add = false;
     out->page = NULL;
-    for (uint32_t i = 0; i < view->source_count; i++) {
+    for (uint32_t i = first_source; i < view->source_count; i++) {
         const struct source *source = &view->sources[i];
         if (source->delta)
             st = ask_delta(source->delta, binding->table_id, key, hash, txn->lsn, out);
@@ -111,6 +112,12 @@ scn_status read_find_committed(struct scn_txn *txn, const struct binding *bindin
     }
     st = ask_tree(txn, &binding->tree, key, hash, out);
     return st == SCN_NOTFOUND ? SCN_OK : st;
+}
+
+scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding, scn_slice key,
+                               uint64_t hash, struct found *out)
+{
+    return read_find_below(txn, binding, 0, key, hash, out);
 }
 
 /* What the private delta and its segments say; SCN_NOTFOUND: nothing. */

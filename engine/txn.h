@@ -156,6 +156,10 @@ scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key, 
 /* The same without the transaction's own writes. */
 scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding, scn_slice key,
                                uint64_t hash, struct found *out) MUST_USE;
+/* As read_find_committed, in the view's sources from first_source on, and the tree. */
+scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
+                           uint32_t first_source, scn_slice key, uint64_t hash,
+                           struct found *out) MUST_USE;
 /* The value of a found key, pending additions included, as bytes kept for the user.  SCN_NOTFOUND for NONE. */
 scn_status read_value(struct scn_txn *txn, const struct found *found, scn_slice *out) MUST_USE;
 /* A merge over everything this transaction sees of the table. */
