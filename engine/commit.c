@@ -268,6 +268,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
         return st;
     }
     apply_finish(store, &apply, *lsn);
+    atomic_store(&store->delta_debt, store->frozen_bytes + delta_bytes(store->active));
     *is_done = is_visible_now(store, txn, start, *lsn);
     return SCN_OK;
 }

@@ -89,7 +89,8 @@ struct store {
     uint64_t older_base_lsn;       /* checkpoint; base of the other slot */
     uint64_t next_gen;             /* checkpoint */
 
-    struct delta *active;          /* append; the newest source */
+    struct delta *active;          /* append; the newest source, held by the history */
+    uint64_t frozen_bytes;         /* append; of the other deltas in the view */
     struct history history;        /* append */
 
     struct sys_mutex *state_mutex;
@@ -116,6 +117,8 @@ struct store {
     _Atomic uint32_t update_count;  /* scn_update callbacks running */
     uint64_t opened_ns;            /* open */
     struct log_scan_result recovered; /* open */
+    uint64_t epoch_start_lsn;      /* open */
+    uint64_t recovery_ns;          /* open; how long it took */
     struct background *background; /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;
 };

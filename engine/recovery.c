@@ -1,0 +1,397 @@
+/* Creation and recovery: see recovery.h. */
+#include "engine/recovery.h"
+
+#include "engine/apply.h"
+#include "page/hash.h"
+#include "page/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- a new file ---- */
+
+static scn_status random_bytes(struct sys *sys, void *buf, size_t len)
+{
+    int failed = sys->ops->random(sys, buf, len);
+    return failed ? error_sys(failed, 0, "no random numbers from the system") : SCN_OK;
+}
+
+static scn_status fill_superblock(struct sys *sys, struct superblock *sb)
+{
+    *sb = (struct superblock){.version = SUPERBLOCK_VERSION, .page_bytes = PAGE_BYTES, .gen = 1};
+    scn_status st = random_bytes(sys, sb->uuid, sizeof sb->uuid);
+    if (st == SCN_OK)
+        st = random_bytes(sys, &sb->gen_id, sizeof sb->gen_id);
+    sys->ops->boot_id(sys, sb->boot_id);
+    sb->page_count = FIRST_FREE_PAGE_NO + LOG_EXTENT_FIRST_PAGES;
+    sb->needed_pages = sb->page_count;
+    return st;
+}
+
+/* Both slots are written: generation 1 and 2 with the same, empty content. */
+static scn_status write_new(struct file *file, struct sys *sys)
+{
+    struct superblock sb;
+    uint64_t epoch = 0;
+    uint32_t first;
+    scn_status st = fill_superblock(sys, &sb);
+    if (st == SCN_OK)
+        st = random_bytes(sys, &epoch, sizeof epoch);
+    if (st == SCN_OK)
+        st = file_grow(file, sb.page_count, &first);
+    if (st == SCN_OK)
+        st = log_prepare_extent(file, FIRST_FREE_PAGE_NO, LOG_EXTENT_FIRST_PAGES);
+    if (st == SCN_OK)
+        st = log_format(file, sb.uuid, FIRST_FREE_PAGE_NO, LOG_EXTENT_FIRST_PAGES, epoch, &sb.base);
+    if (st == SCN_OK)
+        st = file_sync(file);
+    if (st == SCN_OK)
+        st = superblock_write(file, &sb);
+    sb.gen = 2;
+    sb.previous_gen_id = sb.gen_id;
+    if (st == SCN_OK)
+        st = random_bytes(sys, &sb.gen_id, sizeof sb.gen_id);
+    return st < 0 ? st : superblock_write(file, &sb);
+}
+
+static scn_status write_temporary(struct sys *sys, const char *name)
+{
+    struct sys_file *handle;
+    struct file file;
+    int failed = sys->ops->open(sys, name, SYS_CREATE | SYS_EXCL, &handle);
+    if (failed)
+        return error_sys(failed, 0, "the new store %.120s cannot be created", name);
+    sys->ops->close(handle);
+    scn_status st = file_open(&file, sys, name, false);
+    if (st != SCN_OK)
+        return st == SCN_NOTFOUND ? error_sys(0, 0, "the new file %.120s vanished", name) : st;
+    st = write_new(&file, sys);
+    file_close(&file);
+    return st;
+}
+
+static scn_status temporary_name(struct sys *sys, const char *path, char **out)
+{
+    uint64_t random;
+    size_t size = strlen(path) + 32;
+    scn_status st = random_bytes(sys, &random, sizeof random);
+    if (st < 0)
+        return st;
+    *out = mem_alloc(size);
+    if (*out == NULL)
+        return error_nomem();
+    snprintf(*out, size, "%s.new-%016llx", path, (unsigned long long)random);
+    return SCN_OK;
+}
+
+scn_status recovery_create(struct sys *sys, const char *path)
+{
+    char *name = NULL;
+    scn_status st = temporary_name(sys, path, &name);
+    if (st < 0)
+        return st;
+    st = write_temporary(sys, name);
+    if (st == SCN_OK) {
+        int failed = sys->ops->link(sys, name, path);
+        if (failed && failed != -EEXIST)
+            st = error_sys(failed, 0, "the new store cannot get its name %.120s", path);
+    }
+    sys->ops->unlink(sys, name);
+    if (st == SCN_OK) {
+        int failed = sys->ops->sync_dir(sys, path);
+        if (failed)
+            st = error_sys(failed, 0, "the folder of %.120s cannot be synced", path);
+    }
+    mem_free(name);
+    return st;
+}
+
+/* ---- the superblocks ---- */
+
+struct slots {
+    struct superblock sb[2];
+    enum superblock_verdict verdict[2];
+    const char *why[2];
+};
+
+static scn_status read_slots(struct file *file, struct slots *slots)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        scn_status st = superblock_read(file, i, &slots->sb[i], &slots->verdict[i], &slots->why[i]);
+        if (st < 0)
+            return st;
+    }
+    return SCN_OK;
+}
+
+static bool has_verdict(const struct slots *slots, enum superblock_verdict verdict)
+{
+    return slots->verdict[0] == verdict || slots->verdict[1] == verdict;
+}
+
+static scn_status refuse(const struct file *file, const struct slots *slots)
+{
+    if (slots->verdict[0] == SUPERBLOCK_NEWER || slots->verdict[1] == SUPERBLOCK_NEWER)
+        return superblock_say_newer(&slots->sb[slots->verdict[0] == SUPERBLOCK_NEWER ? 0 : 1]);
+    if (has_verdict(slots, SUPERBLOCK_BROKEN))
+        return error_corrupt(0, 0,
+                             "%.100s: both superblocks are damaged (%s); restore a backup or let "
+                             "walcheck salvage it", file->path,
+                             slots->why[0] ? slots->why[0] : slots->why[1]);
+    return error_set(SCN_NOTADB, 0, 0, 0, "%.160s is not a Scrine store; nothing was changed",
+                     file->path);
+}
+
+/* The catalog's root and the allocation state can be read. */
+static scn_status check_roots(struct store *store, const struct superblock *sb)
+{
+    const uint8_t *page;
+    scn_status st = SCN_OK;
+    if (sb->needed_pages > atomic_load(&store->file.page_count))
+        return error_corrupt(0, 0,
+                             "the file has %llu pages, but generation %llu needs %u: it was cut",
+                             (unsigned long long)atomic_load(&store->file.page_count),
+                             (unsigned long long)sb->gen, sb->needed_pages);
+    if (!page_ref_is_null(&sb->catalog)) {
+        pool_enter(store->maintenance_reader);
+        st = pool_get(store->maintenance_reader, &sb->catalog, &page);
+        pool_leave(store->maintenance_reader);
+    }
+    if (st < 0 || store->space == NULL)
+        return st;
+    if (page_ref_is_null(&sb->space))
+        return space_init_new(store->space, sb->page_count);
+    return space_load(store->space, &store->file, &sb->space, sb->page_count, sb->gen);
+}
+
+/* [B2]: greater than any generation in either slot, readable or probable, and not in the slot of the good one. */
+static uint64_t first_new_gen(const struct slots *slots, uint32_t chosen)
+{
+    uint64_t newest = slots->sb[chosen].gen;
+    uint32_t other = chosen ^ 1;
+    uint64_t gen = newest + 1;
+    if (slots->verdict[other] == SUPERBLOCK_GOOD && slots->sb[other].gen > newest)
+        gen = slots->sb[other].gen + 1;
+    else if (slots->verdict[other] != SUPERBLOCK_GOOD)
+        gen = newest + 3;
+    return superblock_slot(gen) == superblock_slot(newest) ? gen + 1 : gen;
+}
+
+static void adopt_slot(struct store *store, const struct slots *slots, uint32_t chosen)
+{
+    uint32_t other = chosen ^ 1;
+    store->superblock = slots->sb[chosen];
+    store->next_gen = first_new_gen(slots, chosen);
+    store->older_base_lsn = slots->verdict[other] == SUPERBLOCK_GOOD ? slots->sb[other].base.lsn : 0;
+    atomic_store(&store->base_lsn, store->superblock.base.lsn);
+}
+
+/* ---- replay ---- */
+
+struct replay {
+    struct store *store;
+    uint64_t last_commit; /* end of the last COMMIT */
+};
+
+static scn_status replay_commit(struct store *store, const struct log_visit *visit)
+{
+    struct apply apply;
+    scn_status st = apply_prepare(store, visit->payload, visit->payload_len, true, &apply);
+    if (st < 0)
+        return st;
+    apply_finish(store, &apply, visit->end_lsn);
+    store->replayed_lsn = visit->end_lsn;
+    return SCN_OK;
+}
+
+/* An extent that came from the end of the file is not yet known to the generation. */
+static scn_status replay_extent(struct store *store, const struct log_visit *visit)
+{
+    if (store->space == NULL || space_is_used(store->space, visit->extent.pgno))
+        return SCN_OK;
+    return space_reserve(store->space, visit->extent.pgno, visit->extent.pages);
+}
+
+static scn_status replay_record(void *ctx, const struct log_visit *visit)
+{
+    struct replay *replay = ctx;
+    scn_status st = SCN_OK;
+    if (visit->record.type == RECORD_COMMIT) {
+        st = replay_commit(replay->store, visit);
+        replay->last_commit = visit->end_lsn;
+    } else if (visit->record.type == RECORD_EXTENT) {
+        st = replay_extent(replay->store, visit);
+    }
+    replay->store->replayed_lsn = visit->end_lsn;
+    return st;
+}
+
+static scn_status first_view(struct store *store)
+{
+    struct source source = {0};
+    struct view *view = NULL;
+    scn_status st = delta_create(store->superblock.base.lsn, &source.delta);
+    if (st < 0)
+        return st;
+    store->replayed_lsn = store->superblock.base.lsn;
+    st = view_create(store->superblock.gen, store->superblock.base.lsn, &store->superblock.catalog,
+                     NULL, 0, &view);
+    if (st == SCN_OK) {
+        store_install_view(store, view);
+        st = store_prepare_push(store, &source, 1, &view);
+    }
+    if (st == SCN_OK)
+        store_finish_push(store, &source, 1, view);
+    delta_unref(source.delta);
+    return st;
+}
+
+static uint64_t known_synced(const struct slots *slots)
+{
+    uint64_t known = 0;
+    for (int i = 0; i < 2; i++)
+        if (slots->verdict[i] == SUPERBLOCK_GOOD && slots->sb[i].base.lsn > known)
+            known = slots->sb[i].base.lsn;
+    return known;
+}
+
+static scn_status judge_end(struct store *store)
+{
+    const struct log_scan_result *result = &store->recovered;
+    if (result->kind != LOG_END_CORRUPT || store->is_read_only)
+        return SCN_OK;
+    return error_corrupt(0, result->bad_off,
+                         "the log is damaged at offset %llu before acknowledged commits (%s); "
+                         "nothing was changed: open read-only, or let walcheck salvage it",
+                         (unsigned long long)result->bad_off, result->why ? result->why : "");
+}
+
+/* ---- from here the log can be written ---- */
+
+static bool is_in_chain(const struct log_extent *chain, uint32_t count, uint32_t pgno)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (chain[i].pgno == pgno)
+            return true;
+    return false;
+}
+
+/* Spares that were linked behind the superblock's back are part of the chain now. */
+static scn_status drop_linked_spares(struct store *store)
+{
+    uint32_t count = log_extents(store->log, NULL, 0);
+    struct log_spare spares[LOG_SPARE_MAX];
+    struct log_extent *chain = mem_alloc((count + 1) * sizeof *chain);
+    if (chain == NULL)
+        return error_nomem();
+    count = log_extents(store->log, chain, count);
+    uint32_t have = log_drop_spares(store->log, 0, 0, spares);
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < have && st == SCN_OK; i++)
+        if (!is_in_chain(chain, count, spares[i].pgno))
+            st = log_add_spare(store->log, spares[i]);
+    mem_free(chain);
+    return st;
+}
+
+/* The place where the adopted part begins: behind the last record that is known to be durable. */
+struct adopted {
+    uint64_t watermark;
+    struct log_base from;
+};
+
+static scn_status find_adopted(void *ctx, const struct log_visit *visit)
+{
+    struct adopted *adopted = ctx;
+    if (visit->end_lsn <= adopted->watermark)
+        adopted->from = visit->next;
+    return SCN_OK;
+}
+
+static scn_status make_durable(struct store *store, uint64_t last_commit)
+{
+    struct log_scan_result *result = &store->recovered;
+    struct adopted adopted = {result->watermark, store->superblock.base};
+    struct log_scan_result again;
+    if (last_commit <= result->watermark)
+        return log_rewrite(store->log, &result->end);
+    scn_status st = log_scan(&store->file, store->superblock.uuid, &store->superblock.base,
+                             result->watermark, false, find_adopted, &adopted, &again);
+    return st < 0 ? st : log_rewrite(store->log, &adopted.from);
+}
+
+static scn_status open_log(struct store *store, uint64_t last_commit)
+{
+    struct superblock *sb = &store->superblock;
+    uint64_t epoch;
+    scn_status st = log_create(&store->file, &store->locks, sb->uuid, &sb->base,
+                               &store->recovered.end, sb->spares, sb->spare_count, &store->log);
+    if (st == SCN_OK)
+        st = drop_linked_spares(store);
+    if (st == SCN_OK)
+        st = make_durable(store, last_commit);
+    if (st == SCN_OK)
+        st = random_bytes(store->sys, &epoch, sizeof epoch);
+    if (st < 0)
+        return st;
+    store->epoch_start_lsn = store->recovered.capacity_lsn;
+    atomic_store(&store->lazy_lsn, store->recovered.end.lsn);
+    log_begin_epoch(store->log, epoch, store->epoch_start_lsn);
+    return SCN_OK;
+}
+
+/* One try with one slot: roots, replay, judgement. */
+static scn_status run_slot(struct store *store, const struct slots *slots, uint32_t chosen)
+{
+    struct replay replay = {.store = store};
+    scn_status st = check_roots(store, &slots->sb[chosen]);
+    if (st < 0)
+        return st;
+    adopt_slot(store, slots, chosen);
+    st = first_view(store);
+    if (st == SCN_OK)
+        st = log_scan(&store->file, store->superblock.uuid, &store->superblock.base,
+                      known_synced(slots), !store->is_read_only, replay_record, &replay,
+                      &store->recovered);
+    if (st == SCN_OK)
+        st = judge_end(store);
+    if (st == SCN_OK && !store->is_read_only)
+        st = open_log(store, replay.last_commit);
+    return st;
+}
+
+/* The newest generation's roots do not verify: the older one will do if the log fills the gap. known_synced holds the newest
+ * base, so a log that ends before it is judged corrupt. */
+static scn_status run_older(struct store *store, const struct slots *slots, uint32_t newest)
+{
+    uint32_t older = newest ^ 1;
+    struct scn_error first = *error_last();
+    if (slots->verdict[older] != SUPERBLOCK_GOOD)
+        return SCN_CORRUPT;
+    scn_status st = run_slot(store, slots, older);
+    if (st < 0 || store->replayed_lsn >= slots->sb[newest].base.lsn)
+        return st;
+    return error_corrupt(first.page, first.offset, "%s", first.text);
+}
+
+scn_status recovery_run(struct store *store)
+{
+    struct slots slots;
+    uint64_t begun = store->sys->ops->now_ns(store->sys);
+    scn_status st = read_slots(&store->file, &slots);
+    if (st < 0)
+        return st;
+    bool good0 = slots.verdict[0] == SUPERBLOCK_GOOD;
+    bool good1 = slots.verdict[1] == SUPERBLOCK_GOOD;
+    if (has_verdict(&slots, SUPERBLOCK_NEWER) || (!good0 && !good1))
+        return refuse(&store->file, &slots);
+    uint32_t newest = good1 && (!good0 || slots.sb[1].gen > slots.sb[0].gen) ? 1 : 0;
+    if (!store->is_read_only && superblock_is_read_only(&slots.sb[newest]))
+        return superblock_say_newer(&slots.sb[newest]);
+    st = run_slot(store, &slots, newest);
+    if (st == SCN_CORRUPT && store->view == NULL)
+        st = run_older(store, &slots, newest);
+    store->recovery_ns = store->sys->ops->now_ns(store->sys) - begun;
+    return st;
+}

@@ -1,0 +1,571 @@
+/* Stores: opening, closing, views, the registry.  See store.h. */
+#include "engine/store.h"
+
+#include "engine/background.h"
+#include "engine/checkpoint.h"
+#include "engine/options.h"
+#include "engine/recovery.h"
+#include "engine/room.h"
+#include "engine/txn.h"
+#include "page/mem.h"
+
+#include <string.h>
+
+/* ---- handles ---- */
+
+scn_status db_check(const scn_db *db)
+{
+    if (db == NULL)
+        return error_misuse("the store handle is NULL");
+    if (db->magic != DB_MAGIC)
+        return error_misuse("the store handle is closed");
+    if (db->store->sys->ops->is_forked(db->store->sys))
+        return error_set(SCN_FORKED, 0, 0, 0,
+                         "the handle belongs to the parent process; open the store anew");
+    return SCN_OK;
+}
+
+/* ---- views ---- */
+
+struct view *store_view(struct store *store, uint64_t *visible_lsn)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    struct view *view = store->view;
+    view->references++;
+    *visible_lsn = store_visible(store);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return view;
+}
+
+/* State mutex held; true when the caller has to destroy it. */
+static bool drop_reference(struct store *store, struct view *view)
+{
+    if (--view->references)
+        return false;
+    if (view->previous)
+        view->previous->next = view->next;
+    else
+        store->views = view->next;
+    if (view->next)
+        view->next->previous = view->previous;
+    return true;
+}
+
+void store_view_release(struct store *store, struct view *view)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    bool is_last = drop_reference(store, view);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    if (is_last)
+        view_destroy(view);
+}
+
+static void note_debt(struct store *store, const struct view *view)
+{
+    uint64_t frozen = 0;
+    uint32_t runs = 0;
+    for (uint32_t i = 0; i < view->source_count; i++) {
+        if (view->sources[i].run)
+            runs++;
+        else if (i > 0)
+            frozen += delta_bytes(view->sources[i].delta);
+    }
+    store->frozen_bytes = frozen;
+    atomic_store(&store->run_count, runs);
+    atomic_store(&store->delta_debt, frozen);
+}
+
+void store_install_view(struct store *store, struct view *view)
+{
+    bool is_last = false;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    struct view *old = store->view;
+    store->view = view;
+    view->next = store->views;
+    view->previous = NULL;
+    if (view->next)
+        view->next->previous = view;
+    store->views = view;
+    if (old)
+        is_last = drop_reference(store, old);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    note_debt(store, view);
+    if (is_last)
+        view_destroy(old);
+}
+
+uint64_t store_appended(struct store *store)
+{
+    return store->log ? log_appended(store->log) : store->replayed_lsn;
+}
+
+static scn_status reserve_history(struct store *store, uint32_t more)
+{
+    struct history *history = &store->history;
+    uint32_t wanted = history->count + more;
+    if (wanted <= history->capacity)
+        return SCN_OK;
+    uint32_t capacity = wanted * 2;
+    void *grown = mem_grow(history->items, history->capacity * sizeof *history->items,
+                           capacity * sizeof *history->items);
+    if (grown == NULL)
+        return error_nomem();
+    history->items = grown;
+    history->capacity = capacity;
+    return SCN_OK;
+}
+
+scn_status store_prepare_push(struct store *store, const struct source *sources, uint32_t count,
+                              struct view **view)
+{
+    const struct view *current = store->view;
+    uint32_t total = count + current->source_count;
+    struct source *all = mem_alloc(total * sizeof *all);
+    if (all == NULL)
+        return error_nomem();
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = sources[count - 1 - i];
+    if (current->source_count)
+        memcpy(all + count, current->sources, current->source_count * sizeof *all);
+    scn_status st = reserve_history(store, count);
+    if (st == SCN_OK)
+        st = view_create(current->gen, current->base_lsn, &current->catalog, all, total, view);
+    mem_free(all);
+    return st;
+}
+
+void store_finish_push(struct store *store, const struct source *sources, uint32_t count,
+                       struct view *view)
+{
+    struct history *history = &store->history;
+    for (uint32_t i = 0; i < count; i++) {
+        history->items[history->count++] = sources[i];
+        if (sources[i].delta)
+            store->active = delta_ref(sources[i].delta); /* the history's reference */
+        else
+            run_ref(sources[i].run);
+    }
+    store_install_view(store, view);
+}
+
+/* ---- history ---- */
+
+/* The last LSN that source i may hold, exclusive of what is still to come. */
+static uint64_t source_end(const struct history *history, uint32_t i)
+{
+    if (history->items[i].run)
+        return history->items[i].run->lsn;
+    if (i + 1 == history->count)
+        return UINT64_MAX;
+    const struct source *next = &history->items[i + 1];
+    return next->run ? next->run->lsn : delta_start(next->delta);
+}
+
+static uint64_t oldest_writer(struct store *store)
+{
+    uint64_t oldest = store_appended(store);
+    store->sys->ops->mutex_lock(store->state_mutex);
+    for (const struct scn_txn *txn = store->open_txns; txn; txn = txn->next)
+        if (txn_is_write(txn) && txn->lsn < oldest)
+            oldest = txn->lsn;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return oldest;
+}
+
+static void unref_source(const struct source *source)
+{
+    if (source->delta)
+        delta_unref(source->delta);
+    else
+        run_unref(source->run);
+}
+
+/* Memory for history, beyond which the oldest writers get CONFLICT. */
+static uint64_t history_budget(const struct store *store)
+{
+    return 16 * store->options.log_bytes;
+}
+
+void store_trim_history(struct store *store)
+{
+    struct history *history = &store->history;
+    uint64_t oldest = oldest_writer(store);
+    uint64_t bytes = 0;
+    uint32_t drop = 0;
+    for (uint32_t i = 0; i < history->count; i++)
+        bytes += history->items[i].delta ? delta_bytes(history->items[i].delta) : 0;
+    while (drop + 1 < history->count) {
+        const struct source *source = &history->items[drop];
+        uint64_t end = source_end(history, drop);
+        if (end > oldest && bytes <= history_budget(store))
+            break;
+        if (end > history->window_start)
+            history->window_start = end;
+        bytes -= source->delta ? delta_bytes(source->delta) : 0;
+        unref_source(source);
+        drop++;
+    }
+    history->count -= drop;
+    memmove(history->items, history->items + drop, history->count * sizeof *history->items);
+}
+
+/* ---- pins ---- */
+
+static int insert_gen(uint64_t *gens, uint32_t count, uint64_t gen)
+{
+    uint32_t at = 0;
+    while (at < count && gens[at] < gen)
+        at++;
+    if (at < count && gens[at] == gen)
+        return 0;
+    memmove(gens + at + 1, gens + at, (count - at) * sizeof *gens);
+    gens[at] = gen;
+    return 1;
+}
+
+static uint32_t count_views(struct store *store)
+{
+    uint32_t count = 0;
+    for (const struct view *view = store->views; view; view = view->next)
+        count++;
+    return count;
+}
+
+scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    uint32_t room = 0;
+    *count = 0;
+    *gens = NULL;
+    for (;;) {
+        ops->mutex_lock(store->state_mutex);
+        uint32_t views = count_views(store);
+        for (const struct view *view = store->views; view && views <= room; view = view->next)
+            *count += insert_gen(*gens, *count, view->gen);
+        ops->mutex_unlock(store->state_mutex);
+        if (views <= room)
+            return SCN_OK;
+        mem_free(*gens);
+        room = views + 16;
+        *gens = mem_alloc(room * sizeof **gens);
+        if (*gens == NULL)
+            return error_nomem();
+    }
+}
+
+/* ---- opening ---- */
+
+static scn_status not_local(const char *path)
+{
+    return error_set(SCN_NOT_LOCAL, 0, 0, 0,
+                     "%.100s lies on a file system whose locks do not reach every user; "
+                     "SCN_ALLOW_NOT_LOCAL opens it for this process alone", path);
+}
+
+static scn_status check_local(struct store *store, const char *path)
+{
+    struct sys_stat stat;
+    int failed = store->sys->ops->stat(store->file.handle, &stat);
+    if (failed)
+        return error_sys(failed, 0, "%.120s cannot be examined", path);
+    if (stat.has_lying_locks && !(store->options.flags & SCN_ALLOW_NOT_LOCAL))
+        return not_local(path);
+    return SCN_OK;
+}
+
+/* One process at a time, and it alone: writers hold ATTACH exclusively, readers share it.  Who finds it
+ * taken waits as long as busy_timeout allows. */
+static scn_status attach(struct store *store)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    enum sys_lock_mode mode = store->is_read_only ? SYS_SHARED : SYS_EXCLUSIVE;
+    uint64_t until = ops->now_ns(store->sys) + store->options.busy_timeout_ms * UINT64_C(1000000);
+    scn_status st;
+    ops->mutex_lock(store->state_mutex);
+    while ((st = lock_attach(&store->locks, LOCK_ATTACH, mode)) == SCN_BUSY) {
+        uint64_t now = ops->now_ns(store->sys);
+        if (now >= until)
+            break;
+        ops->cond_wait(store->space_cond, store->state_mutex, now + UINT64_C(5000000));
+    }
+    ops->mutex_unlock(store->state_mutex);
+    store->locks.is_exclusive = st == SCN_OK;
+    return st;
+}
+
+static scn_status open_file(struct store *store, const char *path)
+{
+    uint32_t flags = store->options.flags;
+    scn_status st = file_open(&store->file, store->sys, path, store->is_read_only);
+    if (st == SCN_NOTFOUND && !(flags & (SCN_NOCREATE | SCN_RDONLY))) {
+        st = recovery_create(store->sys, path);
+        if (st == SCN_OK)
+            st = file_open(&store->file, store->sys, path, store->is_read_only);
+    }
+    if (st == SCN_NOTFOUND)
+        return error_set(SCN_NOTFOUND, 0, 0, 0, "there is no store %.160s", path);
+    store->file.max_bytes = store->options.max_file_bytes;
+    return st;
+}
+
+static scn_status make_parts(struct store *store)
+{
+    scn_status st = pool_create(&store->file, store->options.pool_bytes, &store->pool);
+    if (st == SCN_OK)
+        st = pool_reader_create(store->pool, &store->maintenance_reader);
+    if (st == SCN_OK)
+        st = pool_reader_create(store->pool, &store->frozen_reader);
+    if (st == SCN_OK && !store->is_read_only)
+        st = space_create(store->sys, &store->space);
+    return st;
+}
+
+static scn_status make_mutexes(struct store *store)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    int failed = ops->mutex_create(store->sys, &store->state_mutex);
+    if (failed == 0)
+        failed = ops->mutex_create(store->sys, &store->extend_mutex);
+    if (failed == 0)
+        failed = ops->cond_create(store->sys, &store->space_cond);
+    return failed ? error_sys(failed, 0, "no mutex") : SCN_OK;
+}
+
+static void destroy_views(struct store *store)
+{
+    for (uint32_t i = 0; i < store->history.count; i++)
+        unref_source(&store->history.items[i]);
+    mem_free(store->history.items);
+    while (store->views) {
+        struct view *view = store->views;
+        store->views = view->next;
+        view_destroy(view);
+    }
+    while (store->idle_txns) {
+        struct scn_txn *txn = store->idle_txns;
+        store->idle_txns = txn->next;
+        txn_destroy_shell(txn);
+    }
+}
+
+/* Releases whatever there is: also the way out of a failed open. */
+static void store_destroy(struct store *store)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    background_stop(store->background);
+    destroy_views(store);
+    if (store->maintenance_reader)
+        pool_reader_destroy(store->maintenance_reader);
+    if (store->frozen_reader)
+        pool_reader_destroy(store->frozen_reader);
+    if (store->log)
+        log_destroy(store->log);
+    if (store->space)
+        space_destroy(store->space);
+    if (store->pool)
+        pool_destroy(store->pool);
+    if (store->locks.file)
+        locks_destroy(&store->locks);
+    if (store->file.handle)
+        file_close(&store->file);
+    if (store->space_cond)
+        ops->cond_destroy(store->space_cond);
+    if (store->extend_mutex)
+        ops->mutex_destroy(store->extend_mutex);
+    if (store->state_mutex)
+        ops->mutex_destroy(store->state_mutex);
+    if (store->owns_sys)
+        sys_memory_destroy(store->sys);
+    mem_free(store);
+}
+
+static scn_status start(struct store *store, const char *path)
+{
+    scn_status st = make_mutexes(store);
+    if (st == SCN_OK)
+        st = open_file(store, path);
+    if (st == SCN_OK)
+        st = check_local(store, path);
+    if (st == SCN_OK)
+        st = locks_init(&store->locks, &store->file);
+    if (st == SCN_OK)
+        st = attach(store);
+    if (st == SCN_OK)
+        st = make_parts(store);
+    if (st == SCN_OK)
+        st = recovery_run(store);
+    if (st == SCN_OK && !store->is_read_only && !(store->options.flags & SCN_NOTHREAD))
+        st = background_start(store);
+    return st;
+}
+
+static scn_status store_start(struct sys *sys, const char *path, const struct store_options *options,
+                              bool owns_sys, struct store **out)
+{
+    struct store *store = mem_zalloc(sizeof *store);
+    if (store == NULL)
+        return error_nomem();
+    store->sys = sys;
+    store->options = *options;
+    store->is_read_only = (options->flags & SCN_RDONLY) != 0;
+    store->opened_ns = sys->ops->now_ns(sys);
+    scn_status st = start(store, path);
+    if (st < 0 || st == SCN_NOTFOUND) {
+        store_destroy(store);
+        return st;
+    }
+    store->owns_sys = owns_sys;
+    *out = store;
+    return SCN_OK;
+}
+
+/* ---- the registry ---- */
+
+/* One core a file, however it is named: OFD locks of two descriptors would exclude each other. */
+static struct store *find_open(struct sys *sys, const char *path)
+{
+    struct sys_stat stat;
+    if (sys->ops->stat_path(sys, path, &stat) != 0)
+        return NULL;
+    for (struct store *store = sys->registry; store; store = store->next)
+        if (store->file.device == stat.device && store->file.inode == stat.inode)
+            return store;
+    return NULL;
+}
+
+static scn_status open_shared(struct sys *sys, const char *path, const struct store_options *options,
+                              bool owns_sys, struct store **out)
+{
+    struct store *store = find_open(sys, path);
+    if (store && store->is_read_only && !(options->flags & SCN_RDONLY))
+        return error_set(SCN_BUSY, 0, 0, 0,
+                         "this process has %.120s open for reading only; close it there first",
+                         path);
+    if (store == NULL) {
+        scn_status st = store_start(sys, path, options, owns_sys, &store);
+        if (st != SCN_OK)
+            return st;
+        store->next = sys->registry;
+        sys->registry = store;
+    }
+    store->handle_count++;
+    *out = store;
+    return SCN_OK;
+}
+
+static scn_status open_handle(struct sys *sys, const char *path, const struct store_options *options,
+                              bool owns_sys, scn_db **out)
+{
+    scn_db *db = mem_zalloc(sizeof *db);
+    if (db == NULL)
+        return error_nomem();
+    sys->ops->mutex_lock(sys->registry_mutex);
+    scn_status st = open_shared(sys, path, options, owns_sys, &db->store);
+    sys->ops->mutex_unlock(sys->registry_mutex);
+    if (st != SCN_OK) {
+        mem_free(db);
+        return st;
+    }
+    db->magic = DB_MAGIC;
+    *out = db;
+    return SCN_OK;
+}
+
+scn_status store_open_on(struct sys *sys, const char *path, const scn_options *options,
+                         scn_db **out)
+{
+    struct store_options resolved;
+    scn_status st = options_resolve(options, &resolved);
+    if (st < 0)
+        return st;
+    return open_handle(sys, path, &resolved, false, out);
+}
+
+static scn_status open_in_memory(const scn_options *options, scn_db **out)
+{
+    struct store_options resolved;
+    scn_status st = options_resolve(options, &resolved);
+    if (st < 0)
+        return st;
+    struct sys *sys = sys_memory_create();
+    if (sys == NULL)
+        return error_nomem();
+    st = open_handle(sys, "memory", &resolved, true, out);
+    if (st != SCN_OK)
+        sys_memory_destroy(sys);
+    return st;
+}
+
+scn_status scn_open(const char *path, const scn_options *options, scn_db **out)
+{
+    if (out == NULL)
+        return error_misuse("scn_open: the place for the handle is NULL");
+    *out = NULL;
+    if (path == NULL || path[0] == 0)
+        return error_misuse("scn_open: the path is empty");
+    if (strcmp(path, ":memory:") == 0)
+        return open_in_memory(options, out);
+    struct sys *sys = sys_posix();
+    if (sys == NULL)
+        return error_nomem();
+    return store_open_on(sys, path, options, out);
+}
+
+/* ---- closing ---- */
+
+/* The next open has little to replay, and a witness that all of it was durable. */
+static void finish(struct store *store)
+{
+    uint64_t end;
+    background_stop(store->background);
+    store->background = NULL;
+    if (store->log == NULL || file_is_poisoned(&store->file))
+        return;
+    scn_status st = SCN_OK;
+    if (room_is_checkpoint_due(store))
+        st = checkpoint_run(store, CHECKPOINT_PLAIN);
+    end = log_appended(store->log);
+    if (st == SCN_OK && end != store->marked_lsn && end != store->recovered.end.lsn)
+        st = log_sync(store->log, end, 0);
+    if (st == SCN_OK && end != store->marked_lsn && end != store->recovered.end.lsn)
+        st = checkpoint_mark(store);
+    /* Nothing acknowledged depends on these: the log has it.  The host may want to know. */
+    if (st < 0 && store->options.hooks.log)
+        store->options.hooks.log(store->options.hooks.user, st, error_last()->text);
+}
+
+static void leave_registry(struct sys *sys, struct store *store)
+{
+    struct store **at = (struct store **)&sys->registry;
+    while (*at != store)
+        at = &(*at)->next;
+    *at = store->next;
+}
+
+scn_status scn_close(scn_db *db)
+{
+    scn_status st = db_check(db);
+    if (st < 0)
+        return st;
+    struct store *store = db->store;
+    struct sys *sys = store->sys;
+    sys->ops->mutex_lock(store->state_mutex);
+    bool has_open = false;
+    for (const struct scn_txn *txn = store->open_txns; txn; txn = txn->next)
+        has_open |= txn->db == db;
+    sys->ops->mutex_unlock(store->state_mutex);
+    if (has_open)
+        return error_misuse("scn_close: transactions of this handle are still open; end them first");
+    sys->ops->mutex_lock(sys->registry_mutex);
+    bool is_last = --store->handle_count == 0;
+    if (is_last) {
+        finish(store);
+        leave_registry(sys, store);
+    }
+    sys->ops->mutex_unlock(sys->registry_mutex);
+    if (is_last)
+        store_destroy(store);
+    db->magic = 0;
+    mem_free(db);
+    return SCN_OK;
+}

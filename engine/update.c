@@ -1,0 +1,179 @@
+/* scn_update, the one-call writes, and waiting for durability. */
+#include "engine/txn.h"
+
+enum {
+    /* So many conflicts, then the append lock first. */
+    OPTIMISTIC_TRIES = 3,
+    PRIORITY_MS = 1000
+};
+
+/* What a conflict met may be appended and not yet visible: it has to become so, or the next attempt meets it
+ * again. */
+static scn_status make_visible(struct store *store)
+{
+    uint64_t appended = log_appended(store->log);
+    return appended > store_visible(store) ? log_sync(store->log, appended, 0) : SCN_OK;
+}
+
+static scn_status attempt(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx,
+                          bool is_priority)
+{
+    struct store *store = db->store;
+    struct scn_txn *txn;
+    uint64_t lsn = 0;
+    scn_status st = txn_begin_on(store, db, SCN_WRITE, &txn);
+    if (st < 0)
+        return st;
+    uint64_t until = store->sys->ops->now_ns(store->sys) + PRIORITY_MS * UINT64_C(1000000);
+    txn->is_in_update = true;
+    txn->is_priority = is_priority;
+    atomic_fetch_add(&store->update_count, 1);
+    st = fn(txn, ctx);
+    atomic_fetch_sub(&store->update_count, 1);
+    if (st == SCN_OK && is_priority && store->sys->ops->now_ns(store->sys) > until)
+        st = error_set(SCN_BUSY, 0, 0, 0,
+                       "scn_update: the callback held all writers up for more than %d ms; make it "
+                       "shorter", PRIORITY_MS);
+    if (st == SCN_OK)
+        st = commit_txn(txn, &lsn);
+    txn_end(txn, st, lsn);
+    return st;
+}
+
+/* With the append lock held nobody else commits between the snapshot and the end. */
+static scn_status attempt_with_priority(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx)
+{
+    struct store *store = db->store;
+    scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = make_visible(store);
+    if (st == SCN_OK)
+        st = attempt(db, fn, ctx, true);
+    lock_give(&store->locks, LOCK_APPEND);
+    return st;
+}
+
+static scn_status check_not_nested(struct store *store)
+{
+    uint64_t thread_id = store->sys->ops->thread_id(store->sys);
+    bool is_nested = false;
+    if (atomic_load(&store->update_count) == 0)
+        return SCN_OK;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    for (const struct scn_txn *open = store->open_txns; open; open = open->next)
+        is_nested |= open->is_in_update && open->thread_id == thread_id;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    if (is_nested)
+        return error_misuse("inside scn_update, write through the transaction you were given");
+    return SCN_OK;
+}
+
+static scn_status check_writable(const scn_db *db)
+{
+    scn_status st = db_check(db);
+    if (st < 0)
+        return st;
+    if (db->store->is_read_only)
+        return error_set(SCN_READONLY, 0, 0, 0, "the store is open for reading only");
+    return check_not_nested(db->store);
+}
+
+scn_status scn_update(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx)
+{
+    scn_status st = check_writable(db);
+    if (st < 0)
+        return st;
+    if (fn == NULL)
+        return error_misuse("scn_update: the function is NULL");
+    for (int i = 0; i < OPTIMISTIC_TRIES; i++) {
+        st = attempt(db, fn, ctx, false);
+        if (st != SCN_CONFLICT)
+            return st;
+        st = make_visible(db->store);
+        if (st < 0)
+            return st;
+    }
+    return attempt_with_priority(db, fn, ctx);
+}
+
+/* ---- one call ---- */
+
+struct one_write {
+    const char *table;
+    scn_slice key;
+    const scn_slice *value; /* NULL: delete */
+};
+
+static scn_status write_one(struct scn_txn *txn, const struct one_write *write)
+{
+    struct binding *binding;
+    scn_table_id id;
+    scn_status st = scn_table(txn, write->table, write->value ? SCN_CREATE : 0, &id);
+    if (st != SCN_OK)
+        return st == SCN_NOTFOUND ? SCN_OK : st;
+    if (write->value)
+        return scn_put(txn, id, write->key, *write->value, SCN_PUT_BLIND);
+    st = write_check_key(write->key);
+    if (st < 0)
+        return st;
+    txn_enter(txn);
+    st = catalog_bind_write(txn, id, &binding);
+    if (st == SCN_OK)
+        st = write_append(txn, id, write->key, DELTA_TOMBSTONE | DELTA_BLIND,
+                          (scn_slice){NULL, 0});
+    txn_leave(txn);
+    return st;
+}
+
+/* Blind, so only the table's creation, drop or clearing can conflict: the store moved on, and so the loop ends. */
+static scn_status run_one_write(scn_db *db, const struct one_write *write)
+{
+    scn_status st = check_writable(db);
+    if (st < 0)
+        return st;
+    do {
+        struct scn_txn *txn;
+        uint64_t lsn = 0;
+        st = txn_begin_on(db->store, db, SCN_WRITE | SCN_SNAPSHOT, &txn);
+        if (st < 0)
+            return st;
+        st = write_one(txn, write);
+        if (st == SCN_OK)
+            st = commit_txn(txn, &lsn);
+        txn_end(txn, st, lsn);
+        if (st == SCN_CONFLICT && make_visible(db->store) < 0)
+            return SCN_UNKNOWN;
+    } while (st == SCN_CONFLICT);
+    return st;
+}
+
+scn_status scn_put1(scn_db *db, const char *table, scn_slice key, scn_slice value)
+{
+    return run_one_write(db, &(struct one_write){table, key, &value});
+}
+
+scn_status scn_del1(scn_db *db, const char *table, scn_slice key)
+{
+    return run_one_write(db, &(struct one_write){table, key, NULL});
+}
+
+/* ---- durability ---- */
+
+scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
+{
+    scn_status st = db_check(db);
+    if (st < 0 || db->store->log == NULL)
+        return st;
+    struct store *store = db->store;
+    if (lsn > log_appended(store->log))
+        return error_misuse("scn_wait_durable: no commit has this LSN");
+    if (lsn > store->recovered.end.lsn && lsn < store->epoch_start_lsn)
+        return error_set(SCN_UNKNOWN, 0, 0, 0,
+                         "the commit belongs to an earlier life of the log and did not survive it");
+    if (lsn <= log_synced(store->log))
+        return SCN_OK;
+    if (timeout_ms == 0)
+        return error_set(SCN_BUSY, 0, 0, 0, "the commit is not durable yet");
+    return log_sync(store->log, lsn, 0);
+}
