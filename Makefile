@@ -1,57 +1,128 @@
-# Scrine.  `make`, `make demo`, `make check`, `make check-fast`, `make bench-smoke`.
+# Scrine.  `make` builds build/libscrine.a and build/scrine.  `make demo` and `make check` need
+# nothing but gcc and make: they find out what else is missing and, as root, install it.
+#
+# Others: check-fast (two minutes), style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|asan|tsan chooses a build beside the others; SMALL=1 builds with tiny
 # limits (4 KiB pages), so that rare paths become common.
 
 MODE ?= release
-CC ?= gcc
-CXX ?= g++
+PREFIX ?= /usr/local
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD := build$(if $(filter-out release,$(MODE)),/$(MODE))$(if $(SMALL),/small)
+MAKEFLAGS += --no-print-directory
 
 CFLAGS_release := -O2 -DNDEBUG
 CFLAGS_debug := -O1 -DSCN_ASSERT
-CFLAGS_asan := -O1 -DSCN_ASSERT -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-CFLAGS_tsan := -O1 -DSCN_ASSERT -fsanitize=thread
-WARNINGS := -Wall -Wextra -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -g -fPIC -march=x86-64-v2 -I. $(WARNINGS) \
-    $(CFLAGS_$(MODE)) $(if $(SMALL),-DSCN_PAGE_BYTES=4096) $(CFLAGS)
+CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer
+CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread
+FLAGS := -g -fPIC -march=x86-64-v2 -I. $(CFLAGS_$(MODE)) $(if $(SMALL),-DSCN_PAGE_BYTES=4096)
+WARNINGS := -Wall -Wextra -Wpointer-arith -Wvla -Werror
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(FLAGS) $(WARNINGS) -Wstrict-prototypes \
+    -Wmissing-prototypes $(CFLAGS)
+CXXFLAGS_ALL := -std=c++11 $(FLAGS) $(WARNINGS) -Wpedantic $(CXXFLAGS)
 LIBS := -llz4 -lxxhash -lpthread
 
+# objects: the objects of the C files of some folders, or of some files.
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(foreach f,$(1),$(wildcard $(f:%.c=%)$(if \
+    $(filter %.c,$(f)),.c,/*.c))))
 LAYERS := page wal buffer engine
-sources = $(wildcard $(1)/*.c)
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(foreach f,$(1),$(call sources,$(f))))
+LIB := $(BUILD)/libscrine.a
 LIB_OBJECTS := $(call objects,$(LAYERS))
-SIM_OBJECTS := $(call objects,test/sim)
+UNIT := $(call objects,test/unit)
+LINKER = $(CC)
+link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
-.PHONY: all deps demo check check-fast bench-smoke unit style clean
-all: $(BUILD)/libscrine.a $(BUILD)/scrine
+.PHONY: all demo check check-fast style bench-smoke install programs print-programs clean
+.SECONDARY:
+all: $(LIB) $(BUILD)/scrine
+
+# ---- what the machine must have: tried once, by compiling and linking ----
+# A plain `make` only tells; the targets that promise to work on a bare machine install.
+AS_ROOT := $(if $(filter demo check check-fast style bench-smoke,$(MAKECMDGOALS)),install,tell)
+build/deps/%: .ci/deps
+	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
 
 # ---- library ----
 # One object, internals localised: a host program's own `wal_append` must not replace ours.
-$(BUILD)/libscrine.a: $(LIB_OBJECTS)
+$(LIB): $(LIB_OBJECTS)
 	$(LD) -r -o $(BUILD)/scrine-all.o $^
 	objcopy --wildcard --keep-global-symbol='scn_*' $(BUILD)/scrine-all.o
 	rm -f $@ && $(AR) rcs $@ $(BUILD)/scrine-all.o
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c Makefile | build/deps/base
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(BUILD)/scrine: $(call objects,tools) $(BUILD)/libscrine.a
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS) -ljansson
+$(BUILD)/obj/%.cc.o: %.cc Makefile | build/deps/check
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-# ---- tests: one program a layer, linked with that layer and those below ----
-UNIT := $(BUILD)/obj/test/unit/unit.o
+# The command reads files that the engine refuses, so it needs the layers and not the archive.
+$(BUILD)/scrine: $(call objects,tools) $(LIB_OBJECTS)
+	$(link) -ljansson
+
+$(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
+	$(link)
+
+$(BUILD)/scrine-bench: $(call objects,bench) $(LIB) | build/deps/bench
+	$(link) -llmdb -lm
+
+# ---- test programs: one a layer, linked with that layer and those below ----
+LAYER_PROGRAMS := $(LAYERS:%=$(BUILD)/test-%)
 $(BUILD)/test-page: $(call objects,test/page page test/sim) $(UNIT)
 $(BUILD)/test-wal: $(call objects,test/wal wal page test/sim) $(UNIT)
 $(BUILD)/test-buffer: $(call objects,test/buffer buffer page test/sim) $(UNIT)
 $(BUILD)/test-engine: $(call objects,test/engine test/sim) $(LIB_OBJECTS) $(UNIT)
-$(BUILD)/test-api: $(call objects,test/api) $(BUILD)/libscrine.a $(UNIT)
-$(BUILD)/test-%:
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
+$(LAYER_PROGRAMS):
+	$(link)
 
-unit: $(foreach layer,$(LAYERS) api,$(BUILD)/test-$(layer))
+# The API's tests know include/scrine.h and the archive alone.  test/api/*.c are one program;
+# every prog_*.c, and every prog_*.cc with its own main, is a program of its own.
+API_FILES := $(filter-out test/api/prog_%,$(wildcard test/api/*.c))
+API_C := $(patsubst test/api/prog_%.c,$(BUILD)/test-api-%,$(wildcard test/api/prog_*.c))
+API_CC := $(patsubst test/api/prog_%.cc,$(BUILD)/test-api-%,$(wildcard test/api/prog_*.cc))
+API_PROGRAMS := $(if $(API_FILES),$(BUILD)/test-api) $(API_C) $(API_CC)
+$(BUILD)/test-api $(BUILD)/test-api-static: $(call objects,$(API_FILES)) $(LIB) $(UNIT)
+$(API_C): $(BUILD)/test-api-%: $(BUILD)/obj/test/api/prog_%.o $(LIB) $(BUILD)/unit.a
+$(API_C:=-static): $(BUILD)/test-api-%-static: $(BUILD)/obj/test/api/prog_%.o $(LIB) \
+    $(BUILD)/unit.a
+$(API_CC): $(BUILD)/test-api-%: $(BUILD)/obj/test/api/prog_%.cc.o $(LIB)
+$(API_CC:=-static): $(BUILD)/test-api-%-static: $(BUILD)/obj/test/api/prog_%.cc.o $(LIB)
+$(API_CC) $(API_CC:=-static): LINKER = $(CXX)
+%-static: STATIC = -static
+$(API_PROGRAMS) $(API_PROGRAMS:=-static):
+	$(link)
+
+# From an archive the harness's main comes only where a program has none.
+$(BUILD)/unit.a: $(UNIT)
+	rm -f $@ && $(AR) rcs $@ $^
+
+# What test/run runs in this mode: the layers where assertions are on, the API everywhere.
+PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS)) \
+    $(API_PROGRAMS)
+programs: $(PROGRAMS) $(LIB)
+print-programs:
+	@echo $(PROGRAMS)
+
+# ---- targets for people ----
+check check-fast style: build/deps/base build/deps/check
+	@CC="$(CC)" CXX="$(CXX)" bash test/run $@
+
+demo: $(BUILD)/scrine-demo
+	$(BUILD)/scrine-demo
+
+bench-smoke: $(BUILD)/scrine-bench
+	$(BUILD)/scrine-bench smoke
+
+install: all
+	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
+	install -Dm644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libscrine.a
+	install -Dm755 $(BUILD)/scrine $(DESTDIR)$(PREFIX)/bin/scrine
 
 clean:
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
