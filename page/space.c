@@ -252,10 +252,12 @@ scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins,
     ASSERT(space->building == 0);
     ASSERT(gen > space->gen);
     *spare_count = 0;
-    scn_status st = ledger_copy(&space->before, &space->now);
+    struct ledger before = {0};
+    scn_status st = ledger_copy(&before, &space->now);
     if (st != SCN_OK)
         return st;
     space_lock(space);
+    space->before = before;
     space->building = gen;
     space->limit = file_pages < FILE_PAGES_MAX ? file_pages : FILE_PAGES_MAX;
     space->hint = FIRST_FREE_PAGE_NO;
@@ -492,10 +494,12 @@ void space_commit(struct space *space)
         space->reserved.words[i] &= ~space->adopted.words[i];
         space->adopted.words[i] = 0;
     }
+    struct ledger before = space->before;
+    space->before = (struct ledger){0};
     space->gen = space->building;
     space->building = 0;
     space_unlock(space);
-    ledger_destroy(&space->before);
+    ledger_destroy(&before);
 }
 
 void space_abandon(struct space *space)

@@ -240,8 +240,7 @@ static void model_reserve_some(struct model *model)
     uint32_t count = 1 + below(model, 8);
     bool is_possible = true;
     for (uint32_t i = pgno; i < pgno + count; i++)
-        is_possible =
-            is_possible && is_free(&model->pages[i]) && !model->before[i].used;
+        is_possible = is_possible && is_free(&model->pages[i]) && !model->before[i].used;
     scn_status st = space_reserve(model->world.space, pgno, count);
     CHECK_EQ(st, is_possible ? SCN_OK : SCN_CORRUPT);
     for (uint32_t i = pgno; is_possible && i < pgno + count; i++)
@@ -826,6 +825,53 @@ TEST(space__joins_ranges_freed_in_any_order_but_no_log_extents)
     CHECK_OK(space_each_freed(world.space, count_range, &seen));
     CHECK_EQ(seen, 4); /* pages, two extents, the chain of generation 1 */
     space_commit(world.space);
+    world_close(&world);
+}
+
+enum { THREAD_PAGES = 64, THREAD_ROUNDS = 400, THREAD_FIRST = 200 };
+
+/* As a bulk run does: it owns pages, gives them back, and looks at the figures. */
+static void reserve_and_release(void *arg)
+{
+    struct space *space = arg;
+    for (uint32_t i = 0; i < THREAD_ROUNDS; i++) {
+        struct space_stat stat;
+        if (space_reserve(space, THREAD_FIRST + i % THREAD_PAGES, 1) != SCN_OK)
+            return; /* two owners: the other thread takes note */
+        space_stat(space, &stat);
+        (void)space_held_by(space, i);
+        space_unreserve(space, THREAD_FIRST + i % THREAD_PAGES, 1);
+    }
+    if (space_reserve(space, THREAD_FIRST + THREAD_PAGES, 1) != SCN_OK)
+        return;
+}
+
+TEST(space__lets_another_thread_reserve_while_generations_are_built)
+{
+    struct world world;
+    world_open(&world, 300);
+    CHECK_OK(space_init_new(world.space, 10));
+    struct sys_thread *thread;
+    CHECK_EQ(world.sys->ops->thread_start(world.sys, reserve_and_release, world.space,
+                                          &thread),
+             0);
+    uint32_t old = 0;
+    for (uint64_t gen = 1; gen < 60; gen++) {
+        struct published published;
+        uint32_t pgno;
+        begin(world.space, gen, THREAD_FIRST);
+        CHECK_OK(space_take(world.space, 1, &pgno));
+        if (old != 0)
+            CHECK_OK(space_free(world.space, old, 1, gen - 1, SPACE_PAGES));
+        CHECK_OK(encode(&world, gen, &published));
+        CHECK(published.page_count < THREAD_FIRST);
+        space_commit(world.space);
+        old = pgno;
+    }
+    world.sys->ops->thread_join(thread);
+    struct space_stat stat;
+    space_stat(world.space, &stat);
+    CHECK_EQ(stat.end_pages, THREAD_FIRST + THREAD_PAGES + 1);
     world_close(&world);
 }
 
