@@ -1,8 +1,11 @@
 /* Where new pages go: numbers, one buffer of neighbours, one paced write.
  *
- * A writer serves one checkpoint or one bulk run, in one thread.  `take` gives page numbers (from
- * allocation, or from a grown range); neighbours are gathered up to WRITER_BATCH_BYTES and written at once.
- * Nothing is durable before the owner syncs the file.  Pages may go into the pool, clean. */
+ * A writer serves one checkpoint or one bulk run, in one thread.  `take` gives page
+ * numbers (from allocation, or from a grown range): one at a time, or as many as were
+ * reserved; neighbours are gathered up to WRITER_BATCH_BYTES and written at once.
+ * Nothing is durable before the owner syncs the file.  Written pages go into the pool,
+ * clean.  After a failure the writer is only good for writer_destroy, and the owner
+ * forgets the pages: in allocation, and with pool_forget. */
 #ifndef ENGINE_WRITER_H
 #define ENGINE_WRITER_H
 
@@ -24,12 +27,15 @@ scn_status writer_create(struct file *file, struct pool *pool, uint64_t birth_ge
 void writer_destroy(struct writer *writer);
 uint64_t writer_gen(const struct writer *writer);
 
-/* A page number and a zeroed image of PAGE_BYTES to fill.  Exactly one writer_finish follows. */
+/* A page number and a zeroed image of PAGE_BYTES to fill.  Exactly one writer_finish
+ * follows, before the next writer_begin or writer_flush; the image is gone with it. */
 scn_status writer_begin(struct writer *writer, uint32_t *pgno, uint8_t **image) MUST_USE;
 /* The image begun last is sealed; ref leads to it. */
 scn_status writer_finish(struct writer *writer, const struct page_ref *ref) MUST_USE;
-/* The next `count` pages begun are contiguous, from *first on. */
-scn_status writer_reserve(struct writer *writer, uint32_t count, uint32_t *first) MUST_USE;
+/* The next `count` pages begun are contiguous, from *first on.  Not while pages reserved
+ * before are left. */
+scn_status writer_reserve(struct writer *writer, uint32_t count,
+                          uint32_t *first) MUST_USE;
 /* Everything finished is written (not synced). */
 scn_status writer_flush(struct writer *writer) MUST_USE;
 /* Pages handed out so far. */
