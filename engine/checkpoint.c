@@ -30,6 +30,7 @@ struct checkpoint {
     struct store *store;
     uint64_t gen;
     struct log_base base;        /* the freeze point */
+    uint32_t file_pages;         /* at the freeze point, when every grower's range was reserved */
     struct frozen frozen;
     struct writer *writer;
     struct usage usage;
@@ -131,6 +132,7 @@ static scn_status freeze_under_append(struct checkpoint *cp)
     struct store *store = cp->store;
     uint64_t visible;
     log_position(store->log, &cp->base);
+    cp->file_pages = (uint32_t)atomic_load(&store->file.page_count);
     scn_status st = apply_rotate(store);
     if (st < 0)
         return st;
@@ -410,9 +412,8 @@ static scn_status rebuild_catalog(struct checkpoint *cp)
     fill_job(cp, &job, TABLE_CATALOG, &old);
     job.next = next_catalog_change;
     job.page_freed = catalog_page_freed;
-    job.value_dropped = NULL;
-    job.value_added = NULL;
     job.step = NULL;
+    job.is_uncounted = true;
     job.ctx = &feed;
     scn_status st = frozen_input_open(&cp->input, &cp->frozen, TABLE_CATALOG, cp->gen);
     if (st == SCN_OK)
@@ -611,7 +612,7 @@ static scn_status begin_space(struct checkpoint *cp)
     scn_status st = store_pins(store, &pins, &pin_count);
     if (st == SCN_OK)
         st = space_begin(store->space, cp->gen, pins, pin_count,
-                         (uint32_t)atomic_load(&store->file.page_count), LOG_EXTENT_PAGES,
+                         cp->file_pages, LOG_EXTENT_PAGES,
                          have < wanted ? wanted - have : 0, cp->spares, &cp->spare_count);
     mem_free(pins);
     return st;

@@ -119,6 +119,8 @@ static scn_status next_change(struct rebuilder *rebuilder)
 static scn_status free_page(struct rebuilder *rebuilder, const struct page_ref *ref)
 {
     struct rebuild *job = rebuilder->job;
+    if (job->is_uncounted)
+        return job->page_freed(job->ctx, ref);
     if (job->stat.pages == 0)
         return error_corrupt(ref->pgno, 0, "rebuild: more pages than the catalog counts");
     job->stat.pages--;
@@ -140,6 +142,8 @@ static scn_status drop_old(struct rebuilder *rebuilder, const struct leaf_record
         value_len = ref.len;
     }
     struct rebuild_stat *stat = &job->stat;
+    if (job->is_uncounted)
+        return record->kind == LEAF_REF ? job->value_dropped(job->ctx, &ref) : SCN_OK;
     if (stat->count < 1 || stat->key_bytes < record->key_len ||
         stat->value_bytes < value_len)
         return error_corrupt(0, 0, "rebuild: more records than the catalog counts");

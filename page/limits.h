@@ -23,7 +23,7 @@ enum {
     KEY_BYTES_MAX = PAGE_IS_SMALL ? PAGE_BYTES / 4 : 32768,
     VALUE_BYTES_MAX = 1 << 30,
     /* Longer values leave the leaf, so that rewriting a leaf does not rewrite them. */
-    VALUE_INLINE_MAX = PAGE_IS_SMALL ? PAGE_BYTES / 16 : 1024,
+    VALUE_INLINE_MAX = PAGE_IS_SMALL ? 288 : 1024,
     TABLE_NAME_MAX = 255,
 
     /* Fan-out is at least two, so 32 levels address more leaves than a file can hold. */
@@ -39,6 +39,7 @@ enum {
 
 _Static_assert(PAGE_BYTES >= 4096 && PAGE_BYTES <= 65536, "offsets in a page are 16 bit");
 _Static_assert((PAGE_BYTES & (PAGE_BYTES - 1)) == 0, "a page is a power of two");
+_Static_assert(4 + TABLE_NAME_MAX <= VALUE_INLINE_MAX, "rows of the catalog stay in leaves");
 _Static_assert(SUPERBLOCK_BYTES <= PAGE_BYTES, "a slot lies in one page");
 
 #endif
