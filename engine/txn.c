@@ -227,8 +227,8 @@ static void shell_rest(struct scn_txn *txn)
 {
     struct store *store = txn->store;
     struct view *view = txn->view;
-    txn->view = NULL;
     store->sys->ops->mutex_lock(store->state_mutex);
+    txn->view = NULL; /* who walks the open ones looks at it */
     if (txn->previous)
         txn->previous->next = txn->next;
     else

@@ -83,7 +83,7 @@ struct scn_txn {
     struct scn_txn *previous;
     struct view *view;
     uint64_t lsn;             /* the snapshot's */
-    uint64_t begun_ns;
+    uint64_t begun_ns; /* state; 0: nobody has looked yet (engine/stats.c) */
     uint64_t thread_id;
     struct pool_reader *reader;
     struct readset reads;

@@ -31,8 +31,56 @@ typedef struct scn_error { uint32_t struct_size; scn_status status; int32_t sys_
 typedef struct scn_hooks { void (*log)(void *, int, const char *); int64_t (*now_ms)(void *); int (*progress)(void *, uint64_t, uint64_t); void *user; } scn_hooks;
 typedef struct scn_options { uint32_t struct_size, flags; uint64_t pool_bytes, log_bytes, max_file_bytes;
   uint32_t busy_timeout_ms, durability, group_window_ms, lazy_interval_ms; uint64_t max_snapshot_age_ms; scn_hooks hooks; } scn_options;
-typedef struct scn_stats_t { uint32_t struct_size; uint64_t file_bytes; } scn_stats_t;
-typedef struct scn_health_t { uint32_t struct_size; uint32_t healthy; } scn_health_t;
+/* A moment of a store.  used + freed + free bytes make up the file; in a store that is open for
+ * reading only they are 0.  Counters begin with the open, in this process. */
+typedef struct scn_stats_t {
+    uint32_t struct_size; /* set by the caller: no more is written */
+    uint32_t page_bytes;
+    uint64_t file_bytes;
+    uint64_t used_bytes;
+    uint64_t freed_bytes;        /* kept for snapshots, or until the next checkpoints */
+    uint64_t free_bytes;
+    uint64_t log_bytes;          /* of records that no checkpoint has merged yet */
+    uint64_t log_capacity_bytes; /* commits wait for a checkpoint when log_bytes gets here */
+    uint64_t gen;                /* number of the newest checkpoint */
+    uint64_t base_lsn;           /* everything up to here is in it */
+    uint64_t appended_lsn;
+    uint64_t synced_lsn;         /* everything up to here survives a power cut */
+    uint64_t commits;            /* that wrote something */
+    uint64_t lazy_commits;       /* acknowledged before their sync */
+    uint64_t conflicts;
+    uint64_t checkpoints;
+    uint64_t failed_checkpoints;
+    uint64_t syncs;
+    uint64_t bytes_written;
+    uint64_t bytes_read;
+    uint64_t reads;              /* keys looked up by transactions that have ended */
+    uint64_t pool_capacity_bytes;
+    uint64_t pool_used_bytes;
+    uint64_t pool_hits;
+    uint64_t pool_misses;
+    uint64_t pool_evictions;
+    uint64_t delta_bytes;        /* memory of commits that no checkpoint has merged yet */
+    uint64_t oldest_snapshot_age_ms; /* 0: nothing is open */
+    uint64_t recovered_records;  /* read from the log when the store was opened */
+    uint64_t recovery_ms;
+    uint32_t runs;               /* bulk runs that no checkpoint has merged yet */
+    uint32_t open_transactions;
+    uint32_t tables;             /* 0 also where the catalog cannot be read */
+    uint32_t torn_tail;          /* 1: the log ended in a record that was never acknowledged */
+} scn_stats_t;
+/* healthy is 1 when commits can go on; else reason says what is wrong, the worst thing first. */
+typedef struct scn_health_t {
+    uint32_t struct_size; /* set by the caller: no more is written */
+    uint32_t healthy;
+    uint32_t poisoned;  /* a write or sync failed; open the store anew */
+    uint32_t read_only;
+    uint64_t log_backlog_bytes;
+    uint64_t disk_free_bytes; /* on the file system, or up to max_file_bytes if that is less */
+    uint64_t file_bytes;
+    uint64_t oldest_snapshot_age_ms;
+    char reason[160]; /* empty when healthy */
+} scn_health_t;
 typedef struct scn_table_stat { uint32_t struct_size, flags; uint64_t count, key_bytes, value_bytes, stored_bytes; } scn_table_stat;
 typedef struct scn_reader { uint32_t struct_size, pid; char program[32]; uint64_t gen, age_ms, pages_held; } scn_reader;
 typedef struct scn_issue { uint32_t struct_size, kind; uint64_t page, offset; const char *text; } scn_issue;
@@ -96,8 +144,12 @@ scn_status scn_checkpoint(scn_db *);
 scn_status scn_compact(scn_db *, const scn_compact_options *);
 scn_status scn_check(scn_db *, int, scn_status (*)(void *, const scn_issue *), void *, uint64_t *);
 scn_status scn_snapshot_to(scn_db *, int, const scn_snapshot_options *, scn_snapshot_info *);
+/* Both take well under a millisecond and wait for nobody.  Any thread.  SCN_MISUSE, SCN_FORKED. */
 scn_status scn_stats(scn_db *, scn_stats_t *);
+/* SCN_MOVED, with all of the result filled in: the path no longer leads to the open file. */
 scn_status scn_health(scn_db *, scn_health_t *);
+/* The open transactions of this process, as they were when the call began; fn may use the store.  What fn
+ * returns other than SCN_OK ends the walk and is returned. */
 scn_status scn_readers_each(scn_db *, scn_status (*)(void *, const scn_reader *), void *);
 scn_status scn_tick(scn_db *, uint32_t budget_ms);   /* SCN_NOTHREAD: the background work by hand */
 scn_status scn_lock_try(scn_db *, const char *name, scn_lock **);   /* one process at a time, vanishes with it */
