@@ -153,7 +153,7 @@ TEST(rebuild__fills_leaves_when_it_builds_all_at_once)
     rig_measure(rig, &stat);
     CHECK(stat.leaves > 15);
     CHECK(stat.leaf_bytes > (uint64_t)(stat.leaves - 2) * PAGE_BYTES / 16 * 14);
-    CHECK_EQ(stat.small_leaves, 0);
+    CHECK_EQ(stat.small_pages, 0);
     rig_close(rig);
 }
 
@@ -201,7 +201,7 @@ TEST(rebuild__cuts_a_full_leaf_into_even_ones)
     CHECK_OK(rig_build(rig));
     struct rig_shape_stat stat;
     rig_measure(rig, &stat);
-    CHECK_EQ(stat.small_leaves, 0);
+    CHECK_EQ(stat.small_pages, 0);
     rig_close(rig);
 }
 
@@ -218,7 +218,7 @@ TEST(rebuild__joins_what_a_deletion_leaves)
     CHECK_OK(rig_build(rig));
     rig_measure(rig, &after);
     CHECK(after.leaves <= before.leaves / 4);
-    CHECK_EQ(after.small_leaves, 0);
+    CHECK_EQ(after.small_pages, 0);
     rig_close(rig);
 }
 
@@ -246,6 +246,52 @@ TEST(rebuild__ends_with_one_leaf_and_with_none)
     rig_delete(rig, 0);
     CHECK_OK(rig_build(rig));
     CHECK(page_ref_is_null(&rig->tree.root));
+    rig_check(rig, &random);
+    rig_close(rig);
+}
+
+/* The first key of the last page of level 1. */
+static uint32_t rank_of_last_branch(struct tree_rig *rig)
+{
+    struct page_ref ref = rig->tree.root;
+    uint32_t rank = 0;
+    pool_enter(rig->reader);
+    while (ref.level > 1) {
+        const uint8_t *page;
+        CHECK_OK(pool_get(rig->reader, &ref, &page));
+        uint32_t last = inner_count(page) - 1;
+        ref = page_ref_decode(inner_ref(page, last));
+        if (last == 0)
+            continue;
+        uint32_t len;
+        const uint8_t *separator = inner_separator(page, last, &len);
+        scn_slice key = rig_key(rig, rank);
+        while (bytes_compare(key.data, key.size, separator, len) < 0)
+            key = rig_key(rig, ++rank);
+    }
+    pool_leave(rig->reader);
+    return rank;
+}
+
+/* A page of the right edge with a single child, kept when all before it goes. */
+TEST(rebuild__takes_no_root_with_a_single_child)
+{
+    struct tree_rig *rig = rig_open(RIG_LONG, PAGE_IS_SMALL ? 500 : 100, 1, POOL_BYTES);
+    uint64_t random = 1;
+    put_all(rig, 0, rig->key_count, 10);
+    CHECK_OK(rig_build(rig));
+    CHECK(rig->tree.root.level > 1);
+    uint32_t rank = rank_of_last_branch(rig);
+    CHECK(rank > 0);
+    if (rank + 1 < rig->key_count)
+        rig_clear(rig, rank + 1, rig->key_count);
+    CHECK_OK(rig_build(rig));
+    CHECK_EQ(rank_of_last_branch(rig), rank);
+    rig_clear(rig, 0, rank);
+    CHECK_OK(rig_build(rig));
+    CHECK_EQ(rig->tree.root.level, 0);
+    CHECK_EQ(rig->stat.count, 1);
+    CHECK_EQ(rig->taken, 0);
     rig_check(rig, &random);
     rig_close(rig);
 }

@@ -36,7 +36,9 @@ static uint32_t make_text(uint32_t id, uint8_t *at)
 /* Long common beginnings, so that separators are long too and trees are deep. */
 static uint32_t make_long(uint32_t id, uint64_t *random, uint32_t max, uint8_t *at)
 {
-    uint32_t len = max - 4 - rig_random(random, max / 3);
+    uint32_t len = max - 4;
+    if (rig_random(random, 2) == 0)
+        len -= rig_random(random, max / 3);
     memset(at, (int)('a' + id % 2), len);
     put_be32(at + len, id);
     return len + 4;
@@ -559,7 +561,7 @@ struct walk_state {
     struct rig_shape_stat *stat;
     uint64_t refs;
     uint64_t ref_sum;
-    uint32_t last_used;   /* of the leaf before */
+    uint32_t last_used[TREE_LEVEL_MAX]; /* of the page before, by level */
     bool is_narrow;       /* an inner page had one child ... */
     uint8_t narrow_level; /* ... at this level, so no other may follow there or above */
     uint32_t last_value_page;
@@ -567,13 +569,8 @@ struct walk_state {
 
 static void walk_leaf(struct walk_state *state, const uint8_t *page)
 {
-    struct page_header header;
-    page_header_decode(page, &header);
     state->stat->leaves++;
-    state->stat->leaf_bytes += header.used;
-    if (state->last_used != 0 && state->last_used < PAGE_BYTES / 4)
-        state->stat->small_leaves++;
-    state->last_used = header.used;
+    state->stat->leaf_bytes += state->last_used[0];
     for (uint32_t i = 0; i < leaf_count(page); i++) {
         struct leaf_record record;
         struct value_ref ref;
@@ -591,6 +588,12 @@ static void walk_leaf(struct walk_state *state, const uint8_t *page)
 static scn_status walk_page(void *ctx, const struct page_ref *ref, const uint8_t *page)
 {
     struct walk_state *state = ctx;
+    struct page_header header;
+    page_header_decode(page, &header);
+    uint32_t *last_used = &state->last_used[ref->level];
+    if (*last_used != 0 && *last_used < PAGE_BYTES / 4)
+        state->stat->small_pages++;
+    *last_used = header.used;
     if (ref->level == 0) {
         walk_leaf(state, page);
         return SCN_OK;
@@ -621,6 +624,7 @@ void rig_check(struct tree_rig *rig, uint64_t *random)
     struct rig_shape_stat stat;
     check_stat(rig);
     rig_measure(rig, &stat);
+    CHECK_EQ(stat.small_pages, 0);
     check_forward(rig);
     check_backward(rig);
     check_gets(rig);
