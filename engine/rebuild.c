@@ -440,8 +440,8 @@ static scn_status locate(struct rebuilder *rebuilder)
     return st;
 }
 
-/* Ends: each page taken apart or merged is counted against the catalog's number of pages.
- */
+/* Ends: each page taken apart or merged is counted against the catalog's number of pages,
+ * and where nobody counts, page_freed refuses a page that it was told of before. */
 static scn_status visit_all(struct rebuilder *rebuilder)
 {
     struct place *root = &rebuilder->path[0];

@@ -89,9 +89,9 @@ void rig_check(struct tree_rig *rig, uint64_t *random);
 struct rig_shape_stat {
     uint32_t leaves;
     uint32_t inner_pages;
-    uint32_t small_pages;  /* less than a quarter full, the last of each level not counted */
-    uint64_t leaf_bytes;   /* used */
-    uint32_t value_pages;  /* different packed pages that references lead to */
+    uint32_t small_pages; /* less than a quarter full, but for the last of each level */
+    uint64_t leaf_bytes;  /* used */
+    uint32_t value_pages; /* different packed pages that references lead to */
 };
 void rig_measure(struct tree_rig *rig, struct rig_shape_stat *out);
 
