@@ -11,7 +11,6 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 BUILD := build$(if $(filter-out release,$(MODE)),/$(MODE))$(if $(SMALL),/small)
-MAKEFLAGS += --no-print-directory
 
 CFLAGS_release := -O2 -DNDEBUG
 CFLAGS_debug := -O1 -DSCN_ASSERT
