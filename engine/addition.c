@@ -1,8 +1,9 @@
-/* Commutative additions (scn_add): what one transaction will add to a counter, whatever its value will be.
+/* Commutative additions (scn_add): what one transaction will add to a counter, whatever
+ * its value will be.
  *
- * An ADD with bounds says: after it the counter lies in [min, max].  Turned round: before it the counter lies in
- * [min - delta, max - delta].  In that form two additions compose to one, and a transaction needs only
- * one for each key, however many it made. */
+ * An ADD with bounds says: after it the counter lies in [min, max]. Turned round: before
+ * it the counter lies in [min - delta, max - delta]. In that form two additions compose
+ * to one, and a transaction needs only one for each key, however many it made. */
 #include "engine/txn.h"
 
 static int64_t clamp(__int128 value)
@@ -29,7 +30,8 @@ void addition_encode(const struct addition *addition, uint8_t *out)
     put_u64(out + 16, (uint64_t)addition->hi);
 }
 
-struct addition addition_compose(const struct addition *first, const struct addition *second)
+struct addition addition_compose(const struct addition *first,
+                                 const struct addition *second)
 {
     __int128 sum = (__int128)first->sum + second->sum;
     __int128 lo = (__int128)second->lo - first->sum;
@@ -44,7 +46,8 @@ struct addition addition_compose(const struct addition *first, const struct addi
     return both.lo > both.hi ? impossible() : both;
 }
 
-scn_status addition_apply(const struct addition *addition, const struct found *base, int64_t *out)
+scn_status addition_apply(const struct addition *addition, const struct found *base,
+                          int64_t *out)
 {
     int64_t value = 0;
     if (base->kind == FOUND_REF || (base->kind == FOUND_BYTES && base->bytes.size != 8))
@@ -54,13 +57,14 @@ scn_status addition_apply(const struct addition *addition, const struct found *b
     __int128 sum = (__int128)value + addition->sum;
     if (value < addition->lo || value > addition->hi || sum != clamp(sum))
         return error_set(SCN_TOOBIG, 0, 0, 0,
-                         "scn_add: the counter (now %lld) would leave its bounds", (long long)value);
+                         "scn_add: the counter (now %lld) would leave its bounds",
+                         (long long)value);
     *out = (int64_t)sum;
     return SCN_OK;
 }
 
-scn_status scn_add(scn_txn *txn, scn_table_id id, scn_slice key, int64_t delta, int64_t min,
-                   int64_t max)
+scn_status scn_add(scn_txn *txn, scn_table_id id, scn_slice key, int64_t delta,
+                   int64_t min, int64_t max)
 {
     scn_status st = txn_check_write(txn);
     if (st == SCN_OK)

@@ -1,8 +1,8 @@
 /* Applying a COMMIT record: see apply.h.
  *
- * An operation goes to the newest delta of the new list, the `target`.  A run is put in front of it, so what follows the
- * run needs a delta of its own; so do range deletions that follow puts, because within one delta and
- * LSN puts win (delta.h, D3). */
+ * An operation goes to the newest delta of the new list, the `target`. A run is put in
+ * front of it, so what follows the run needs a delta of its own; so do range deletions
+ * that follow puts, because within one delta and LSN puts win (delta.h, D3). */
 #include "engine/apply.h"
 
 #include "page/mem.h"
@@ -10,9 +10,9 @@
 /* Where the walk over a record's operations stands; the same in both steps. */
 struct walk {
     struct delta *target;
-    uint32_t next;      /* first source of the list not yet passed */
-    bool has_puts;      /* in target */
-    bool needs_target;  /* a run lies in front of it */
+    uint32_t next;     /* first source of the list not yet passed */
+    bool has_puts;     /* in target */
+    bool needs_target; /* a run lies in front of it */
 };
 
 struct need {
@@ -67,13 +67,15 @@ static scn_status read_ranges(const struct op_run *run, struct op_range **out)
         count++;
     if (count != run->range_count) {
         mem_free(ranges);
-        return error_corrupt(run->root.pgno, 0, "log: the page ranges of a bulk run are malformed");
+        return error_corrupt(run->root.pgno, 0,
+                             "log: the page ranges of a bulk run are malformed");
     }
     *out = ranges;
     return SCN_OK;
 }
 
-static scn_status reserve_ranges(struct store *store, const struct op_range *ranges, uint64_t count)
+static scn_status reserve_ranges(struct store *store, const struct op_range *ranges,
+                                 uint64_t count)
 {
     if (store->space == NULL)
         return SCN_OK;
@@ -108,7 +110,8 @@ static scn_status push_run(struct store *store, struct apply *apply, const struc
 static scn_status reserve(struct delta *target, struct need *need)
 {
     scn_status st = need->count ? delta_reserve(target, need->count, need->key_bytes,
-                                                need->value_bytes, need->count) : SCN_OK;
+                                                need->value_bytes, need->count)
+                                : SCN_OK;
     *need = (struct need){0};
     return st;
 }
@@ -157,8 +160,8 @@ static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
     return st == SCN_OK && walk.needs_target ? push_delta(store, apply, &walk) : st;
 }
 
-scn_status apply_prepare(struct store *store, const void *payload, size_t len, bool is_replay,
-                         struct apply *out)
+scn_status apply_prepare(struct store *store, const void *payload, size_t len,
+                         bool is_replay, struct apply *out)
 {
     *out = (struct apply){.payload = payload, .len = len};
     scn_status st = plan(store, out, is_replay);
@@ -198,7 +201,8 @@ static void append_op(struct delta *target, const struct op *op, uint64_t lsn)
         delta_append(target, op->table_id, op->key, DELTA_PUT, op->value, lsn);
         break;
     case OP_DEL:
-        delta_append(target, op->table_id, op->key, DELTA_TOMBSTONE, (scn_slice){NULL, 0}, lsn);
+        delta_append(target, op->table_id, op->key, DELTA_TOMBSTONE, (scn_slice){NULL, 0},
+                     lsn);
         break;
     default:
         delta_append_clear(target, op->table_id, op->has_from ? &op->key : NULL,

@@ -1,7 +1,9 @@
-/* A COMMIT record becomes visible memory: its operations go into the active delta, its runs become sources.
+/* A COMMIT record becomes visible memory: its operations go into the active delta, its
+ * runs become sources.
  *
- * Two steps, because a record that is in the log must be applied [D4]: apply_prepare gets all memory, apply_finish
- * cannot fail.  Both under the append lock, in log order; recovery uses the same code. */
+ * Two steps, because a record that is in the log must be applied [D4]: apply_prepare
+ * gets all memory, apply_finish cannot fail. Both under the append lock, in log order;
+ * recovery uses the same code. */
 #ifndef ENGINE_APPLY_H
 #define ENGINE_APPLY_H
 
@@ -15,9 +17,10 @@ struct apply {
     uint32_t count;
 };
 
-/* is_replay: the runs' pages are reserved here; a committer has done so when it built them. */
-scn_status apply_prepare(struct store *store, const void *payload, size_t len, bool is_replay,
-                         struct apply *out) MUST_USE;
+/* is_replay: the runs' pages are reserved here; a committer has done so when it built
+ * them. */
+scn_status apply_prepare(struct store *store, const void *payload, size_t len,
+                         bool is_replay, struct apply *out) MUST_USE;
 void apply_finish(struct store *store, struct apply *apply, uint64_t lsn);
 void apply_abandon(struct apply *apply);
 

@@ -32,7 +32,8 @@ static scn_status checkpoint_when_due(struct store *store, bool *did_work)
 
 static scn_status extend_when_due(struct store *store, bool *did_work)
 {
-    if (log_spare_count(store->log) > 0 || log_bytes_since(store->log, atomic_load(&store->base_lsn)) < 65536)
+    if (log_spare_count(store->log) > 0 ||
+        log_bytes_since(store->log, atomic_load(&store->base_lsn)) < 65536)
         return SCN_OK;
     *did_work = true;
     return room_extend(store, false);
@@ -48,7 +49,8 @@ static scn_status sync_lazy(struct store *store, bool *did_work)
     return log_sync(store->log, lazy, 0);
 }
 
-/* After a quiet moment the last batch gets a witness: a record that says it was durable. */
+/* After a quiet moment the last batch gets a witness: a record that says it was durable.
+ */
 static scn_status mark_when_quiet(struct store *store)
 {
     uint64_t appended = log_appended(store->log);
@@ -84,7 +86,8 @@ static bool wait_for_work(struct background *background)
     struct store *store = background->store;
     const struct sys_ops *ops = store->sys->ops;
     uint64_t interval = store->options.lazy_interval_ms;
-    uint64_t until = ops->now_ns(store->sys) + (interval ? interval : IDLE_MS) * UINT64_C(1000000);
+    uint64_t until = ops->now_ns(store->sys) +
+                     (interval ? interval : IDLE_MS) * UINT64_C(1000000);
     bool in_time = true;
     ops->mutex_lock(background->mutex);
     while (in_time && !background->is_woken && !background->is_stopped)
@@ -101,7 +104,8 @@ static void run(void *arg)
     while (wait_for_work(background)) {
         bool did_work;
         scn_status st = background_round(background->store, &did_work);
-        /* Who waits for the outcome reads it from the store (room_wait); the host hears of it. */
+        /* Who waits for the outcome reads it from the store (room_wait); the host hears
+         * of it. */
         struct scn_hooks *hooks = &background->store->options.hooks;
         if (st < 0 && hooks->log)
             hooks->log(hooks->user, st, error_last()->text);
@@ -146,8 +150,9 @@ scn_status background_start(struct store *store)
     if (failed) {
         store->background = NULL;
         background_free(background);
-        return error_sys(-failed, 0, "the background thread cannot be started; "
-                                     "SCN_NOTHREAD does without");
+        return error_sys(-failed, 0,
+                         "the background thread cannot be started; "
+                         "SCN_NOTHREAD does without");
     }
     return SCN_OK;
 }

@@ -54,18 +54,19 @@ scn_status catalog_read_root(struct pool_reader *reader, const struct page_ref *
         return st;
     const struct leaf_record *record = &found.record;
     if (record->kind != LEAF_INLINE || record->payload_len != CATALOG_ROOT_BYTES)
-        return error_corrupt(catalog->pgno, 0, "catalog: the root row of table %u is malformed",
-                             table_id);
+        return error_corrupt(catalog->pgno, 0,
+                             "catalog: the root row of table %u is malformed", table_id);
     out->root = page_ref_decode(record->payload);
     out->stat.count = get_u64(record->payload + 32);
     out->stat.key_bytes = get_u64(record->payload + 40);
     out->stat.value_bytes = get_u64(record->payload + 48);
     out->stat.pages = get_u64(record->payload + 56);
-    bool is_tree = out->root.type == PAGE_LEAF ? out->root.level == 0
-                                               : out->root.type == PAGE_INNER && out->root.level;
+    bool is_tree = out->root.type == PAGE_LEAF
+                       ? out->root.level == 0
+                       : out->root.type == PAGE_INNER && out->root.level;
     if (!page_ref_is_null(&out->root) && !is_tree)
-        return error_corrupt(catalog->pgno, 0, "catalog: the root of table %u leads to no tree",
-                             table_id);
+        return error_corrupt(catalog->pgno, 0,
+                             "catalog: the root of table %u leads to no tree", table_id);
     return SCN_OK;
 }
 
@@ -87,7 +88,8 @@ void catalog_forget(struct scn_txn *txn)
     txn->binding_next = 0;
 }
 
-static scn_status catalog_get(struct scn_txn *txn, scn_slice key, bool tracks, scn_slice *value)
+static scn_status catalog_get(struct scn_txn *txn, scn_slice key, bool tracks,
+                              scn_slice *value)
 {
     struct binding catalog = catalog_binding(txn);
     uint64_t hash = leaf_hash(key.data, key.size);
@@ -103,7 +105,8 @@ static scn_status catalog_get(struct scn_txn *txn, scn_slice key, bool tracks, s
     if (found.kind == FOUND_NONE)
         return SCN_NOTFOUND;
     if (found.kind == FOUND_REF)
-        return error_corrupt(txn->view->catalog.pgno, 0, "catalog: a row lies outside its leaf");
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: a row lies outside its leaf");
     *value = found.bytes;
     return SCN_OK;
 }
@@ -114,14 +117,15 @@ static scn_status bind(struct scn_txn *txn, uint32_t table_id, struct binding *o
     scn_slice value;
     struct catalog_root root;
     *out = (struct binding){.table_id = table_id};
-    scn_status st = catalog_get(txn, catalog_key_id(buf, table_id), txn_tracks(txn, 0), &value);
+    scn_status st = catalog_get(txn, catalog_key_id(buf, table_id), txn_tracks(txn, 0),
+                                &value);
     if (st == SCN_NOTFOUND)
         return SCN_OK;
     if (st < 0)
         return st;
     if (value.size < 5)
-        return error_corrupt(txn->view->catalog.pgno, 0, "catalog: row of table %u is too short",
-                             table_id);
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: row of table %u is too short", table_id);
     out->flags = get_u32(value.data);
     out->exists = true;
     st = catalog_read_root(txn->reader, &txn->view->catalog, table_id, &root);
@@ -155,7 +159,8 @@ scn_status catalog_bind(struct scn_txn *txn, uint32_t table_id, struct binding *
     return binding->exists ? SCN_OK : SCN_NOTFOUND;
 }
 
-scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id, struct binding **out)
+scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id,
+                              struct binding **out)
 {
     scn_status st = catalog_bind(txn, table_id, out);
     if (st != SCN_OK || (*out)->is_write_checked)
@@ -176,19 +181,22 @@ static scn_status check_name(const char *name)
         return error_misuse("the table's name is NULL");
     size_t len = strnlen(name, TABLE_NAME_MAX + 1);
     if (len == 0)
-        return error_misuse("the table's name is empty; it has 1 to %d bytes", TABLE_NAME_MAX);
+        return error_misuse("the table's name is empty; it has 1 to %d bytes",
+                            TABLE_NAME_MAX);
     if (len > TABLE_NAME_MAX)
         return error_set(SCN_TOOBIG, 0, 0, 0, "the table's name is longer than %d bytes",
                          TABLE_NAME_MAX);
     return SCN_OK;
 }
 
-static scn_status put_row(struct scn_txn *txn, scn_slice key, const void *value, size_t len)
+static scn_status put_row(struct scn_txn *txn, scn_slice key, const void *value,
+                          size_t len)
 {
     return write_append(txn, TABLE_CATALOG, key, DELTA_PUT, (scn_slice){value, len});
 }
 
-static scn_status put_rows(struct scn_txn *txn, const char *name, uint32_t flags, uint32_t id)
+static scn_status put_rows(struct scn_txn *txn, const char *name, uint32_t flags,
+                           uint32_t id)
 {
     uint8_t key[CATALOG_KEY_MAX];
     uint8_t row[4 + TABLE_NAME_MAX];
@@ -202,7 +210,8 @@ static scn_status put_rows(struct scn_txn *txn, const char *name, uint32_t flags
     return put_row(txn, catalog_key_id(key, id), row, 4 + len);
 }
 
-static scn_status create_table(struct scn_txn *txn, const char *name, uint32_t flags, uint32_t *id)
+static scn_status create_table(struct scn_txn *txn, const char *name, uint32_t flags,
+                               uint32_t *id)
 {
     static const uint8_t next_key[1] = {'#'};
     uint8_t row[4];
@@ -212,8 +221,8 @@ static scn_status create_table(struct scn_txn *txn, const char *name, uint32_t f
         return st;
     *id = st == SCN_OK && value.size == 4 ? get_u32(value.data) : TABLE_FIRST_USER;
     if (*id < TABLE_FIRST_USER || *id == UINT32_MAX)
-        return error_corrupt(txn->view->catalog.pgno, 0, "catalog: next table id %u is impossible",
-                             *id);
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: next table id %u is impossible", *id);
     put_u32(row, *id + 1);
     st = put_row(txn, (scn_slice){next_key, 1}, row, 4);
     if (st == SCN_OK)
@@ -231,8 +240,8 @@ static scn_status find_table(struct scn_txn *txn, const char *name, uint32_t *id
     if (st != SCN_OK)
         return st;
     if (value.size != 4)
-        return error_corrupt(txn->view->catalog.pgno, 0, "catalog: row of name %.40s is malformed",
-                             name);
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: row of name %.40s is malformed", name);
     *id = get_u32(value.data);
     return SCN_OK;
 }
@@ -245,7 +254,8 @@ scn_status scn_table(scn_txn *txn, const char *name, uint32_t flags, scn_table_i
     if (st < 0)
         return st;
     if (id == NULL || (flags & ~(uint32_t)(SCN_CREATE | SCN_COMPRESS)))
-        return error_misuse("scn_table: no place for the id, or unknown flags 0x%x", flags);
+        return error_misuse("scn_table: no place for the id, or unknown flags 0x%x",
+                            flags);
     *id = 0;
     txn_enter(txn);
     st = find_table(txn, name, id);
@@ -271,11 +281,13 @@ static scn_status drop_table(struct scn_txn *txn, uint32_t id)
         return st;
     size_t name_len = row.size - 4;
     if (name_len > TABLE_NAME_MAX)
-        return error_corrupt(txn->view->catalog.pgno, 0, "catalog: name of table %u is too long", id);
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: name of table %u is too long", id);
     scn_slice name = catalog_key_name(name_key, (const char *)row.data + 4, name_len);
     st = write_clear(txn, id, NULL, NULL);
     if (st == SCN_OK)
-        st = write_append(txn, TABLE_CATALOG, name, DELTA_TOMBSTONE, (scn_slice){NULL, 0});
+        st = write_append(txn, TABLE_CATALOG, name, DELTA_TOMBSTONE,
+                          (scn_slice){NULL, 0});
     if (st == SCN_OK)
         st = write_append(txn, TABLE_CATALOG, catalog_key_id(key, id), DELTA_TOMBSTONE,
                           (scn_slice){NULL, 0});
@@ -324,7 +336,8 @@ static scn_status rename_table(struct scn_txn *txn, uint32_t id, const char *nam
     uint8_t old_key[CATALOG_KEY_MAX];
     size_t old_len = row.size - 4;
     if (old_len > TABLE_NAME_MAX)
-        return error_corrupt(txn->view->catalog.pgno, 0, "catalog: name of table %u is too long", id);
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: name of table %u is too long", id);
     scn_slice old = catalog_key_name(old_key, (const char *)row.data + 4, old_len);
     st = write_append(txn, TABLE_CATALOG, old, DELTA_TOMBSTONE, (scn_slice){NULL, 0});
     return st < 0 ? st : put_rows(txn, name, flags, id);
@@ -347,8 +360,8 @@ scn_status scn_table_rename(scn_txn *txn, scn_table_id id, const char *name)
     return st;
 }
 
-scn_status scn_table_each(scn_txn *txn, scn_status (*fn)(void *, const char *, scn_table_id),
-                          void *ctx)
+scn_status scn_table_each(scn_txn *txn,
+                          scn_status (*fn)(void *, const char *, scn_table_id), void *ctx)
 {
     char name[TABLE_NAME_MAX + 1];
     uint8_t key[CATALOG_KEY_MAX] = {'N'};
@@ -366,7 +379,8 @@ scn_status scn_table_each(scn_txn *txn, scn_status (*fn)(void *, const char *, s
         if (st < 0)
             return st;
     }
-    /* Each step seeks anew: the callback may use the transaction, and no page is kept across it. */
+    /* Each step seeks anew: the callback may use the transaction, and no page is kept
+     * across it. */
     for (;;) {
         struct binding catalog = catalog_binding(txn);
         struct merge *merge = NULL;
@@ -376,7 +390,8 @@ scn_status scn_table_each(scn_txn *txn, scn_status (*fn)(void *, const char *, s
         st = read_merge(txn, &catalog, &merge);
         if (st == SCN_OK)
             st = merge_seek(merge, &(scn_slice){key, key_len}, op, &item);
-        if (st == SCN_OK && (item.key.size > sizeof key || ((const uint8_t *)item.key.data)[0] != 'N'))
+        if (st == SCN_OK &&
+            (item.key.size > sizeof key || ((const uint8_t *)item.key.data)[0] != 'N'))
             st = SCN_END;
         if (st == SCN_OK) {
             key_len = item.key.size;

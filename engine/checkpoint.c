@@ -29,8 +29,8 @@ struct new_root {
 struct checkpoint {
     struct store *store;
     uint64_t gen;
-    struct log_base base;        /* the freeze point */
-    uint32_t file_pages;         /* at the freeze point, when every grower's range was reserved */
+    struct log_base base; /* the freeze point */
+    uint32_t file_pages; /* at the freeze point, when every grower's range was reserved */
     struct frozen frozen;
     struct writer *writer;
     struct usage usage;
@@ -38,13 +38,18 @@ struct checkpoint {
     struct new_root *roots;
     uint32_t root_count;
     uint32_t root_capacity;
-    uint32_t grown_next;         /* pages grown and not yet taken: [next, end) */
+    uint32_t grown_next; /* pages grown and not yet taken: [next, end) */
     uint32_t grown_end;
-    struct log_spare spares[LOG_SPARE_MAX]; /* matured extents, for the log when this is durable */
+    struct log_spare
+        spares[LOG_SPARE_MAX]; /* matured extents, for the log when this is durable */
     uint32_t spare_count;
-    struct log_spare low_extent; /* drain: where the log moves to; pages 0 when it stays */
+    bool drains;
+    struct log_spare
+        low_extent; /* drain: where the log moves to; pages 0 when it stays */
+    struct log_spare dropped[LOG_SPARE_MAX]; /* drain: spares given up for it */
+    uint32_t dropped_count;
     struct superblock superblock;
-    uint64_t paced_appended;     /* log end at the last pace */
+    uint64_t paced_appended; /* log end at the last pace */
     uint64_t paced_ns;
     /* the table being rebuilt */
     uint32_t table_id;
@@ -143,7 +148,8 @@ static scn_status freeze_under_append(struct checkpoint *cp)
     return SCN_OK;
 }
 
-/* The frozen view is a registered snapshot, so what it reads stays; X is durable before anything is built on it. */
+/* The frozen view is a registered snapshot, so what it reads stays; X is durable before
+ * anything is built on it. */
 static scn_status freeze(struct checkpoint *cp)
 {
     struct store *store = cp->store;
@@ -181,16 +187,16 @@ static scn_status page_freed(void *ctx, const struct page_ref *ref)
     return space_free(cp->store->space, ref->pgno, 1, ref->birth_gen, SPACE_PAGES);
 }
 
-static scn_status free_value_pages(void *ctx, uint32_t pgno, uint32_t count, uint64_t birth_gen,
-                                   bool is_shared)
+static scn_status free_value_pages(void *ctx, uint32_t pgno, uint32_t count,
+                                   uint64_t birth_gen, bool is_shared)
 {
     struct checkpoint *cp = ctx;
     return is_shared ? SCN_OK
                      : space_free(cp->store->space, pgno, count, birth_gen, SPACE_PAGES);
 }
 
-static scn_status keep_value_pages(void *ctx, uint32_t pgno, uint32_t count, uint64_t birth_gen,
-                                   bool is_shared)
+static scn_status keep_value_pages(void *ctx, uint32_t pgno, uint32_t count,
+                                   uint64_t birth_gen, bool is_shared)
 {
     struct checkpoint *cp = ctx;
     (void)birth_gen;
@@ -200,7 +206,8 @@ static scn_status keep_value_pages(void *ctx, uint32_t pgno, uint32_t count, uin
 }
 
 static scn_status each_value_page(struct checkpoint *cp, const struct value_ref *ref,
-                                  scn_status (*fn)(void *, uint32_t, uint32_t, uint64_t, bool))
+                                  scn_status (*fn)(void *, uint32_t, uint32_t, uint64_t,
+                                                   bool))
 {
     pool_enter(cp->frozen.reader);
     scn_status st = values_each_page(cp->frozen.reader, ref, fn, cp);
@@ -213,7 +220,8 @@ static scn_status value_dropped(void *ctx, const struct value_ref *ref)
     struct checkpoint *cp = ctx;
     if (value_ref_is_spread(ref))
         return each_value_page(cp, ref, free_value_pages);
-    return usage_note(&cp->usage, ref->page.pgno, ref->page.birth_gen, -(int64_t)ref->len);
+    return usage_note(&cp->usage, ref->page.pgno, ref->page.birth_gen,
+                      -(int64_t)ref->len);
 }
 
 static scn_status value_added(void *ctx, const struct value_ref *ref)
@@ -225,7 +233,8 @@ static scn_status value_added(void *ctx, const struct value_ref *ref)
                  ? SCN_OK
                  : each_value_page(cp, ref, keep_value_pages);
     if (st == SCN_OK && !value_ref_is_spread(ref))
-        st = usage_note(&cp->usage, ref->page.pgno, ref->page.birth_gen, (int64_t)ref->len);
+        st = usage_note(&cp->usage, ref->page.pgno, ref->page.birth_gen,
+                        (int64_t)ref->len);
     return st;
 }
 
@@ -236,7 +245,8 @@ static scn_status step(void *ctx)
     return file_check_poison(&cp->store->file);
 }
 
-static scn_status add_root(struct checkpoint *cp, uint32_t table_id, const struct catalog_root *root)
+static scn_status add_root(struct checkpoint *cp, uint32_t table_id,
+                           const struct catalog_root *root)
 {
     if (cp->root_count == cp->root_capacity) {
         uint32_t capacity = cp->root_capacity ? cp->root_capacity * 2 : 16;
@@ -251,10 +261,12 @@ static scn_status add_root(struct checkpoint *cp, uint32_t table_id, const struc
     return SCN_OK;
 }
 
-static scn_status read_old_root(struct checkpoint *cp, uint32_t table_id, struct catalog_root *out)
+static scn_status read_old_root(struct checkpoint *cp, uint32_t table_id,
+                                struct catalog_root *out)
 {
     pool_enter(cp->frozen.reader);
-    scn_status st = catalog_read_root(cp->frozen.reader, &cp->frozen.view->catalog, table_id, out);
+    scn_status st = catalog_read_root(cp->frozen.reader, &cp->frozen.view->catalog,
+                                      table_id, out);
     pool_leave(cp->frozen.reader);
     return st;
 }
@@ -333,8 +345,8 @@ static scn_status rebuild_tables(struct checkpoint *cp)
 {
     uint32_t *ids = NULL;
     uint32_t count = 0;
-    scn_status st = run_pages_adopt(&cp->run_pages, cp->frozen.sources, cp->frozen.source_count,
-                                    cp->store->space);
+    scn_status st = run_pages_adopt(&cp->run_pages, cp->frozen.sources,
+                                    cp->frozen.source_count, cp->store->space);
     if (st == SCN_OK)
         st = frozen_tables(&cp->frozen, &ids, &count);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++)
@@ -358,8 +370,8 @@ static scn_status rebuild_usage(struct checkpoint *cp)
     return st < 0 ? st : add_root(cp, TABLE_USAGE, &root);
 }
 
-/* The catalog's changes: what transactions wrote, then the roots.  'R' sorts behind all letters that
- * transactions write, so the second stream simply follows the first. */
+/* The catalog's changes: what transactions wrote, then the roots. 'R' sorts behind all
+ * letters that transactions write, so the second stream simply follows the first. */
 struct catalog_feed {
     struct checkpoint *cp;
     uint32_t next_root;
@@ -426,18 +438,21 @@ static scn_status rebuild_catalog(struct checkpoint *cp)
 
 static scn_status own(struct checkpoint *cp, uint32_t pgno, uint32_t pages)
 {
-    return space_is_used(cp->store->space, pgno) ? SCN_OK
-                                                 : space_adopt(cp->store->space, pgno, pages);
+    return space_is_used(cp->store->space, pgno)
+               ? SCN_OK
+               : space_adopt(cp->store->space, pgno, pages);
 }
 
-/* Extents of the chain belong to the generation; those wholly before the base are freed in it (A3: the older slot still
- * needs them). */
-static scn_status settle_chain(struct checkpoint *cp, const struct log_extent *chain, uint32_t count)
+/* Extents of the chain belong to the generation; those wholly before the base are freed
+ * in it (A3: the older slot still needs them). */
+static scn_status settle_chain(struct checkpoint *cp, const struct log_extent *chain,
+                               uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         scn_status st = own(cp, chain[i].pgno, chain[i].pages);
         if (st == SCN_OK && chain[i].number < cp->base.extent_number)
-            st = space_free(cp->store->space, chain[i].pgno, chain[i].pages, cp->gen - 1, SPACE_LOG);
+            st = space_free(cp->store->space, chain[i].pgno, chain[i].pages, cp->gen - 1,
+                            SPACE_LOG);
         if (st < 0)
             return st;
     }
@@ -446,12 +461,15 @@ static scn_status settle_chain(struct checkpoint *cp, const struct log_extent *c
 
 static uint32_t spares_wanted(const struct store *store)
 {
-    uint64_t wanted = store->options.log_bytes / (LOG_EXTENT_PAGES * (uint64_t)PAGE_BYTES) + 1;
+    uint64_t wanted =
+        store->options.log_bytes / (LOG_EXTENT_PAGES * (uint64_t)PAGE_BYTES) + 1;
     return wanted > LOG_SPARE_MAX / 2 ? LOG_SPARE_MAX / 2 : (uint32_t)wanted;
 }
 
-/* Append lock held: the chain and the spares as they are now, the latter for the superblock. */
-static scn_status list_log(struct checkpoint *cp, struct log_extent **chain, uint32_t *count)
+/* Append lock held: the chain and the spares as they are now, the latter for the
+ * superblock. */
+static scn_status list_log(struct checkpoint *cp, struct log_extent **chain,
+                           uint32_t *count)
 {
     struct store *store = cp->store;
     struct superblock *sb = &cp->superblock;
@@ -460,7 +478,43 @@ static scn_status list_log(struct checkpoint *cp, struct log_extent **chain, uin
     if (*chain == NULL)
         return error_nomem();
     *count = log_extents(store->log, *chain, room);
+    if (cp->drains)
+        cp->dropped_count = log_drop_spares(store->log, 0, cp->low_extent.pages ? 0 : 1,
+                                            cp->dropped);
     sb->spare_count = log_spares(store->log, sb->spares, LOG_SPARE_MAX);
+    return SCN_OK;
+}
+
+/* Draining: an extent at the end of the file keeps the file from shrinking.  When there
+ * is room before it, the log is to go on there, and its spares are given up. */
+static scn_status find_low_extent(struct checkpoint *cp)
+{
+    struct store *store = cp->store;
+    uint32_t pgno;
+    scn_status st = space_take(store->space, LOG_EXTENT_PAGES, &pgno);
+    if (st == SCN_FULL)
+        return SCN_OK;
+    if (st < 0)
+        return st;
+    if (pgno + LOG_EXTENT_PAGES > cp->base.extent_pgno)
+        return space_free(store->space, pgno, LOG_EXTENT_PAGES, cp->gen, SPACE_PAGES);
+    st = log_prepare_extent(&store->file, pgno, LOG_EXTENT_PAGES);
+    if (st == SCN_OK)
+        cp->low_extent = (struct log_spare){pgno, LOG_EXTENT_PAGES};
+    return st;
+}
+
+static scn_status free_dropped(struct checkpoint *cp)
+{
+    for (uint32_t i = 0; i < cp->dropped_count; i++) {
+        const struct log_spare *spare = &cp->dropped[i];
+        scn_status st = own(cp, spare->pgno, spare->pages);
+        if (st == SCN_OK)
+            st = space_free(cp->store->space, spare->pgno, spare->pages, cp->gen - 1,
+                            SPACE_PAGES);
+        if (st < 0)
+            return st;
+    }
     return SCN_OK;
 }
 
@@ -484,13 +538,17 @@ static scn_status settle_log(struct checkpoint *cp)
     struct store *store = cp->store;
     struct log_extent *chain = NULL;
     uint32_t count = 0;
-    scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+    scn_status st = cp->drains ? find_low_extent(cp) : SCN_OK;
+    if (st == SCN_OK)
+        st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
     st = list_log(cp, &chain, &count);
     lock_give(&store->locks, LOCK_APPEND);
     if (st == SCN_OK)
         st = settle_chain(cp, chain, count);
+    if (st == SCN_OK)
+        st = free_dropped(cp);
     if (st == SCN_OK)
         st = add_spares_to_superblock(cp);
     mem_free(chain);
@@ -512,7 +570,8 @@ static scn_status write_space(struct checkpoint *cp)
     return st < 0 ? st : file_sync(&cp->store->file);
 }
 
-/* [X1]: everything is synced; a poisoned file gets no superblock, and poison is set under SYNC. */
+/* [X1]: everything is synced; a poisoned file gets no superblock, and poison is set
+ * under SYNC. */
 static scn_status write_superblock(struct checkpoint *cp)
 {
     struct store *store = cp->store;
@@ -545,19 +604,24 @@ static void forget_log(struct checkpoint *cp)
 {
     struct store *store = cp->store;
     log_forget(store->log, &cp->base, NULL, 0);
+    if (cp->low_extent.pages && log_add_spare(store->log, cp->low_extent) == SCN_OK &&
+        log_roll(store->log) < 0)
+        file_poison(&store->file);
     for (uint32_t i = 0; i < cp->spare_count; i++)
         /* The list has room: what does not fit was not asked for. */
         if (log_add_spare(store->log, cp->spares[i]) < 0)
             break;
 }
 
-/* The tail that nobody uses goes back to the file system; some of it stays where the file is about to grow again. */
+/* The tail that nobody uses goes back to the file system; some of it stays where the
+ * file is about to grow again. */
 static scn_status cut_tail(struct store *store, bool exactly)
 {
     struct space_stat stat;
     space_stat(store->space, &stat);
     uint64_t pages = atomic_load(&store->file.page_count);
-    uint64_t slack = stat.end_pages / 16 > GROW_PAGES_MIN ? stat.end_pages / 16 : GROW_PAGES_MIN;
+    uint64_t slack = stat.end_pages / 16 > GROW_PAGES_MIN ? stat.end_pages / 16
+                                                          : GROW_PAGES_MIN;
     if (pages <= stat.end_pages || (!exactly && pages - stat.end_pages <= slack))
         return SCN_OK;
     return file_cut(&store->file, stat.end_pages);
@@ -576,8 +640,9 @@ static void note_published(struct checkpoint *cp, struct view *view)
     store_trim_history(store);
 }
 
-/* The superblock is durable: from here on nothing may fail softly.  view was made before. */
-static scn_status publish(struct checkpoint *cp, bool exactly)
+/* The superblock is durable: from here on nothing may fail softly. view was made before.
+ */
+static scn_status publish(struct checkpoint *cp)
 {
     struct store *store = cp->store;
     struct view *view = NULL;
@@ -588,14 +653,15 @@ static scn_status publish(struct checkpoint *cp, bool exactly)
     if (st == SCN_OK)
         st = make_view(cp, &view);
     if (st < 0) {
-        /* The file is ahead of this process's memory: reopening reads it, going on would not be right. */
+        /* The file is ahead of this process's memory: reopening reads it, going on would
+         * not be right. */
         file_poison(&store->file);
         return st;
     }
     space_commit(store->space);
     forget_log(cp);
     note_published(cp, view);
-    st = cut_tail(store, exactly);
+    st = cut_tail(store, cp->drains);
     lock_give(&store->locks, LOCK_APPEND);
     return st;
 }
@@ -611,9 +677,10 @@ static scn_status begin_space(struct checkpoint *cp)
     uint32_t wanted = spares_wanted(store);
     scn_status st = store_pins(store, &pins, &pin_count);
     if (st == SCN_OK)
-        st = space_begin(store->space, cp->gen, pins, pin_count,
-                         cp->file_pages, LOG_EXTENT_PAGES,
-                         have < wanted ? wanted - have : 0, cp->spares, &cp->spare_count);
+        st = space_begin(store->space, cp->gen, pins, pin_count, cp->file_pages,
+                         LOG_EXTENT_PAGES,
+                         have < wanted && !cp->drains ? wanted - have : 0, cp->spares,
+                         &cp->spare_count);
     mem_free(pins);
     return st;
 }
@@ -621,8 +688,8 @@ static scn_status begin_space(struct checkpoint *cp)
 static scn_status build(struct checkpoint *cp)
 {
     struct store *store = cp->store;
-    scn_status st = writer_create(&store->file, store->pool, cp->gen, take_pages, pace, cp,
-                                  &cp->writer);
+    scn_status st = writer_create(&store->file, store->pool, cp->gen, take_pages, pace,
+                                  cp, &cp->writer);
     if (st == SCN_OK)
         st = rebuild_tables(cp);
     if (st == SCN_OK)
@@ -638,7 +705,23 @@ static scn_status build(struct checkpoint *cp)
     return st;
 }
 
-static scn_status one_generation(struct checkpoint *cp, bool exactly)
+/* [X2] */
+static void abandon(struct checkpoint *cp)
+{
+    struct store *store = cp->store;
+    if (cp->grown_next < cp->grown_end)
+        space_unreserve(store->space, cp->grown_next, cp->grown_end - cp->grown_next);
+    space_abandon(store->space);
+    if (cp->dropped_count == 0 || lock_take(&store->locks, LOCK_APPEND, UINT32_MAX) < 0)
+        return;
+    for (uint32_t i = 0; i < cp->dropped_count; i++)
+        if (log_add_spare(store->log, cp->dropped[i]) < 0)
+            break; /* the list filled up meanwhile: the extent is lost until the next open
+                    */
+    lock_give(&store->locks, LOCK_APPEND);
+}
+
+static scn_status one_generation(struct checkpoint *cp)
 {
     scn_status st = begin_space(cp);
     if (st < 0)
@@ -647,17 +730,15 @@ static scn_status one_generation(struct checkpoint *cp, bool exactly)
     if (st == SCN_OK)
         st = write_superblock(cp);
     if (st < 0) {
-        if (cp->grown_next < cp->grown_end)
-            space_unreserve(cp->store->space, cp->grown_next, cp->grown_end - cp->grown_next);
-        space_abandon(cp->store->space);
+        abandon(cp);
         return st;
     }
-    return publish(cp, exactly);
+    return publish(cp);
 }
 
-static scn_status run_one(struct store *store, bool exactly)
+static scn_status run_one(struct store *store, bool drains)
 {
-    struct checkpoint cp = {.store = store, .gen = store->next_gen};
+    struct checkpoint cp = {.store = store, .gen = store->next_gen, .drains = drains};
     cp.superblock = store->superblock;
     cp.frozen.reader = store->frozen_reader;
     cp.paced_appended = log_appended(store->log);
@@ -665,7 +746,7 @@ static scn_status run_one(struct store *store, bool exactly)
     usage_init(&cp.usage);
     scn_status st = freeze(&cp);
     if (st == SCN_OK)
-        st = one_generation(&cp, exactly);
+        st = one_generation(&cp);
     writer_destroy(cp.writer);
     usage_destroy(&cp.usage);
     run_pages_destroy(&cp.run_pages);
@@ -688,24 +769,28 @@ static bool has_work(struct store *store)
     return has;
 }
 
-/* Does another generation let go of enough to be worth two syncs? */
-static bool can_drain(struct store *store, uint64_t *last_end)
+/* Does another generation let go of enough to be worth two syncs?  What one generation
+ * frees can be given out two later, and what lay at the end of the file keeps its place
+ * so long. */
+static bool can_drain(struct store *store, int round, struct space_stat *last)
 {
     struct space_stat stat;
     space_stat(store->space, &stat);
     uint64_t garbage = stat.freed_pages + stat.free_pages;
     bool is_much = garbage >= 16 && garbage >= stat.end_pages / 16;
-    bool is_moving = stat.freed_pages > 0 || stat.end_pages < *last_end;
-    *last_end = stat.end_pages;
+    bool is_moving = round < 2 || stat.freed_pages != last->freed_pages ||
+                     stat.end_pages != last->end_pages;
+    *last = stat;
     return is_much && is_moving;
 }
 
 static scn_status run_all(struct store *store, enum checkpoint_mode mode)
 {
-    uint64_t last_end = UINT64_MAX;
-    bool drains = mode == CHECKPOINT_DRAIN;
-    scn_status st = has_work(store) ? run_one(store, drains) : SCN_OK;
-    for (int i = 0; drains && st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, &last_end); i++)
+    struct space_stat last = {0};
+    scn_status st = has_work(store) ? run_one(store, false) : SCN_OK;
+    if (mode == CHECKPOINT_PLAIN)
+        return st;
+    for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, i, &last); i++)
         st = run_one(store, true);
     return st;
 }
@@ -727,7 +812,8 @@ static void note_outcome(struct store *store, scn_status st)
 
 scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
 {
-    scn_status st = lock_take(&store->locks, LOCK_CHECKPOINT, store->options.busy_timeout_ms);
+    scn_status st = lock_take(&store->locks, LOCK_CHECKPOINT,
+                              store->options.busy_timeout_ms);
     if (st < 0)
         return st;
     st = file_check_poison(&store->file);

@@ -1,12 +1,14 @@
 /* Checkpoint: frozen deltas and runs become the trees of the next generation.
  *
- *   freeze    APPEND: X = end of the log, a new active delta; then sync up to X [X <= synced]
- *   rebuild   no lock but CHECKPOINT: every changed table, leaf by leaf, into new pages
- *   publish   pages synced -> superblock slot written and synced -> APPEND: the new view
- *   forget    log extents, pages and memory that nobody can reach any more
+ * freeze APPEND: X = end of the log, a new active delta; then sync up to X [X <= synced]
+ * rebuild no lock but CHECKPOINT: every changed table, leaf by leaf, into new pages
+ * publish pages synced -> superblock slot written and synced -> APPEND: the new view
+ * forget log extents, pages and memory that nobody can reach any more
  *
- * [X1] The superblock is written after everything it leads to is durable (B1), and only if the file is not poisoned.
- * [X2] A failure before that changes nothing: deltas and log stay authoritative, allocation is restored.
+ * [X1] The superblock is written after everything it leads to is durable (B1), and only
+ *      if the file is not poisoned.
+ * [X2] A failure before that changes nothing: deltas and log stay authoritative,
+ *      allocation is restored.
  * [X3] A failed sync poisons, whoever made it. */
 #ifndef ENGINE_CHECKPOINT_H
 #define ENGINE_CHECKPOINT_H
@@ -15,7 +17,7 @@
 
 enum checkpoint_mode {
     CHECKPOINT_PLAIN, /* when there is something to merge */
-    CHECKPOINT_DRAIN  /* also goes on, without anything to merge, while that gives space back */
+    CHECKPOINT_DRAIN  /* also goes on while that gives space back */
 };
 
 /* SCN_OK, also when there was nothing to do. */

@@ -1,11 +1,13 @@
 /* Commit: one record, one lock, one shared sync.
  *
- *     encode (no lock) -> APPEND: validate, reserve memory, write the record, apply -> release -> sync
+ *     encode (no lock) -> APPEND: validate, reserve memory, write the record, apply
+ *                      -> release -> sync
  *
- * [C1] A record is applied under the append lock, in log order, and the memory for it was got before it was written
- *      (delta.h, D4): what is in the log is in memory.
- * [C2] A transaction is acknowledged when the log is durable up to its end; a lazy one when it is written, provided
- *      that nothing before it still waits for a sync: visible commits are a prefix of the log.
+ * [C1] A record is applied under the append lock, in log order, and the memory for it
+ *      was got before it was written (delta.h, D4): what is in the log is in memory.
+ * [C2] A transaction is acknowledged when the log is durable up to its end; a lazy one
+ *      when it is written, provided that nothing before it still waits for a sync:
+ *      visible commits are a prefix of the log.
  * [C3] After the record is written nothing fails softly: the outcome is OK or UNKNOWN. */
 #include "engine/apply.h"
 #include "engine/room.h"
@@ -28,12 +30,14 @@ static scn_status encode_clears(struct ops_writer *ops, uint32_t table_id,
     return SCN_OK;
 }
 
-static scn_status encode_table_clears(void *ctx, uint32_t table_id, const struct delta_table *table)
+static scn_status encode_table_clears(void *ctx, uint32_t table_id,
+                                      const struct delta_table *table)
 {
     return encode_clears(ctx, table_id, table);
 }
 
-static scn_status encode_table_rows(void *ctx, uint32_t table_id, const struct delta_table *table)
+static scn_status encode_table_rows(void *ctx, uint32_t table_id,
+                                    const struct delta_table *table)
 {
     struct ops_writer *ops = ctx;
     bool has_clears = delta_has_clears(table, UINT64_MAX);
@@ -42,9 +46,11 @@ static scn_status encode_table_rows(void *ctx, uint32_t table_id, const struct d
         scn_slice key = {entry->key, entry->key_len};
         const struct delta_version *version = delta_entry_version(entry, UINT64_MAX);
         scn_status st = SCN_OK;
-        if (version && !(has_clears && delta_cleared_at(table, key, UINT64_MAX) > version->lsn))
+        if (version &&
+            !(has_clears && delta_cleared_at(table, key, UINT64_MAX) > version->lsn))
             st = (version->kind & ~DELTA_BLIND) == DELTA_PUT
-                     ? ops_put(ops, table_id, key, (scn_slice){version->data, version->len})
+                     ? ops_put(ops, table_id, key,
+                               (scn_slice){version->data, version->len})
                      : ops_del(ops, table_id, key);
         if (st < 0)
             return st;
@@ -55,13 +61,17 @@ static scn_status encode_table_rows(void *ctx, uint32_t table_id, const struct d
 
 static scn_status encode_segment(struct ops_writer *ops, const struct segment *segment)
 {
-    scn_status st = segment->clears ? delta_each_table(segment->clears, encode_table_clears, ops)
-                                    : SCN_OK;
+    scn_status st = segment->clears
+                        ? delta_each_table(segment->clears, encode_table_clears, ops)
+                        : SCN_OK;
     for (uint32_t i = 0; i < segment->run_count && st == SCN_OK; i++) {
         const struct run *run = segment->runs[i];
-        struct op_run op = {.root = run->tree.root, .count = run->count,
-                            .tombstones = run->tombstones, .value_bytes = run->value_bytes,
-                            .min = run->min, .max = run->max};
+        struct op_run op = {.root = run->tree.root,
+                            .count = run->count,
+                            .tombstones = run->tombstones,
+                            .value_bytes = run->value_bytes,
+                            .min = run->min,
+                            .max = run->max};
         st = ops_run(ops, run->tree.table_id, &op, run->ranges, run->range_count);
     }
     return st;
@@ -85,10 +95,12 @@ static scn_status encode(struct scn_txn *txn)
 static scn_status seal_record(struct scn_txn *txn)
 {
     if (txn->ops.len > log_payload_max())
-        return error_set(SCN_TOOBIG, 0, 0, 0,
-                         "the transaction has too many range deletions or additions for one "
-                         "record; split it");
-    return log_packet_set(&txn->packet, RECORD_COMMIT, txn->ops.data, (uint32_t)txn->ops.len);
+        return error_set(
+            SCN_TOOBIG, 0, 0, 0,
+            "the transaction has too many range deletions or additions for one "
+            "record; split it");
+    return log_packet_set(&txn->packet, RECORD_COMMIT, txn->ops.data,
+                          (uint32_t)txn->ops.len);
 }
 
 /* What does not fit one record goes into runs. */
@@ -105,9 +117,10 @@ static scn_status make_record(struct scn_txn *txn)
 
 /* ---- additions ---- */
 
-/* An addition is resolved against the newest commit, under the append lock, where no cold page may be read.  So the
- * part of the answer that lies in trees and runs is read before, in one view; under the lock only the deltas are
- * asked, if the view still has the same trees and runs. */
+/* An addition is resolved against the newest commit, under the append lock, where no
+ * cold page may be read. So the part of the answer that lies in trees and runs is read
+ * before, in one view; under the lock only the deltas are asked, if the view still has
+ * the same trees and runs. */
 struct base_value {
     uint32_t table_id;
     scn_slice key; /* in the write set */
@@ -125,7 +138,8 @@ struct bases {
     uint32_t source_count;
 };
 
-static scn_status list_additions(void *ctx, uint32_t table_id, const struct delta_table *table)
+static scn_status list_additions(void *ctx, uint32_t table_id,
+                                 const struct delta_table *table)
 {
     struct bases *bases = ctx;
     struct delta_entry *entry = delta_seek(table, NULL, SCN_GE);
@@ -135,7 +149,8 @@ static scn_status list_additions(void *ctx, uint32_t table_id, const struct delt
         if (version && version->kind == DELTA_ADD) {
             if (bases->count == bases->capacity) {
                 uint32_t capacity = bases->capacity ? bases->capacity * 2 : 8;
-                void *grown = mem_grow(bases->items, bases->capacity * sizeof *bases->items,
+                void *grown = mem_grow(bases->items,
+                                       bases->capacity * sizeof *bases->items,
                                        capacity * sizeof *bases->items);
                 if (grown == NULL)
                     return error_nomem();
@@ -143,7 +158,9 @@ static scn_status list_additions(void *ctx, uint32_t table_id, const struct delt
                 bases->capacity = capacity;
             }
             bases->items[bases->count++] = (struct base_value){
-                .table_id = table_id, .key = key, .addition = addition_decode(version->data)};
+                .table_id = table_id,
+                .key = key,
+                .addition = addition_decode(version->data)};
         }
         entry = delta_seek(table, &key, SCN_GT);
     }
@@ -157,8 +174,8 @@ static scn_status read_base(struct scn_txn *reader, struct base_value *base)
     scn_status st = catalog_bind(reader, base->table_id, &binding);
     base->found.kind = FOUND_NONE;
     if (st == SCN_OK)
-        st = read_find(reader, binding, base->key, leaf_hash(base->key.data, base->key.size),
-                       &base->found);
+        st = read_find(reader, binding, base->key,
+                       leaf_hash(base->key.data, base->key.size), &base->found);
     if (st == SCN_OK && base->found.kind == FOUND_BYTES && base->found.bytes.size == 8) {
         memcpy(base->bytes, base->found.bytes.data, 8);
         base->found.bytes.data = base->bytes;
@@ -192,10 +209,11 @@ static void ask_deltas(struct store *store, struct base_value *base)
     uint64_t hash = leaf_hash(base->key.data, base->key.size);
     for (uint32_t i = 0; i < store->view->source_count; i++) {
         const struct delta *delta = store->view->sources[i].delta;
-        const struct delta_table *table = delta ? delta_table(delta, base->table_id) : NULL;
+        const struct delta_table *table = delta ? delta_table(delta, base->table_id)
+                                                : NULL;
         const struct delta_version *version;
-        enum delta_found said = table ? delta_find(table, base->key, hash, UINT64_MAX, &version)
-                                      : DELTA_MISS;
+        enum delta_found said =
+            table ? delta_find(table, base->key, hash, UINT64_MAX, &version) : DELTA_MISS;
         if (said == DELTA_MISS)
             continue;
         base->found.kind = FOUND_NONE;
@@ -214,7 +232,8 @@ static scn_status resolve_additions(struct bases *bases)
     struct store *store = txn->store;
     size_t mark = txn->ops.len;
     uint32_t mark_table = txn->ops.table_id;
-    if (store->view->gen != bases->gen || store->view->source_count != bases->source_count)
+    if (store->view->gen != bases->gen ||
+        store->view->source_count != bases->source_count)
         return SCN_BUSY;
     scn_status st = SCN_OK;
     for (uint32_t i = 0; i < bases->count && st == SCN_OK; i++) {
@@ -273,8 +292,8 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     return SCN_OK;
 }
 
-static scn_status append(struct scn_txn *txn, struct bases *bases, enum step *step, uint64_t *lsn,
-                         bool *is_done)
+static scn_status append(struct scn_txn *txn, struct bases *bases, enum step *step,
+                         uint64_t *lsn, bool *is_done)
 {
     struct store *store = txn->store;
     *step = STEP_DONE;
@@ -310,14 +329,16 @@ static scn_status append(struct scn_txn *txn, struct bases *bases, enum step *st
 
 static uint64_t deadline(struct store *store)
 {
-    return store->sys->ops->now_ns(store->sys) + store->options.busy_timeout_ms * UINT64_C(1000000);
+    return store->sys->ops->now_ns(store->sys) +
+           store->options.busy_timeout_ms * UINT64_C(1000000);
 }
 
 static scn_status take_append(struct scn_txn *txn)
 {
     if (txn->is_priority)
         return SCN_OK;
-    return lock_take(&txn->store->locks, LOCK_APPEND, txn->store->options.busy_timeout_ms);
+    return lock_take(&txn->store->locks, LOCK_APPEND,
+                     txn->store->options.busy_timeout_ms);
 }
 
 static void give_append(struct scn_txn *txn)
@@ -342,8 +363,8 @@ static scn_status prepare_step(struct scn_txn *txn, struct bases *bases, enum st
     }
 }
 
-static scn_status append_until_done(struct scn_txn *txn, struct bases *bases, uint64_t *lsn,
-                                    bool *is_done)
+static scn_status append_until_done(struct scn_txn *txn, struct bases *bases,
+                                    uint64_t *lsn, bool *is_done)
 {
     uint64_t until = deadline(txn->store);
     enum step step = STEP_DONE;
@@ -371,7 +392,8 @@ static scn_status append_with_additions(struct scn_txn *txn, uint64_t *lsn, bool
     return st;
 }
 
-/* The runs' pages now belong to the record: the transaction's end must not let them go. */
+/* The runs' pages now belong to the record: the transaction's end must not let them go.
+ */
 static void hand_over_segments(struct scn_txn *txn)
 {
     for (uint32_t i = 0; i < txn->writes.segment_count; i++)
@@ -379,7 +401,8 @@ static void hand_over_segments(struct scn_txn *txn)
     txn->writes.segment_count = 0;
 }
 
-/* Another transaction of this thread inside a running scn_update would wait for itself or escape its retry. */
+/* Another transaction of this thread inside a running scn_update would wait for itself
+ * or escape its retry. */
 static scn_status check_nesting(const struct scn_txn *txn)
 {
     struct store *store = txn->store;
@@ -391,7 +414,8 @@ static scn_status check_nesting(const struct scn_txn *txn)
         is_nested |= open->is_in_update && open->thread_id == txn->thread_id;
     store->sys->ops->mutex_unlock(store->state_mutex);
     if (is_nested)
-        return error_misuse("inside scn_update, write through the transaction you were given");
+        return error_misuse(
+            "inside scn_update, write through the transaction you were given");
     return SCN_OK;
 }
 
@@ -421,7 +445,9 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
     if (is_done) {
         atomic_fetch_add_explicit(&store->counters.lazy_commits, 1, memory_order_relaxed);
     } else {
-        uint32_t window = txn->durability == SCN_SYNC_GROUP ? store->options.group_window_ms : 0;
+        uint32_t window = txn->durability == SCN_SYNC_GROUP
+                              ? store->options.group_window_ms
+                              : 0;
         st = log_sync(store->log, *lsn, window);
     }
     if (!txn->is_priority)

@@ -1,17 +1,20 @@
 /* Validation: is what the transaction read and overwrote still so?
  *
- * The history holds the sources of all commits above window_start.  A commit above the snapshot is a conflict
- * when it touched a key in the read set, or a key that this transaction writes and did not put blindly.
- * Where the history does not reach back to the snapshot the answer is CONFLICT, without guessing.
+ * The history holds the sources of all commits above window_start. A commit above the
+ * snapshot is a conflict when it touched a key in the read set, or a key that this
+ * transaction writes and did not put blindly. Where the history does not reach back to
+ * the snapshot the answer is CONFLICT, without guessing.
  *
- * Bulk runs of others are judged by their bounds: a cold page must not be read under the append lock. */
+ * Bulk runs of others are judged by their bounds: a cold page must not be read under the
+ * append lock. */
 #include "engine/txn.h"
 
 static scn_status conflict(struct scn_txn *txn)
 {
     atomic_fetch_add_explicit(&txn->store->counters.conflicts, 1, memory_order_relaxed);
-    return error_set(SCN_CONFLICT, 0, 0, 0,
-                     "another transaction changed what this one had read or wrote; run it again");
+    return error_set(
+        SCN_CONFLICT, 0, 0, 0,
+        "another transaction changed what this one had read or wrote; run it again");
 }
 
 static int order(scn_slice a, scn_slice b)
@@ -21,11 +24,14 @@ static int order(scn_slice a, scn_slice b)
 
 /* ---- deltas ---- */
 
-static bool key_changed(const struct delta_table *table, scn_slice key, uint64_t hash, uint64_t lsn)
+static bool key_changed(const struct delta_table *table, scn_slice key, uint64_t hash,
+                        uint64_t lsn)
 {
     const struct delta_entry *entry = delta_entry_find(table, key, hash);
-    const struct delta_version *newest = entry ? delta_entry_version(entry, UINT64_MAX) : NULL;
-    return (newest && newest->lsn > lsn) || delta_cleared_at(table, key, UINT64_MAX) > lsn;
+    const struct delta_version *newest = entry ? delta_entry_version(entry, UINT64_MAX)
+                                               : NULL;
+    return (newest && newest->lsn > lsn) ||
+           delta_cleared_at(table, key, UINT64_MAX) > lsn;
 }
 
 static bool clear_meets(const struct delta_clear *clear, const struct read_range *range)
@@ -44,7 +50,8 @@ static bool range_changed(const struct delta_table *table, const struct read_ran
             return true;
     if (!range->has_lo && !range->has_hi)
         return delta_table_newest(table) > lsn;
-    struct delta_entry *entry = delta_seek(table, range->has_lo ? &range->lo : NULL, SCN_GE);
+    struct delta_entry *entry = delta_seek(table, range->has_lo ? &range->lo : NULL,
+                                           SCN_GE);
     while (entry) {
         scn_slice key = {entry->key, entry->key_len};
         if (range->has_hi && order(key, range->hi) > 0)
@@ -67,7 +74,8 @@ static bool run_meets(const struct run *run, const struct read_range *range)
 
 /* ---- reads ---- */
 
-static bool read_changed(const struct read_range *range, const struct source *source, uint64_t lsn)
+static bool read_changed(const struct read_range *range, const struct source *source,
+                         uint64_t lsn)
 {
     if (source->run)
         return source->run->tree.table_id == range->table_id && source->run->lsn > lsn &&
@@ -104,20 +112,27 @@ struct write_check {
     const struct source *source;
 };
 
-static scn_status table_write_check(void *ctx, uint32_t table_id, const struct delta_table *own)
+static scn_status table_write_check(void *ctx, uint32_t table_id,
+                                    const struct delta_table *own)
 {
     struct write_check *check = ctx;
     const struct source *source = check->source;
     uint64_t lsn = check->txn->lsn;
-    const struct delta_table *theirs = source->delta ? delta_table(source->delta, table_id) : NULL;
+    const struct delta_table *theirs = source->delta
+                                           ? delta_table(source->delta, table_id)
+                                           : NULL;
     if (source->run ? source->run->tree.table_id != table_id || source->run->lsn <= lsn
                     : theirs == NULL || delta_table_newest(theirs) <= lsn)
         return SCN_OK;
     struct delta_entry *entry = delta_seek(own, NULL, SCN_GE);
     while (entry) {
         scn_slice key = {entry->key, entry->key_len};
-        struct read_range at = {.table_id = table_id, .has_lo = true, .has_hi = true, .lo = key,
-                                .hi = key, .is_key = true};
+        struct read_range at = {.table_id = table_id,
+                                .has_lo = true,
+                                .has_hi = true,
+                                .lo = key,
+                                .hi = key,
+                                .is_key = true};
         if (!is_blind(entry)) {
             at.hash = leaf_hash(key.data, key.size);
             if (read_changed(&at, source, lsn))
@@ -130,13 +145,18 @@ static scn_status table_write_check(void *ctx, uint32_t table_id, const struct d
     return SCN_OK;
 }
 
-/* A spilled run is compared by bounds too: precise where it matters, in the deltas' keys. */
-static bool segment_changed(const struct segment *segment, const struct source *source, uint64_t lsn)
+/* A spilled run is compared by bounds too: precise where it matters, in the deltas'
+ * keys. */
+static bool segment_changed(const struct segment *segment, const struct source *source,
+                            uint64_t lsn)
 {
     for (uint32_t i = 0; i < segment->run_count; i++) {
         const struct run *run = segment->runs[i];
-        struct read_range range = {.table_id = run->tree.table_id, .has_lo = true, .has_hi = true,
-                                   .lo = run->min, .hi = run->max};
+        struct read_range range = {.table_id = run->tree.table_id,
+                                   .has_lo = true,
+                                   .has_hi = true,
+                                   .lo = run->min,
+                                   .hi = run->max};
         if (read_changed(&range, source, lsn))
             return true;
     }

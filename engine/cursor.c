@@ -1,10 +1,12 @@
 /* Cursors: a merge, bounds, and what has been read.
  *
- * The merge is collected anew when the transaction's own writes changed shape (a first write to the table, a spill, a
- * rollback, a range deletion); the position is the last key handed out, which the cursor keeps.
+ * The merge is collected anew when the transaction's own writes changed shape (a first
+ * write to the table, a spill, a rollback, a range deletion); the position is the last
+ * key handed out, which the cursor keeps.
  *
- * What a cursor told the user is one closed range a sweep: from where it was sought to the last key it returned, or to the
- * bound where it said END.  The range goes to the read set when the sweep ends (the next seek, close, commit). */
+ * What a cursor told the user is one closed range a sweep: from where it was sought to
+ * the last key it returned, or to the bound where it said END. The range goes to the
+ * read set when the sweep ends (the next seek, close, commit). */
 #include "engine/txn.h"
 
 #include "page/mem.h"
@@ -33,7 +35,7 @@ struct scn_cursor {
     struct text low;   /* the sweep's range so far; not set: unbounded */
     struct text high;
     bool has_sweep;
-    bool is_fresh;     /* the sweep has had no answer yet */
+    bool is_fresh; /* the sweep has had no answer yet */
 };
 
 static scn_status text_set(struct text *text, scn_slice bytes)
@@ -81,7 +83,8 @@ static scn_status flush_sweep(struct scn_cursor *cursor)
         return SCN_OK;
     cursor->has_sweep = false;
     return readset_range(&cursor->txn->reads, cursor->table_id,
-                         cursor->low.is_set ? &low : NULL, cursor->high.is_set ? &high : NULL);
+                         cursor->low.is_set ? &low : NULL,
+                         cursor->high.is_set ? &high : NULL);
 }
 
 scn_status cursor_flush_reads(struct scn_txn *txn)
@@ -94,8 +97,10 @@ scn_status cursor_flush_reads(struct scn_txn *txn)
     return SCN_OK;
 }
 
-/* The sweep now reaches to `key`, or to the bound when key is NULL, on the side of travel. */
-static scn_status extend_sweep(struct scn_cursor *cursor, bool forward, const scn_slice *key)
+/* The sweep now reaches to `key`, or to the bound when key is NULL, on the side of
+ * travel. */
+static scn_status extend_sweep(struct scn_cursor *cursor, bool forward,
+                               const scn_slice *key)
 {
     struct text *side = forward ? &cursor->high : &cursor->low;
     bool is_fresh = cursor->is_fresh;
@@ -112,8 +117,10 @@ static scn_status extend_sweep(struct scn_cursor *cursor, bool forward, const sc
     return (forward ? order > 0 : order < 0) ? text_set(side, *key) : SCN_OK;
 }
 
-/* From a key, or from the edge where the direction begins; the far side follows with the first answer. */
-static scn_status start_sweep(struct scn_cursor *cursor, const scn_slice *from, bool forward)
+/* From a key, or from the edge where the direction begins; the far side follows with the
+ * first answer. */
+static scn_status start_sweep(struct scn_cursor *cursor, const scn_slice *from,
+                              bool forward)
 {
     scn_status st = flush_sweep(cursor);
     if (st < 0 || !txn_tracks(cursor->txn, cursor->flags))
@@ -227,12 +234,14 @@ static scn_status set_bound(struct text *text, const scn_slice *bytes)
     if (bytes == NULL)
         return SCN_OK;
     if (bytes->size > KEY_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0, "the bound has %zu bytes; at most %d are allowed",
-                         bytes->size, KEY_BYTES_MAX);
+        return error_set(SCN_TOOBIG, 0, 0, 0,
+                         "the bound has %zu bytes; at most %d are allowed", bytes->size,
+                         KEY_BYTES_MAX);
     return text_set(text, *bytes);
 }
 
-scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from, const scn_slice *to)
+scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from,
+                             const scn_slice *to)
 {
     scn_status st = cursor_check(cursor);
     if (st == SCN_OK)
@@ -246,7 +255,8 @@ scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from, const sc
     return st;
 }
 
-/* The least key above all that begin with the prefix: its last byte below 255 raised, the rest cut. */
+/* The least key above all that begin with the prefix: its last byte below 255 raised,
+ * the rest cut. */
 scn_status scn_cursor_prefix(scn_cursor *cursor, scn_slice prefix)
 {
     size_t len = prefix.size;
@@ -295,8 +305,8 @@ static scn_status item_value(struct scn_cursor *cursor, const struct merge_item 
         struct binding *binding;
         scn_status st = catalog_bind(txn, cursor->table_id, &binding);
         if (st == SCN_OK)
-            st = read_find(txn, binding, item->key, leaf_hash(item->key.data, item->key.size),
-                           &found);
+            st = read_find(txn, binding, item->key,
+                           leaf_hash(item->key.data, item->key.size), &found);
         if (st != SCN_OK)
             return st;
     } else {
@@ -305,8 +315,8 @@ static scn_status item_value(struct scn_cursor *cursor, const struct merge_item 
     return read_value(txn, &found, value);
 }
 
-/* An answer: judged against the bounds, noted, handed out.  Errors stick: a cursor that skipped something must not
- * go on as if nothing had been there. */
+/* An answer: judged against the bounds, noted, handed out. Errors stick: a cursor that
+ * skipped something must not go on as if nothing had been there. */
 static scn_status answer(struct scn_cursor *cursor, scn_status st, bool forward,
                          const struct merge_item *item, scn_slice *key, scn_slice *value)
 {
@@ -320,7 +330,8 @@ static scn_status answer(struct scn_cursor *cursor, scn_status st, bool forward,
     if (st == SCN_OK)
         st = text_set(&cursor->last, item->key);
     if (st == SCN_OK || st == SCN_END) {
-        scn_status noted = extend_sweep(cursor, forward, st == SCN_OK ? &item->key : NULL);
+        scn_status noted = extend_sweep(cursor, forward,
+                                        st == SCN_OK ? &item->key : NULL);
         st = noted < 0 ? noted : st;
     }
     if (st == SCN_OK && key)
@@ -348,7 +359,10 @@ static scn_status from_edge(struct scn_cursor *cursor, bool forward, scn_slice *
     scn_status st = start_sweep(cursor, NULL, forward);
     if (st == SCN_OK)
         st = seek_merge(cursor, has_bound ? &bound : NULL,
-                        forward ? SCN_GE : has_bound ? SCN_LT : SCN_LE, &item);
+                        forward     ? SCN_GE
+                        : has_bound ? SCN_LT
+                                    : SCN_LE,
+                        &item);
     return answer(cursor, st, forward, &item, key, value);
 }
 
@@ -383,7 +397,8 @@ scn_status scn_last(scn_cursor *cursor, scn_slice *key, scn_slice *value)
     return move_to_edge(cursor, false, key, value);
 }
 
-static scn_status step(struct scn_cursor *cursor, bool forward, scn_slice *key, scn_slice *value)
+static scn_status step(struct scn_cursor *cursor, bool forward, scn_slice *key,
+                       scn_slice *value)
 {
     struct merge_item item;
     scn_status st;
@@ -399,7 +414,8 @@ static scn_status step(struct scn_cursor *cursor, bool forward, scn_slice *key, 
     return answer(cursor, st, forward, &item, key, value);
 }
 
-static scn_status move(struct scn_cursor *cursor, bool forward, scn_slice *key, scn_slice *value)
+static scn_status move(struct scn_cursor *cursor, bool forward, scn_slice *key,
+                       scn_slice *value)
 {
     scn_status st = cursor_check(cursor);
     clear_outputs(key, value);
@@ -435,13 +451,15 @@ static scn_status seek(struct scn_cursor *cursor, scn_slice from, int op, scn_sl
     scn_status st = start_sweep(cursor, &from, forward);
     if (st == SCN_OK)
         st = seek_merge(cursor, &from, op == SCN_EQ ? SCN_GE : op, &item);
-    if (op == SCN_EQ && (st == SCN_END || (st == SCN_OK && bytes_compare(item.key.data, item.key.size,
-                                                                        from.data, from.size))))
+    if (op == SCN_EQ &&
+        (st == SCN_END || (st == SCN_OK && bytes_compare(item.key.data, item.key.size,
+                                                         from.data, from.size))))
         return SCN_NOTFOUND;
     return answer(cursor, st, forward, &item, key, value);
 }
 
-scn_status scn_seek(scn_cursor *cursor, scn_slice from, int op, scn_slice *key, scn_slice *value)
+scn_status scn_seek(scn_cursor *cursor, scn_slice from, int op, scn_slice *key,
+                    scn_slice *value)
 {
     scn_status st = cursor_check(cursor);
     if (st < 0) {
@@ -451,7 +469,8 @@ scn_status scn_seek(scn_cursor *cursor, scn_slice from, int op, scn_slice *key, 
     if (op < SCN_GE || op > SCN_EQ)
         return error_misuse("scn_seek: unknown comparison %d", op);
     if (from.size > KEY_BYTES_MAX || (from.size && from.data == NULL))
-        return error_set(SCN_TOOBIG, 0, 0, 0, "scn_seek: the key is NULL or longer than %d bytes",
+        return error_set(SCN_TOOBIG, 0, 0, 0,
+                         "scn_seek: the key is NULL or longer than %d bytes",
                          KEY_BYTES_MAX);
     txn_enter(cursor->txn);
     scn_slice found_key = {NULL, 0};

@@ -20,7 +20,8 @@ static scn_status add_id(struct id_list *list, uint32_t id)
         return SCN_OK;
     if (list->count == list->capacity) {
         uint32_t capacity = list->capacity ? list->capacity * 2 : 16;
-        void *grown = mem_grow(list->ids, list->capacity * sizeof id, capacity * sizeof id);
+        void *grown = mem_grow(list->ids, list->capacity * sizeof id,
+                               capacity * sizeof id);
         if (grown == NULL)
             return error_nomem();
         list->ids = grown;
@@ -75,8 +76,8 @@ scn_status frozen_tables(const struct frozen *frozen, uint32_t **ids, uint32_t *
 
 /* ---- one table ---- */
 
-scn_status frozen_table_flags(const struct frozen *frozen, uint32_t table_id, bool *exists,
-                              uint32_t *flags)
+scn_status frozen_table_flags(const struct frozen *frozen, uint32_t table_id,
+                              bool *exists, uint32_t *flags)
 {
     uint8_t buf[CATALOG_KEY_MAX];
     scn_slice key = catalog_key_id(buf, table_id);
@@ -86,9 +87,11 @@ scn_status frozen_table_flags(const struct frozen *frozen, uint32_t table_id, bo
     *flags = 0;
     for (uint32_t i = 0; i < frozen->source_count; i++) {
         const struct delta *delta = frozen->sources[i].delta;
-        const struct delta_table *table = delta ? delta_table(delta, TABLE_CATALOG) : NULL;
+        const struct delta_table *table = delta ? delta_table(delta, TABLE_CATALOG)
+                                                : NULL;
         const struct delta_version *version;
-        if (table == NULL || delta_find(table, key, hash, UINT64_MAX, &version) != DELTA_VERSION)
+        if (table == NULL ||
+            delta_find(table, key, hash, UINT64_MAX, &version) != DELTA_VERSION)
             continue;
         *exists = version->kind == DELTA_PUT && version->len >= 4;
         *flags = *exists ? get_u32(version->data) : 0;
@@ -99,7 +102,8 @@ scn_status frozen_table_flags(const struct frozen *frozen, uint32_t table_id, bo
     struct tree_record found;
     pool_enter(frozen->reader);
     scn_status st = tree_get(frozen->reader, &catalog, key, hash, &found);
-    if (st == SCN_OK && found.record.kind == LEAF_INLINE && found.record.payload_len >= 4) {
+    if (st == SCN_OK && found.record.kind == LEAF_INLINE &&
+        found.record.payload_len >= 4) {
         *exists = true;
         *flags = get_u32(found.record.payload);
     }
@@ -132,7 +136,8 @@ bool frozen_has_clears(const struct frozen *frozen, uint32_t table_id)
     return false;
 }
 
-static bool clear_meets(const struct delta_clear *clear, const scn_slice *from, const scn_slice *to)
+static bool clear_meets(const struct delta_clear *clear, const scn_slice *from,
+                        const scn_slice *to)
 {
     if (clear->has_from && to &&
         bytes_compare(clear->from.data, clear->from.size, to->data, to->size) >= 0)
@@ -141,8 +146,8 @@ static bool clear_meets(const struct delta_clear *clear, const scn_slice *from, 
              bytes_compare(clear->to.data, clear->to.size, from->data, from->size) <= 0);
 }
 
-bool frozen_touches_clear(const struct frozen *frozen, uint32_t table_id, const scn_slice *from,
-                          const scn_slice *to)
+bool frozen_touches_clear(const struct frozen *frozen, uint32_t table_id,
+                          const scn_slice *from, const scn_slice *to)
 {
     struct delta_clear clear;
     for (uint32_t i = 0; i < frozen->source_count; i++) {
@@ -227,7 +232,8 @@ static scn_status to_change(struct frozen_input *input, const struct merge_item 
     out->kind = item->kind == MERGE_BYTES ? CHANGE_PUT
                 : item->kind == MERGE_REF ? CHANGE_PUT_REF
                                           : CHANGE_DELETE;
-    return out->kind == CHANGE_PUT_REF ? link_value(input, copy + item->key.size) : SCN_OK;
+    return out->kind == CHANGE_PUT_REF ? link_value(input, copy + item->key.size)
+                                       : SCN_OK;
 }
 
 scn_status frozen_input_next(struct frozen_input *input, struct change *out)

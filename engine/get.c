@@ -3,13 +3,14 @@
 
 #include "page/mem.h"
 
-static scn_status track_key(struct scn_txn *txn, uint32_t id, scn_slice key, uint64_t hash,
-                            uint32_t flags)
+static scn_status track_key(struct scn_txn *txn, uint32_t id, scn_slice key,
+                            uint64_t hash, uint32_t flags)
 {
     return txn_tracks(txn, flags) ? readset_key(&txn->reads, id, key, hash) : SCN_OK;
 }
 
-/* Finds a key for a call that has entered; NOTFOUND where there is neither a row nor an addition. */
+/* Finds a key for a call that has entered; NOTFOUND where there is neither a row nor an
+ * addition. */
 static scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key, uint32_t flags,
                        struct found *found)
 {
@@ -103,7 +104,8 @@ static scn_status read_part(struct scn_txn *txn, const struct found *found, uint
         const char *why = value_ref_decode(found->bytes.data, &ref);
         if (why)
             return error_corrupt(0, 0, "value reference: %s", why);
-        return values_read_at(txn->reader, &ref, &txn->scratch[txn->turn], off, buf, len, got);
+        return values_read_at(txn->reader, &ref, &txn->scratch[txn->turn], off, buf, len,
+                              got);
     }
     scn_status st = read_value(txn, found, &value);
     if (st < 0)
@@ -115,15 +117,16 @@ static scn_status read_part(struct scn_txn *txn, const struct found *found, uint
     return SCN_OK;
 }
 
-scn_status scn_read_at(scn_txn *txn, scn_table_id id, scn_slice key, uint64_t off, void *buf,
-                       size_t len, size_t *got)
+scn_status scn_read_at(scn_txn *txn, scn_table_id id, scn_slice key, uint64_t off,
+                       void *buf, size_t len, size_t *got)
 {
     struct found found;
     scn_status st = check_get(txn, key, 0);
     if (st < 0)
         return st;
     if (got == NULL || (buf == NULL && len))
-        return error_misuse("scn_read_at: the buffer or the place for the length is NULL");
+        return error_misuse(
+            "scn_read_at: the buffer or the place for the length is NULL");
     *got = 0;
     txn_enter(txn);
     st = find(txn, id, key, 0, &found);
@@ -149,28 +152,33 @@ static bool has_other_sources(const struct scn_txn *txn, uint32_t id)
     return false;
 }
 
-/* A value whose page could be held is left in place; bytes in a scratch buffer that the next value will use
- * again are copied. */
-static scn_status keep_one(struct scn_txn *txn, const struct found *found, scn_slice *value)
+/* A value whose page could be held is left in place; bytes in a scratch buffer that the
+ * next value will use again are copied. */
+static scn_status keep_one(struct scn_txn *txn, const struct found *found,
+                           scn_slice *value)
 {
     scn_status st = read_value(txn, found, value);
     const struct values_scratch *scratch = &txn->scratch[txn->turn];
     const uint8_t *at = value->data;
-    bool in_scratch = (scratch->data && at >= scratch->data && at < scratch->data + scratch->capacity) ||
-                      (scratch->block && at >= scratch->block && at < scratch->block + scratch->block_capacity);
+    bool in_scratch = (scratch->data && at >= scratch->data &&
+                       at < scratch->data + scratch->capacity) ||
+                      (scratch->block && at >= scratch->block &&
+                       at < scratch->block + scratch->block_capacity);
     if (st == SCN_OK && found->kind == FOUND_REF && in_scratch)
         st = txn_copy(txn, value);
     return st;
 }
 
-static scn_status get_batch(struct scn_txn *txn, struct binding *binding, const scn_slice *keys,
-                            uint32_t count, scn_slice *values, scn_status *statuses)
+static scn_status get_batch(struct scn_txn *txn, struct binding *binding,
+                            const scn_slice *keys, uint32_t count, scn_slice *values,
+                            scn_status *statuses)
 {
     uint64_t hashes[TREE_BATCH_MAX] = {0};
     struct tree_record records[TREE_BATCH_MAX];
     for (uint32_t i = 0; i < count; i++)
         hashes[i] = leaf_hash(keys[i].data, keys[i].size);
-    scn_status st = tree_get_many(txn->reader, &binding->tree, keys, hashes, count, records, statuses);
+    scn_status st = tree_get_many(txn->reader, &binding->tree, keys, hashes, count,
+                                  records, statuses);
     if (st < 0)
         return st;
     for (uint32_t i = 0; i < count; i++) {
@@ -187,8 +195,8 @@ static scn_status get_batch(struct scn_txn *txn, struct binding *binding, const 
     return SCN_OK;
 }
 
-static scn_status get_singly(struct scn_txn *txn, uint32_t id, const scn_slice *keys, size_t count,
-                             scn_slice *values, scn_status *statuses)
+static scn_status get_singly(struct scn_txn *txn, uint32_t id, const scn_slice *keys,
+                             size_t count, scn_slice *values, scn_status *statuses)
 {
     for (size_t i = 0; i < count; i++) {
         struct found found;
@@ -202,25 +210,27 @@ static scn_status get_singly(struct scn_txn *txn, uint32_t id, const scn_slice *
     return SCN_OK;
 }
 
-static scn_status get_many(struct scn_txn *txn, uint32_t id, const scn_slice *keys, size_t count,
-                           scn_slice *values, scn_status *statuses)
+static scn_status get_many(struct scn_txn *txn, uint32_t id, const scn_slice *keys,
+                           size_t count, scn_slice *values, scn_status *statuses)
 {
     struct binding *binding;
     scn_status st = catalog_bind(txn, id, &binding);
     if (st != SCN_OK)
         return st;
-    if (txn_tracks(txn, 0) || has_other_sources(txn, id) || page_ref_is_null(&binding->tree.root))
+    if (txn_tracks(txn, 0) || has_other_sources(txn, id) ||
+        page_ref_is_null(&binding->tree.root))
         return get_singly(txn, id, keys, count, values, statuses);
     txn->read_count += count;
     for (size_t at = 0; at < count && st == SCN_OK; at += TREE_BATCH_MAX) {
-        uint32_t part = count - at < TREE_BATCH_MAX ? (uint32_t)(count - at) : TREE_BATCH_MAX;
+        uint32_t part = count - at < TREE_BATCH_MAX ? (uint32_t)(count - at)
+                                                    : TREE_BATCH_MAX;
         st = get_batch(txn, binding, keys + at, part, values + at, statuses + at);
     }
     return st;
 }
 
-scn_status scn_get_many(scn_txn *txn, scn_table_id id, const scn_slice *keys, size_t count,
-                        scn_slice *values, scn_status *statuses)
+scn_status scn_get_many(scn_txn *txn, scn_table_id id, const scn_slice *keys,
+                        size_t count, scn_slice *values, scn_status *statuses)
 {
     scn_status st = txn_check(txn);
     if (st == SCN_OK && count && (keys == NULL || values == NULL || statuses == NULL))
@@ -237,8 +247,8 @@ scn_status scn_get_many(scn_txn *txn, scn_table_id id, const scn_slice *keys, si
 
 /* ---- one call ---- */
 
-static scn_status copy_out(struct scn_txn *txn, const char *table, scn_slice key, void **out,
-                           size_t *size)
+static scn_status copy_out(struct scn_txn *txn, const char *table, scn_slice key,
+                           void **out, size_t *size)
 {
     scn_table_id id;
     scn_slice value;
@@ -258,7 +268,8 @@ static scn_status copy_out(struct scn_txn *txn, const char *table, scn_slice key
     return SCN_OK;
 }
 
-scn_status scn_get_copy(scn_db *db, const char *table, scn_slice key, void **out, size_t *size)
+scn_status scn_get_copy(scn_db *db, const char *table, scn_slice key, void **out,
+                        size_t *size)
 {
     struct scn_txn *txn;
     if (out == NULL || size == NULL)

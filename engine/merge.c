@@ -33,8 +33,8 @@ static struct merge_sub *add_sub(struct merge *merge)
     return sub;
 }
 
-void merge_add_delta(struct merge *merge, const struct delta_table *delta, uint64_t max_lsn,
-                     bool is_mutable)
+void merge_add_delta(struct merge *merge, const struct delta_table *delta,
+                     uint64_t max_lsn, bool is_mutable)
 {
     struct merge_sub *sub = add_sub(merge);
     sub->delta = delta;
@@ -86,18 +86,22 @@ static scn_status took_record(struct merge_sub *sub, scn_status st)
     return st == SCN_END ? SCN_OK : st;
 }
 
-static scn_status sub_seek(struct merge *merge, struct merge_sub *sub, const scn_slice *key, int op)
+static scn_status sub_seek(struct merge *merge, struct merge_sub *sub,
+                           const scn_slice *key, int op)
 {
     sub->is_spent = false;
     if (sub->delta) {
         delta_sub_seek(sub, key, op);
         return SCN_OK;
     }
-    return took_record(sub, tree_seek(merge->reader, &sub->cursor, key, op, &sub->record));
+    return took_record(sub,
+                       tree_seek(merge->reader, &sub->cursor, key, op, &sub->record));
 }
 
-/* To the first key not yet handed out, in the direction of travel.  `last` is the last one that was. */
-static scn_status sub_step(struct merge *merge, struct merge_sub *sub, const scn_slice *last)
+/* To the first key not yet handed out, in the direction of travel. `last` is the last
+ * one that was. */
+static scn_status sub_step(struct merge *merge, struct merge_sub *sub,
+                           const scn_slice *last)
 {
     int op = merge->is_forward ? SCN_GT : SCN_LT;
     if (sub->delta) {
@@ -129,7 +133,8 @@ static struct merge_sub *nearest(struct merge *merge)
             best = sub;
             continue;
         }
-        int order = bytes_compare(sub->key.data, sub->key.size, best->key.data, best->key.size);
+        int order = bytes_compare(sub->key.data, sub->key.size, best->key.data,
+                                  best->key.size);
         if (merge->is_forward ? order < 0 : order > 0)
             best = sub;
     }
@@ -169,7 +174,8 @@ static void fill_from_tree(const struct merge_sub *sub, struct merge_item *out)
                                             : MERGE_DELETED;
 }
 
-/* What the newest source that knows the key says.  All sources at the key are spent by it. */
+/* What the newest source that knows the key says. All sources at the key are spent by
+ * it. */
 static void decide(struct merge *merge, scn_slice key, struct merge_item *out)
 {
     bool is_decided = false;
@@ -183,7 +189,8 @@ static void decide(struct merge *merge, scn_slice key, struct merge_item *out)
             sub->is_spent = true;
         if (is_decided)
             continue;
-        uint64_t cleared = sub->delta ? delta_cleared_at(sub->delta, key, sub->max_lsn) : 0;
+        uint64_t cleared = sub->delta ? delta_cleared_at(sub->delta, key, sub->max_lsn)
+                                      : 0;
         if (here && !(sub->delta && cleared > sub->version->lsn)) {
             if (sub->delta)
                 fill_from_delta(sub, out);
@@ -253,7 +260,8 @@ static scn_status seek_all(struct merge *merge, const scn_slice *key, int op)
     return SCN_OK;
 }
 
-scn_status merge_seek(struct merge *merge, const scn_slice *key, int op, struct merge_item *out)
+scn_status merge_seek(struct merge *merge, const scn_slice *key, int op,
+                      struct merge_item *out)
 {
     merge->is_positioned = false;
     scn_status st = seek_all(merge, key, op);

@@ -1,4 +1,5 @@
-/* The read rule: newest source first, the first one that knows the key decides.  See txn.h. */
+/* The read rule: newest source first, the first one that knows the key decides. See
+ * txn.h. */
 #include "engine/txn.h"
 
 #include "page/mem.h"
@@ -82,7 +83,8 @@ static scn_status ask_segments(struct scn_txn *txn, uint32_t table_id, scn_slice
                 return st;
         }
         if (segment->clears) {
-            scn_status st = ask_delta(segment->clears, table_id, key, hash, UINT64_MAX, out);
+            scn_status st = ask_delta(segment->clears, table_id, key, hash, UINT64_MAX,
+                                      out);
             if (st != SCN_NOTFOUND)
                 return st;
         }
@@ -114,15 +116,15 @@ scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
     return st == SCN_NOTFOUND ? SCN_OK : st;
 }
 
-scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding, scn_slice key,
-                               uint64_t hash, struct found *out)
+scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding,
+                               scn_slice key, uint64_t hash, struct found *out)
 {
     return read_find_below(txn, binding, 0, key, hash, out);
 }
 
 /* What the private delta and its segments say; SCN_NOTFOUND: nothing. */
-static scn_status ask_own(struct scn_txn *txn, uint32_t table_id, scn_slice key, uint64_t hash,
-                          struct found *out)
+static scn_status ask_own(struct scn_txn *txn, uint32_t table_id, scn_slice key,
+                          uint64_t hash, struct found *out)
 {
     scn_status st = SCN_NOTFOUND;
     if (txn->writes.delta)
@@ -137,15 +139,16 @@ static void ask_adds(struct scn_txn *txn, uint32_t table_id, scn_slice key, uint
 {
     const struct delta_version *version;
     const struct delta_table *table = delta_table(txn->writes.adds, table_id);
-    if (table == NULL || delta_find(table, key, hash, UINT64_MAX, &version) != DELTA_VERSION ||
+    if (table == NULL ||
+        delta_find(table, key, hash, UINT64_MAX, &version) != DELTA_VERSION ||
         version->kind != DELTA_ADD)
         return;
     out->has_add = true;
     out->addition = addition_decode(version->data);
 }
 
-scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key, uint64_t hash,
-                         struct found *out)
+scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key,
+                         uint64_t hash, struct found *out)
 {
     out->page = NULL;
     out->has_add = false;
@@ -170,7 +173,8 @@ scn_status read_find(struct scn_txn *txn, const struct binding *binding, scn_sli
 /* ---- values ---- */
 
 /* The counter as it would be, in this call's arena. */
-static scn_status resolved_addition(struct scn_txn *txn, const struct found *found, scn_slice *out)
+static scn_status resolved_addition(struct scn_txn *txn, const struct found *found,
+                                    scn_slice *out)
 {
     uint8_t buf[8];
     int64_t value;
@@ -224,17 +228,20 @@ static void add_run(struct merge *merge, const struct run *run, uint32_t table_i
         merge_add_tree(merge, &run->tree);
 }
 
-scn_status read_merge(struct scn_txn *txn, const struct binding *binding, struct merge **out)
+scn_status read_merge(struct scn_txn *txn, const struct binding *binding,
+                      struct merge **out)
 {
     uint32_t table_id = binding->table_id;
     struct merge *merge;
     scn_status st = merge_create(txn->reader, source_count(txn), &merge);
     if (st < 0)
         return st;
-    const struct delta_table *own =
-        txn->writes.delta ? delta_table(txn->writes.delta, table_id) : NULL;
-    const struct delta_table *adds =
-        txn->writes.adds ? delta_table(txn->writes.adds, table_id) : NULL;
+    const struct delta_table *own = txn->writes.delta
+                                        ? delta_table(txn->writes.delta, table_id)
+                                        : NULL;
+    const struct delta_table *adds = txn->writes.adds
+                                         ? delta_table(txn->writes.adds, table_id)
+                                         : NULL;
     if (adds)
         merge_add_additions(merge, adds);
     if (own)

@@ -73,7 +73,8 @@ static void cover(struct read_range *into, struct read_range *item)
         take_bound(&into->hi, &item->hi);
 }
 
-/* A key's two bounds are one block: give the upper one a block of its own before bounds move. */
+/* A key's two bounds are one block: give the upper one a block of its own before bounds
+ * move. */
 static scn_status split_key(struct read_range *item)
 {
     if (!item->is_key)
@@ -144,7 +145,8 @@ static void add(struct readset *set, const struct read_range *item)
 }
 
 /* The last items are the likely repeats: a loop that reads one key again and again. */
-static bool is_recent(const struct readset *set, uint32_t table_id, scn_slice key, uint64_t hash)
+static bool is_recent(const struct readset *set, uint32_t table_id, scn_slice key,
+                      uint64_t hash)
 {
     for (uint32_t i = set->count, looked = 0; i > 0 && looked < 4; i--, looked++) {
         const struct read_range *item = &set->items[i - 1];
@@ -155,12 +157,16 @@ static bool is_recent(const struct readset *set, uint32_t table_id, scn_slice ke
     return false;
 }
 
-scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key, uint64_t hash)
+scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key,
+                       uint64_t hash)
 {
     if (is_recent(set, table_id, key, hash))
         return SCN_OK;
-    struct read_range item = {
-        .table_id = table_id, .has_lo = true, .has_hi = true, .hash = hash, .is_key = true};
+    struct read_range item = {.table_id = table_id,
+                              .has_lo = true,
+                              .has_hi = true,
+                              .hash = hash,
+                              .is_key = true};
     scn_status st = make_room(set, sizeof item + key.size);
     if (st == SCN_OK)
         st = copy_slice(key, &item.lo);
@@ -174,8 +180,10 @@ scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key, ui
 scn_status readset_range(struct readset *set, uint32_t table_id, const scn_slice *lo,
                          const scn_slice *hi)
 {
-    struct read_range item = {.table_id = table_id, .has_lo = lo != NULL, .has_hi = hi != NULL};
-    scn_status st = make_room(set, sizeof item + (lo ? lo->size : 0) + (hi ? hi->size : 0));
+    struct read_range item = {
+        .table_id = table_id, .has_lo = lo != NULL, .has_hi = hi != NULL};
+    scn_status st = make_room(set,
+                              sizeof item + (lo ? lo->size : 0) + (hi ? hi->size : 0));
     if (st == SCN_OK && lo)
         st = copy_slice(*lo, &item.lo);
     if (st == SCN_OK && hi)

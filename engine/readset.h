@@ -1,7 +1,9 @@
-/* What a write transaction has been told, so that commit can see whether it is still true.
+/* What a write transaction has been told, so that commit can see whether it is still
+ * true.
  *
- * Keys, closed ranges and whole tables.  Past READSET_BYTES_MAX it is made coarser (a table's keys and ranges become
- * one range, then the table): that can add conflicts, never drop a read.  Used by one thread. */
+ * Keys, closed ranges and whole tables. Past READSET_BYTES_MAX it is made coarser (a
+ * table's keys and ranges become one range, then the table): that can add conflicts,
+ * never drop a read. Used by one thread. */
 #ifndef ENGINE_READSET_H
 #define ENGINE_READSET_H
 
@@ -30,7 +32,8 @@ struct readset {
 
 void readset_init(struct readset *set);
 void readset_destroy(struct readset *set);
-scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key, uint64_t hash) MUST_USE;
+scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key,
+                       uint64_t hash) MUST_USE;
 /* NULL: unbounded. */
 scn_status readset_range(struct readset *set, uint32_t table_id, const scn_slice *lo,
                          const scn_slice *hi) MUST_USE;

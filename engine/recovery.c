@@ -19,7 +19,8 @@ static scn_status random_bytes(struct sys *sys, void *buf, size_t len)
 
 static scn_status fill_superblock(struct sys *sys, struct superblock *sb)
 {
-    *sb = (struct superblock){.version = SUPERBLOCK_VERSION, .page_bytes = PAGE_BYTES, .gen = 1};
+    *sb = (struct superblock){
+        .version = SUPERBLOCK_VERSION, .page_bytes = PAGE_BYTES, .gen = 1};
     scn_status st = random_bytes(sys, sb->uuid, sizeof sb->uuid);
     if (st == SCN_OK)
         st = random_bytes(sys, &sb->gen_id, sizeof sb->gen_id);
@@ -43,7 +44,8 @@ static scn_status write_new(struct file *file, struct sys *sys)
     if (st == SCN_OK)
         st = log_prepare_extent(file, FIRST_FREE_PAGE_NO, LOG_EXTENT_FIRST_PAGES);
     if (st == SCN_OK)
-        st = log_format(file, sb.uuid, FIRST_FREE_PAGE_NO, LOG_EXTENT_FIRST_PAGES, epoch, &sb.base);
+        st = log_format(file, sb.uuid, FIRST_FREE_PAGE_NO, LOG_EXTENT_FIRST_PAGES, epoch,
+                        &sb.base);
     if (st == SCN_OK)
         st = file_sync(file);
     if (st == SCN_OK)
@@ -65,7 +67,8 @@ static scn_status write_temporary(struct sys *sys, const char *name)
     sys->ops->close(handle);
     scn_status st = file_open(&file, sys, name, false);
     if (st != SCN_OK)
-        return st == SCN_NOTFOUND ? error_sys(0, 0, "the new file %.120s vanished", name) : st;
+        return st == SCN_NOTFOUND ? error_sys(0, 0, "the new file %.120s vanished", name)
+                                  : st;
     st = write_new(&file, sys);
     file_close(&file);
     return st;
@@ -118,7 +121,8 @@ struct slots {
 static scn_status read_slots(struct file *file, struct slots *slots)
 {
     for (uint32_t i = 0; i < 2; i++) {
-        scn_status st = superblock_read(file, i, &slots->sb[i], &slots->verdict[i], &slots->why[i]);
+        scn_status st = superblock_read(file, i, &slots->sb[i], &slots->verdict[i],
+                                        &slots->why[i]);
         if (st < 0)
             return st;
     }
@@ -133,14 +137,16 @@ static bool has_verdict(const struct slots *slots, enum superblock_verdict verdi
 static scn_status refuse(const struct file *file, const struct slots *slots)
 {
     if (slots->verdict[0] == SUPERBLOCK_NEWER || slots->verdict[1] == SUPERBLOCK_NEWER)
-        return superblock_say_newer(&slots->sb[slots->verdict[0] == SUPERBLOCK_NEWER ? 0 : 1]);
+        return superblock_say_newer(
+            &slots->sb[slots->verdict[0] == SUPERBLOCK_NEWER ? 0 : 1]);
     if (has_verdict(slots, SUPERBLOCK_BROKEN))
-        return error_corrupt(0, 0,
-                             "%.100s: both superblocks are damaged (%s); restore a backup or let "
-                             "walcheck salvage it", file->path,
-                             slots->why[0] ? slots->why[0] : slots->why[1]);
-    return error_set(SCN_NOTADB, 0, 0, 0, "%.160s is not a Scrine store; nothing was changed",
-                     file->path);
+        return error_corrupt(
+            0, 0,
+            "%.100s: both superblocks are damaged (%s); restore a backup or let "
+            "walcheck salvage it",
+            file->path, slots->why[0] ? slots->why[0] : slots->why[1]);
+    return error_set(SCN_NOTADB, 0, 0, 0,
+                     "%.160s is not a Scrine store; nothing was changed", file->path);
 }
 
 /* The catalog's root and the allocation state can be read. */
@@ -149,10 +155,10 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
     const uint8_t *page;
     scn_status st = SCN_OK;
     if (sb->needed_pages > atomic_load(&store->file.page_count))
-        return error_corrupt(0, 0,
-                             "the file has %llu pages, but generation %llu needs %u: it was cut",
-                             (unsigned long long)atomic_load(&store->file.page_count),
-                             (unsigned long long)sb->gen, sb->needed_pages);
+        return error_corrupt(
+            0, 0, "the file has %llu pages, but generation %llu needs %u: it was cut",
+            (unsigned long long)atomic_load(&store->file.page_count),
+            (unsigned long long)sb->gen, sb->needed_pages);
     if (!page_ref_is_null(&sb->catalog)) {
         pool_enter(store->maintenance_reader);
         st = pool_get(store->maintenance_reader, &sb->catalog, &page);
@@ -165,7 +171,8 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
     return space_load(store->space, &store->file, &sb->space, sb->page_count, sb->gen);
 }
 
-/* [B2]: greater than any generation in either slot, readable or probable, and not in the slot of the good one. */
+/* [B2]: greater than any generation in either slot, readable or probable, and not in the
+ * slot of the good one. */
 static uint64_t first_new_gen(const struct slots *slots, uint32_t chosen)
 {
     uint64_t newest = slots->sb[chosen].gen;
@@ -183,7 +190,9 @@ static void adopt_slot(struct store *store, const struct slots *slots, uint32_t 
     uint32_t other = chosen ^ 1;
     store->superblock = slots->sb[chosen];
     store->next_gen = first_new_gen(slots, chosen);
-    store->older_base_lsn = slots->verdict[other] == SUPERBLOCK_GOOD ? slots->sb[other].base.lsn : 0;
+    store->older_base_lsn = slots->verdict[other] == SUPERBLOCK_GOOD
+                                ? slots->sb[other].base.lsn
+                                : 0;
     atomic_store(&store->base_lsn, store->superblock.base.lsn);
 }
 
@@ -197,7 +206,8 @@ struct replay {
 static scn_status replay_commit(struct store *store, const struct log_visit *visit)
 {
     struct apply apply;
-    scn_status st = apply_prepare(store, visit->payload, visit->payload_len, true, &apply);
+    scn_status st = apply_prepare(store, visit->payload, visit->payload_len, true,
+                                  &apply);
     if (st < 0)
         return st;
     apply_finish(store, &apply, visit->end_lsn);
@@ -235,8 +245,8 @@ static scn_status first_view(struct store *store)
     if (st < 0)
         return st;
     store->replayed_lsn = store->superblock.base.lsn;
-    st = view_create(store->superblock.gen, store->superblock.base.lsn, &store->superblock.catalog,
-                     NULL, 0, &view);
+    st = view_create(store->superblock.gen, store->superblock.base.lsn,
+                     &store->superblock.catalog, NULL, 0, &view);
     if (st == SCN_OK) {
         store_install_view(store, view);
         st = store_prepare_push(store, &source, 1, &view);
@@ -261,10 +271,11 @@ static scn_status judge_end(struct store *store)
     const struct log_scan_result *result = &store->recovered;
     if (result->kind != LOG_END_CORRUPT || store->is_read_only)
         return SCN_OK;
-    return error_corrupt(0, result->bad_off,
-                         "the log is damaged at offset %llu before acknowledged commits (%s); "
-                         "nothing was changed: open read-only, or let walcheck salvage it",
-                         (unsigned long long)result->bad_off, result->why ? result->why : "");
+    return error_corrupt(
+        0, result->bad_off,
+        "the log is damaged at offset %llu before acknowledged commits (%s); "
+        "nothing was changed: open read-only, or let walcheck salvage it",
+        (unsigned long long)result->bad_off, result->why ? result->why : "");
 }
 
 /* ---- from here the log can be written ---- */
@@ -295,7 +306,8 @@ static scn_status drop_linked_spares(struct store *store)
     return st;
 }
 
-/* The place where the adopted part begins: behind the last record that is known to be durable. */
+/* The place where the adopted part begins: behind the last record that is known to be
+ * durable. */
 struct adopted {
     uint64_t watermark;
     struct log_base from;
@@ -316,8 +328,9 @@ static scn_status make_durable(struct store *store, uint64_t last_commit)
     struct log_scan_result again;
     if (last_commit <= result->watermark)
         return log_rewrite(store->log, &result->end);
-    scn_status st = log_scan(&store->file, store->superblock.uuid, &store->superblock.base,
-                             result->watermark, false, find_adopted, &adopted, &again);
+    scn_status st = log_scan(&store->file, store->superblock.uuid,
+                             &store->superblock.base, result->watermark, false,
+                             find_adopted, &adopted, &again);
     return st < 0 ? st : log_rewrite(store->log, &adopted.from);
 }
 
@@ -326,7 +339,8 @@ static scn_status open_log(struct store *store, uint64_t last_commit)
     struct superblock *sb = &store->superblock;
     uint64_t epoch;
     scn_status st = log_create(&store->file, &store->locks, sb->uuid, &sb->base,
-                               &store->recovered.end, sb->spares, sb->spare_count, &store->log);
+                               &store->recovered.end, sb->spares, sb->spare_count,
+                               &store->log);
     if (st == SCN_OK)
         st = drop_linked_spares(store);
     if (st == SCN_OK)
@@ -342,7 +356,8 @@ static scn_status open_log(struct store *store, uint64_t last_commit)
 }
 
 /* One try with one slot: roots, replay, judgement. */
-static scn_status run_slot(struct store *store, const struct slots *slots, uint32_t chosen)
+static scn_status run_slot(struct store *store, const struct slots *slots,
+                           uint32_t chosen)
 {
     struct replay replay = {.store = store};
     scn_status st = check_roots(store, &slots->sb[chosen]);
@@ -361,9 +376,11 @@ static scn_status run_slot(struct store *store, const struct slots *slots, uint3
     return st;
 }
 
-/* The newest generation's roots do not verify: the older one will do if the log fills the gap. known_synced holds the newest
- * base, so a log that ends before it is judged corrupt. */
-static scn_status run_older(struct store *store, const struct slots *slots, uint32_t newest)
+/* The newest generation's roots do not verify: the older one will do if the log fills
+ * the gap. known_synced holds the newest base, so a log that ends before it is judged
+ * corrupt. */
+static scn_status run_older(struct store *store, const struct slots *slots,
+                            uint32_t newest)
 {
     uint32_t older = newest ^ 1;
     struct scn_error first = *error_last();

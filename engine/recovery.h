@@ -1,25 +1,27 @@
 /* Creating a file, and finding the state of one that exists.
  *
  * Opening an existing file:
- *   1. read both slots; the newest generation whose slot and roots verify is the one.  The older one is taken only if the
- *      log from its base is whole up to the newest base (then nothing is missing).
- *   2. load the allocation state; replay the log from the base into the active delta; what records reference
- *      (runs, extents) is reserved.
- *   3. judge the end of the log: a torn tail is cut, by starting a new epoch at the cut; corruption refuses
- *      writing and changes nothing.
- *   4. what was adopted beyond the watermark is written again and synced: so far it may only live in the page cache.
- * Nothing is written before step 4, and nothing at all where there was no tail to adopt. */
+ * 1. read both slots; the newest generation whose slot and roots verify is the one. The
+ *      older one is taken only if the log from its base is whole up to the newest base
+ *      (then nothing is missing).
+ * 2. load the allocation state; replay the log from the base into the active delta; what
+ *      records reference (runs, extents) is reserved.
+ * 3. judge the end of the log: a torn tail is cut, by starting a new epoch at the cut;
+ *      corruption refuses writing and changes nothing.
+ * 4. what was adopted beyond the watermark is written again and synced: so far it may
+ *      only live in the page cache. Nothing is written before step 4, and nothing at all
+ *      where there was no tail to adopt. */
 #ifndef ENGINE_RECOVERY_H
 #define ENGINE_RECOVERY_H
 
 #include "engine/store.h"
 
-/* Makes a new store under a temporary name and links it to path: no crash leaves half a file under the name.
- * SCN_OK also when somebody else created path meanwhile. */
+/* Makes a new store under a temporary name and links it to path: no crash leaves half a
+ * file under the name. SCN_OK also when somebody else created path meanwhile. */
 scn_status recovery_create(struct sys *sys, const char *path) MUST_USE;
 
-/* store has file, locks, pool, readers, space (unless read-only) and the mutexes; gets everything else.
- * SCN_NOTADB, SCN_VERSION, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
+/* store has file, locks, pool, readers, space (unless read-only) and the mutexes; gets
+ * everything else. SCN_NOTADB, SCN_VERSION, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
 scn_status recovery_run(struct store *store) MUST_USE;
 
 #endif

@@ -34,9 +34,10 @@ static scn_status wait_for_thread(struct store *store, uint64_t deadline_ns)
         in_time = ops->cond_wait(store->space_cond, store->state_mutex, deadline_ns);
     ops->mutex_unlock(store->state_mutex);
     if (!in_time)
-        return error_set(SCN_BUSY, 0, 0, 0,
-                         "the log is full and the checkpoint that empties it takes longer than "
-                         "busy_timeout; give the store a larger log or more time");
+        return error_set(
+            SCN_BUSY, 0, 0, 0,
+            "the log is full and the checkpoint that empties it takes longer than "
+            "busy_timeout; give the store a larger log or more time");
     return SCN_OK;
 }
 
@@ -48,16 +49,18 @@ scn_status room_wait(struct store *store, uint64_t deadline_ns)
         return st;
     st = atomic_load(&store->checkpoint_status);
     if (st < 0)
-        return error_set(st, 0, 0, 0,
-                         "the log is full and the checkpoint that would empty it failed: %s",
-                         scn_strerror(st));
+        return error_set(
+            st, 0, 0, 0,
+            "the log is full and the checkpoint that would empty it failed: %s",
+            scn_strerror(st));
     return SCN_OK;
 }
 
 scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint32_t *pgno)
 {
     if (!has_append) {
-        scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+        scn_status st = lock_take(&store->locks, LOCK_APPEND,
+                                  store->options.busy_timeout_ms);
         if (st < 0)
             return st;
     }
@@ -106,6 +109,7 @@ scn_status room_extend(struct store *store, bool has_append)
 
 void room_after_commit(struct store *store)
 {
-    if (store->background && (room_is_checkpoint_due(store) || log_spare_count(store->log) == 0))
+    if (store->background &&
+        (room_is_checkpoint_due(store) || log_spare_count(store->log) == 0))
         background_wake(store->background);
 }

@@ -12,7 +12,8 @@ static int by_page(const void *left, const void *right)
     return (a->pgno > b->pgno) - (a->pgno < b->pgno);
 }
 
-static scn_status add_run(struct run_pages *pages, const struct run *run, struct space *space)
+static scn_status add_run(struct run_pages *pages, const struct run *run,
+                          struct space *space)
 {
     for (uint32_t i = 0; i < run->range_count; i++) {
         struct run_range *range = &pages->ranges[pages->count];
@@ -94,8 +95,8 @@ scn_status run_pages_free_rest(struct run_pages *pages, struct space *space)
                 ;
             if (to == from)
                 continue;
-            scn_status st = space_free(space, range->pgno + from, to - from, range->birth_gen,
-                                       SPACE_PAGES);
+            scn_status st = space_free(space, range->pgno + from, to - from,
+                                       range->birth_gen, SPACE_PAGES);
             if (st < 0)
                 return st;
         }

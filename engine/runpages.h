@@ -1,8 +1,9 @@
 /* The pages of merged bulk runs: which of them live on in the trees.
  *
- * When a run is merged its tree pages die, and so do the values that something newer hides; the values that enter the
- * tree keep their place.  All pages of the run become used by the new generation, then the dead ones are freed in it, so
- * that snapshots and the older slot keep them (space.h, A1 and A2). */
+ * When a run is merged its tree pages die, and so do the values that something newer
+ * hides; the values that enter the tree keep their place. All pages of the run become
+ * used by the new generation, then the dead ones are freed in it, so that snapshots and
+ * the older slot keep them (space.h, A1 and A2). */
 #ifndef ENGINE_RUNPAGES_H
 #define ENGINE_RUNPAGES_H
 

@@ -1,8 +1,9 @@
 /* Spilling: the private delta of a large transaction becomes bulk runs.
  *
- * Each table's rows are built into a tree of their own, in pages grown at the end of the file and reserved (nobody else
- * gives them out), synced before any record can name them.  Savepoints cut: what lies before one and what lies
- * after it go into different segments, so that rolling back drops whole segments.
+ * Each table's rows are built into a tree of their own, in pages grown at the end of the
+ * file and reserved (nobody else gives them out), synced before any record can name
+ * them. Savepoints cut: what lies before one and what lies after it go into different
+ * segments, so that rolling back drops whole segments.
  *
  * Rows of the catalog are few and are asked for in deltas only: they stay in memory. */
 #include "engine/rebuild.h"
@@ -12,10 +13,7 @@
 
 #include <stdlib.h>
 
-enum {
-    CHUNK_PAGES_MIN = 4,
-    CHUNK_PAGES_MAX = (4 << 20) / PAGE_BYTES
-};
+enum { CHUNK_PAGES_MIN = 4, CHUNK_PAGES_MAX = (4 << 20) / PAGE_BYTES };
 
 /* ---- pages ---- */
 
@@ -23,14 +21,15 @@ enum {
 struct build {
     struct scn_txn *txn;
     uint64_t birth_gen;
-    struct op_range *ranges; /* the last one is [pgno, pgno+pages) with `taken` pages used */
+    struct op_range
+        *ranges; /* the last one is [pgno, pgno+pages) with `taken` pages used */
     uint32_t range_count;
     uint32_t range_capacity;
     uint32_t taken;
     /* the rows */
     const struct delta_table *table;
     struct delta_entry *entry;
-    uint64_t low;  /* versions in (low, high] */
+    uint64_t low; /* versions in (low, high] */
     uint64_t high;
     bool has_clears;
     uint64_t tombstones;
@@ -42,7 +41,8 @@ static scn_status add_range(struct build *build, uint32_t pgno, uint32_t pages)
 {
     if (build->range_count == build->range_capacity) {
         uint32_t capacity = build->range_capacity ? build->range_capacity * 2 : 8;
-        void *grown = mem_grow(build->ranges, build->range_capacity * sizeof *build->ranges,
+        void *grown = mem_grow(build->ranges,
+                               build->range_capacity * sizeof *build->ranges,
                                capacity * sizeof *build->ranges);
         if (grown == NULL)
             return error_nomem();
@@ -80,7 +80,8 @@ static scn_status take(void *ctx, uint32_t count, uint32_t *pgno)
 {
     struct build *build = ctx;
     struct store *store = build->txn->store;
-    struct op_range *last = build->range_count ? &build->ranges[build->range_count - 1] : NULL;
+    struct op_range *last = build->range_count ? &build->ranges[build->range_count - 1]
+                                               : NULL;
     if (last == NULL || last->pages - build->taken < count) {
         uint32_t pages = chunk_pages(build, count);
         uint32_t first;
@@ -112,7 +113,8 @@ static void let_go(struct store *store, const struct op_range *ranges, uint32_t 
 
 /* ---- rows ---- */
 
-/* The row's version in this segment; NULL when there is none or a later range deletion hides it. */
+/* The row's version in this segment; NULL when there is none or a later range deletion
+ * hides it. */
 static const struct delta_version *row_version(const struct build *build,
                                                const struct delta_entry *entry)
 {
@@ -120,12 +122,14 @@ static const struct delta_version *row_version(const struct build *build,
     if (version == NULL || version->lsn <= build->low)
         return NULL;
     scn_slice key = {entry->key, entry->key_len};
-    if (build->has_clears && delta_cleared_at(build->table, key, build->high) > version->lsn)
+    if (build->has_clears &&
+        delta_cleared_at(build->table, key, build->high) > version->lsn)
         return NULL;
     return version;
 }
 
-static struct delta_entry *next_entry(const struct build *build, const struct delta_entry *after)
+static struct delta_entry *next_entry(const struct build *build,
+                                      const struct delta_entry *after)
 {
     scn_slice key = {after ? after->key : NULL, after ? after->key_len : 0};
     struct delta_entry *entry = delta_seek(build->table, after ? &key : NULL,
@@ -175,13 +179,18 @@ static scn_status build_tree(struct build *build, uint32_t table_id, bool compre
     struct store *store = build->txn->store;
     struct writer *writer = NULL;
     struct pool_reader *reader = NULL;
-    struct rebuild job = {.old = {{0}, table_id}, .compress = compress, .keep_tombstones = true,
-                          .next = next_row, .page_freed = nothing_freed,
-                          .value_dropped = value_ignored, .value_added = value_ignored,
+    struct rebuild job = {.old = {{0}, table_id},
+                          .compress = compress,
+                          .keep_tombstones = true,
+                          .next = next_row,
+                          .page_freed = nothing_freed,
+                          .value_dropped = value_ignored,
+                          .value_added = value_ignored,
                           .ctx = build};
     scn_status st = pool_reader_create(store->pool, &reader);
     if (st == SCN_OK)
-        st = writer_create(&store->file, store->pool, build->birth_gen, take, NULL, build, &writer);
+        st = writer_create(&store->file, store->pool, build->birth_gen, take, NULL, build,
+                           &writer);
     job.reader = reader;
     job.writer = writer;
     if (st == SCN_OK)
@@ -220,7 +229,8 @@ static scn_status build_run(struct build *build, uint32_t table_id, bool compres
     scn_status st = build_tree(build, table_id, compress, &op);
     trim(build);
     if (st == SCN_OK)
-        st = run_create(table_id, &op, build->ranges, build->range_count, build->birth_gen, &run);
+        st = run_create(table_id, &op, build->ranges, build->range_count,
+                        build->birth_gen, &run);
     if (st == SCN_OK)
         st = add_run(segment, run);
     if (st < 0) {
@@ -245,27 +255,34 @@ static scn_status keep_clears(const struct cut *cut, uint32_t table_id,
 {
     struct delta_clear clear;
     scn_status st = SCN_OK;
-    for (uint32_t i = 0; st == SCN_OK && delta_clear_at(table, cut->low, i, &clear); i++) {
+    for (uint32_t i = 0; st == SCN_OK && delta_clear_at(table, cut->low, i, &clear);
+         i++) {
         if (clear.lsn > cut->high)
             continue;
         if (cut->segment->clears == NULL)
             st = delta_create(0, &cut->segment->clears);
         if (st == SCN_OK)
-            st = delta_reserve(cut->segment->clears, 1, clear.from.size + clear.to.size, 0, 1);
+            st = delta_reserve(cut->segment->clears, 1, clear.from.size + clear.to.size,
+                               0, 1);
         /* Newest first here; among clears of one segment the order says nothing. */
         if (st == SCN_OK)
-            delta_append_clear(cut->segment->clears, table_id, clear.has_from ? &clear.from : NULL,
+            delta_append_clear(cut->segment->clears, table_id,
+                               clear.has_from ? &clear.from : NULL,
                                clear.has_to ? &clear.to : NULL, cut->high);
     }
     return st;
 }
 
-static scn_status spill_table(void *ctx, uint32_t table_id, const struct delta_table *table)
+static scn_status spill_table(void *ctx, uint32_t table_id,
+                              const struct delta_table *table)
 {
     struct cut *cut = ctx;
     struct binding *binding;
-    struct build build = {.txn = cut->txn, .birth_gen = cut->birth_gen, .table = table,
-                          .low = cut->low, .high = cut->high,
+    struct build build = {.txn = cut->txn,
+                          .birth_gen = cut->birth_gen,
+                          .table = table,
+                          .low = cut->low,
+                          .high = cut->high,
                           .has_clears = delta_has_clears(table, cut->high)};
     if (table_id == TABLE_CATALOG)
         return SCN_OK;
@@ -332,7 +349,8 @@ static int by_lsn(const void *left, const void *right)
     return (a->version->lsn > b->version->lsn) - (a->version->lsn < b->version->lsn);
 }
 
-static scn_status list_versions(const struct delta_table *table, struct kept **out, size_t *count)
+static scn_status list_versions(const struct delta_table *table, struct kept **out,
+                                size_t *count)
 {
     size_t capacity = 0;
     struct delta_entry *entry = delta_seek(table, NULL, SCN_GE);
@@ -342,7 +360,8 @@ static scn_status list_versions(const struct delta_table *table, struct kept **o
         for (; version; version = version->older) {
             if (*count == capacity) {
                 size_t wanted = capacity ? capacity * 2 : 16;
-                void *grown = mem_grow(*out, capacity * sizeof **out, wanted * sizeof **out);
+                void *grown = mem_grow(*out, capacity * sizeof **out,
+                                       wanted * sizeof **out);
                 if (grown == NULL)
                     return error_nomem();
                 *out = grown;
@@ -368,7 +387,8 @@ static scn_status copy_kept(struct delta *to, const struct kept *kept, size_t co
     return SCN_OK;
 }
 
-/* A fresh private delta with the catalog's rows, every version, so that savepoints still find theirs. */
+/* A fresh private delta with the catalog's rows, every version, so that savepoints still
+ * find theirs. */
 static scn_status fresh_delta(const struct delta *old, struct delta **out)
 {
     const struct delta_table *catalog = delta_table(old, TABLE_CATALOG);
@@ -403,7 +423,8 @@ static uint64_t current_gen(struct store *store)
 static scn_status cut_at_savepoints(struct scn_txn *txn)
 {
     struct write_set *writes = &txn->writes;
-    struct cut cut = {.txn = txn, .birth_gen = current_gen(txn->store),
+    struct cut cut = {.txn = txn,
+                      .birth_gen = current_gen(txn->store),
                       .low = writes->spilled_sequence};
     scn_status st = SCN_OK;
     for (uint32_t i = 0; i <= writes->savepoint_count && st == SCN_OK; i++) {
@@ -428,7 +449,8 @@ scn_status spill(struct scn_txn *txn)
         st = file_sync(&txn->store->file);
     if (st < 0) {
         while (writes->segment_count > first)
-            segment_destroy(txn->store, &writes->segments[--writes->segment_count], false);
+            segment_destroy(txn->store, &writes->segments[--writes->segment_count],
+                            false);
         if (fresh)
             delta_unref(fresh);
         return st;

@@ -3,6 +3,7 @@
 
 #include "engine/background.h"
 #include "engine/checkpoint.h"
+#include "engine/namelock.h"
 #include "engine/options.h"
 #include "engine/recovery.h"
 #include "engine/room.h"
@@ -115,8 +116,8 @@ static scn_status reserve_history(struct store *store, uint32_t more)
     return SCN_OK;
 }
 
-scn_status store_prepare_push(struct store *store, const struct source *sources, uint32_t count,
-                              struct view **view)
+scn_status store_prepare_push(struct store *store, const struct source *sources,
+                              uint32_t count, struct view **view)
 {
     const struct view *current = store->view;
     uint32_t total = count + current->source_count;
@@ -129,7 +130,8 @@ scn_status store_prepare_push(struct store *store, const struct source *sources,
         memcpy(all + count, current->sources, current->source_count * sizeof *all);
     scn_status st = reserve_history(store, count);
     if (st == SCN_OK)
-        st = view_create(current->gen, current->base_lsn, &current->catalog, all, total, view);
+        st = view_create(current->gen, current->base_lsn, &current->catalog, all, total,
+                         view);
     mem_free(all);
     return st;
 }
@@ -206,7 +208,8 @@ void store_trim_history(struct store *store)
         drop++;
     }
     history->count -= drop;
-    memmove(history->items, history->items + drop, history->count * sizeof *history->items);
+    memmove(history->items, history->items + drop,
+            history->count * sizeof *history->items);
 }
 
 /* ---- pins ---- */
@@ -240,7 +243,8 @@ scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
     for (;;) {
         ops->mutex_lock(store->state_mutex);
         uint32_t views = count_views(store);
-        for (const struct view *view = store->views; view && views <= room; view = view->next)
+        for (const struct view *view = store->views; view && views <= room;
+             view = view->next)
             *count += insert_gen(*gens, *count, view->gen);
         ops->mutex_unlock(store->state_mutex);
         if (views <= room)
@@ -259,7 +263,8 @@ static scn_status not_local(const char *path)
 {
     return error_set(SCN_NOT_LOCAL, 0, 0, 0,
                      "%.100s lies on a file system whose locks do not reach every user; "
-                     "SCN_ALLOW_NOT_LOCAL opens it for this process alone", path);
+                     "SCN_ALLOW_NOT_LOCAL opens it for this process alone",
+                     path);
 }
 
 static scn_status check_local(struct store *store, const char *path)
@@ -273,13 +278,14 @@ static scn_status check_local(struct store *store, const char *path)
     return SCN_OK;
 }
 
-/* One process at a time, and it alone: writers hold ATTACH exclusively, readers share it.  Who finds it
- * taken waits as long as busy_timeout allows. */
+/* One process at a time, and it alone: writers hold ATTACH exclusively, readers share
+ * it. Who finds it taken waits as long as busy_timeout allows. */
 static scn_status attach(struct store *store)
 {
     const struct sys_ops *ops = store->sys->ops;
     enum sys_lock_mode mode = store->is_read_only ? SYS_SHARED : SYS_EXCLUSIVE;
-    uint64_t until = ops->now_ns(store->sys) + store->options.busy_timeout_ms * UINT64_C(1000000);
+    uint64_t until = ops->now_ns(store->sys) +
+                     store->options.busy_timeout_ms * UINT64_C(1000000);
     scn_status st;
     ops->mutex_lock(store->state_mutex);
     while ((st = lock_attach(&store->locks, LOCK_ATTACH, mode)) == SCN_BUSY) {
@@ -353,6 +359,7 @@ static void store_destroy(struct store *store)
 {
     const struct sys_ops *ops = store->sys->ops;
     background_stop(store->background);
+    namelock_detach_all(store);
     destroy_views(store);
     if (store->maintenance_reader)
         pool_reader_destroy(store->maintenance_reader);
@@ -399,8 +406,9 @@ static scn_status start(struct store *store, const char *path)
     return st;
 }
 
-static scn_status store_start(struct sys *sys, const char *path, const struct store_options *options,
-                              bool owns_sys, struct store **out)
+static scn_status store_start(struct sys *sys, const char *path,
+                              const struct store_options *options, bool owns_sys,
+                              struct store **out)
 {
     struct store *store = mem_zalloc(sizeof *store);
     if (store == NULL)
@@ -421,7 +429,8 @@ static scn_status store_start(struct sys *sys, const char *path, const struct st
 
 /* ---- the registry ---- */
 
-/* One core a file, however it is named: OFD locks of two descriptors would exclude each other. */
+/* One core a file, however it is named: OFD locks of two descriptors would exclude each
+ * other. */
 static struct store *find_open(struct sys *sys, const char *path)
 {
     struct sys_stat stat;
@@ -433,14 +442,15 @@ static struct store *find_open(struct sys *sys, const char *path)
     return NULL;
 }
 
-static scn_status open_shared(struct sys *sys, const char *path, const struct store_options *options,
-                              bool owns_sys, struct store **out)
+static scn_status open_shared(struct sys *sys, const char *path,
+                              const struct store_options *options, bool owns_sys,
+                              struct store **out)
 {
     struct store *store = find_open(sys, path);
     if (store && store->is_read_only && !(options->flags & SCN_RDONLY))
-        return error_set(SCN_BUSY, 0, 0, 0,
-                         "this process has %.120s open for reading only; close it there first",
-                         path);
+        return error_set(
+            SCN_BUSY, 0, 0, 0,
+            "this process has %.120s open for reading only; close it there first", path);
     if (store == NULL) {
         scn_status st = store_start(sys, path, options, owns_sys, &store);
         if (st != SCN_OK)
@@ -453,8 +463,9 @@ static scn_status open_shared(struct sys *sys, const char *path, const struct st
     return SCN_OK;
 }
 
-static scn_status open_handle(struct sys *sys, const char *path, const struct store_options *options,
-                              bool owns_sys, scn_db **out)
+static scn_status open_handle(struct sys *sys, const char *path,
+                              const struct store_options *options, bool owns_sys,
+                              scn_db **out)
 {
     scn_db *db = mem_zalloc(sizeof *db);
     if (db == NULL)
@@ -529,7 +540,8 @@ static void finish(struct store *store)
         st = log_sync(store->log, end, 0);
     if (st == SCN_OK && end != store->marked_lsn && end != store->recovered.end.lsn)
         st = checkpoint_mark(store);
-    /* Nothing acknowledged depends on these: the log has it.  The host may want to know. */
+    /* Nothing acknowledged depends on these: the log has it. The host may want to know.
+     */
     if (st < 0 && store->options.hooks.log)
         store->options.hooks.log(store->options.hooks.user, st, error_last()->text);
 }
@@ -555,7 +567,8 @@ scn_status scn_close(scn_db *db)
         has_open |= txn->db == db;
     sys->ops->mutex_unlock(store->state_mutex);
     if (has_open)
-        return error_misuse("scn_close: transactions of this handle are still open; end them first");
+        return error_misuse(
+            "scn_close: transactions of this handle are still open; end them first");
     sys->ops->mutex_lock(sys->registry_mutex);
     bool is_last = --store->handle_count == 0;
     if (is_last) {

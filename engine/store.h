@@ -1,12 +1,13 @@
-/* The core of one open file, shared by all handles of this process, and the locks that order its parts.
+/* The core of one open file, shared by all handles of this process, and the locks that
+ * order its parts.
  *
  * Locks, outermost first (page/lock.h has the first six):
  *     GATE, ATTACH, BACKUP, CHECKPOINT, APPEND, SYNC, state
- * The state mutex is a leaf: it guards the current view, the list of views and of open transactions, and
- * nobody waits while holding it.
+ * The state mutex is a leaf: it guards the current view, the list of views and of open
+ * transactions, and nobody waits while holding it.
  *
- * Who may touch what is said at each field: `open` is const after scn_open; `checkpoint`, `append` and `state` name
- * the lock; atomics stand alone. */
+ * Who may touch what is said at each field: `open` is const after scn_open;
+ * `checkpoint`, `append` and `state` name the lock; atomics stand alone. */
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -19,7 +20,8 @@
 
 #include <stdatomic.h>
 
-/* Catalog: table 1, key -> value (engine/catalog.c).  Usage: table 2, value page -> live bytes. */
+/* Catalog: table 1, key -> value (engine/catalog.c). Usage: table 2, value page -> live
+ * bytes. */
 enum { TABLE_CATALOG = 1, TABLE_USAGE = 2, TABLE_FIRST_USER = 16 };
 
 enum {
@@ -48,8 +50,8 @@ struct store_options {
     scn_hooks hooks;
 };
 
-/* What validation looks at: the sources of the last commits, oldest first.  A source covers the LSNs up to its end,
- * which for the last one is open. */
+/* What validation looks at: the sources of the last commits, oldest first. A source
+ * covers the LSNs up to its end, which for the last one is open. */
 struct history {
     struct source *items; /* each holds a reference */
     uint32_t count;
@@ -70,56 +72,57 @@ struct counters {
 struct background;
 
 struct store {
-    struct sys *sys;               /* open */
-    bool owns_sys;                 /* open; `:memory:` */
-    bool is_read_only;             /* open */
-    struct store_options options;  /* open */
+    struct sys *sys;              /* open */
+    bool owns_sys;                /* open; `:memory:` */
+    bool is_read_only;            /* open */
+    struct store_options options; /* open */
     struct file file;
     struct locks locks;
-    struct log *log;               /* open; NULL when read-only */
-    struct pool *pool;             /* open */
-    struct space *space;           /* open; NULL when read-only */
+    struct log *log;                        /* open; NULL when read-only */
+    struct pool *pool;                      /* open */
+    struct space *space;                    /* open; NULL when read-only */
     struct pool_reader *maintenance_reader; /* checkpoint */
     struct pool_reader *frozen_reader;      /* checkpoint */
 
-    struct store *next;            /* registry mutex */
-    uint32_t handle_count;         /* registry mutex */
+    struct store *next;    /* registry mutex */
+    uint32_t handle_count; /* registry mutex */
 
-    struct superblock superblock;  /* checkpoint, but for readers of gen: state; the newest durable one */
-    uint64_t older_base_lsn;       /* checkpoint; base of the other slot */
-    uint64_t next_gen;             /* checkpoint */
+    struct superblock superblock; /* checkpoint and state; the newest durable one */
+    uint64_t older_base_lsn; /* checkpoint; base of the other slot */
+    uint64_t next_gen;       /* checkpoint */
 
-    struct delta *active;          /* append; the newest source, held by the history */
-    uint64_t frozen_bytes;         /* append; of the other deltas in the view */
-    struct history history;        /* append */
+    struct delta *active;   /* append; the newest source, held by the history */
+    uint64_t frozen_bytes;  /* append; of the other deltas in the view */
+    struct history history; /* append */
 
     struct sys_mutex *state_mutex;
-    struct view *view;             /* state; the current one */
-    struct view *views;            /* state; all live ones */
-    struct scn_txn *open_txns;     /* state */
-    struct scn_txn *idle_txns;     /* state; ended shells, oldest first, kept so that a stale handle can be told */
+    struct view *view;         /* state; the current one */
+    struct view *views;        /* state; all live ones */
+    struct scn_txn *open_txns; /* state */
+    struct scn_txn *idle_txns; /* state; ended shells, oldest first (engine/txn.h) */
     struct scn_txn *idle_txns_tail;
-    uint32_t idle_txn_count;       /* state */
-    struct sys_cond *space_cond;   /* state; woken when a checkpoint ended */
-    struct sys_mutex *extend_mutex; /* one at a time makes log extents; in front of APPEND */
+    uint32_t idle_txn_count;     /* state */
+    struct scn_lock *named_locks;  /* state; held, or being tried (engine/namelock.c) */
+    struct sys_cond *space_cond; /* state; woken when a checkpoint ended */
+    struct sys_mutex *extend_mutex; /* who makes log extents; in front of APPEND */
 
-    uint64_t replayed_lsn;         /* open; what recovery or a read-only open replayed */
-    _Atomic uint64_t lazy_lsn;     /* [9] lazy commits are visible up to here */
-    _Atomic uint64_t full_lsn;     /* end of the newest commit that waits for a sync; written under append */
+    uint64_t replayed_lsn;     /* open; what recovery or a read-only open replayed */
+    _Atomic uint64_t lazy_lsn; /* [9] lazy commits are visible up to here */
+    _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */
     _Atomic uint64_t base_lsn;      /* of the newest superblock */
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */
     _Atomic uint32_t run_count;     /* runs in the current view */
     _Atomic uint64_t failed_at_lsn; /* end of the log when the last checkpoint failed */
     uint64_t quiet_lsn;             /* background; the end of the log a moment ago */
     uint64_t marked_lsn;            /* background; the log ends with a MARK here */
-    _Atomic int32_t checkpoint_status; /* of the last one */
+    _Atomic int32_t checkpoint_status;  /* of the last one */
     _Atomic uint64_t checkpoint_number; /* finished ones, failed included */
-    _Atomic uint32_t update_count;  /* scn_update callbacks running */
-    uint64_t opened_ns;            /* open */
-    struct log_scan_result recovered; /* open */
-    uint64_t epoch_start_lsn;      /* open */
-    uint64_t recovery_ns;          /* open; how long it took */
-    struct background *background; /* open; NULL: SCN_NOTHREAD or read-only */
+    _Atomic uint32_t update_count;      /* scn_update callbacks running */
+    uint64_t opened_ns;                 /* open */
+    struct log_scan_result recovered;   /* open */
+    uint64_t epoch_start_lsn;           /* open */
+    uint64_t recovery_ns;               /* open; how long it took */
+    struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;
 };
 
@@ -145,23 +148,27 @@ static inline uint64_t store_visible(struct store *store)
 /* The current view and the visible LSN, taken together [W2].  view_release ends it. */
 struct view *store_view(struct store *store, uint64_t *visible_lsn);
 void store_view_release(struct store *store, struct view *view);
-/* The end of what has been applied: the log's, or what a read-only store (or a recovery under way) has replayed. */
+/* The end of what has been applied: the log's, or what a read-only store (or a recovery
+ * under way) has replayed. */
 uint64_t store_appended(struct store *store);
 
-/* Append lock held, in two steps, the second without failure: sources, oldest first, in front of those that the current
- * view has.  The last one is a delta and becomes the active one. */
-scn_status store_prepare_push(struct store *store, const struct source *sources, uint32_t count,
-                              struct view **view) MUST_USE;
+/* Append lock held, in two steps, the second without failure: sources, oldest first, in
+ * front of those that the current view has. The last one is a delta and becomes the
+ * active one. */
+scn_status store_prepare_push(struct store *store, const struct source *sources,
+                              uint32_t count, struct view **view) MUST_USE;
 void store_finish_push(struct store *store, const struct source *sources, uint32_t count,
                        struct view *view);
 /* Append lock held: the view becomes current; the store owns it. */
 void store_install_view(struct store *store, struct view *view);
-/* The generations that live views pin, ascending, each once; *gens is the caller's to free. */
+/* The generations that live views pin, ascending, each once; *gens is the caller's to
+ * free. */
 scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count) MUST_USE;
 /* Append lock held: the history forgets what no open write transaction can ask for. */
 void store_trim_history(struct store *store);
 
-/* Opens a store on an implementation of the system; sys_posix() for scn_open.  Tests use it directly. */
+/* Opens a store on an implementation of the system; sys_posix() for scn_open. Tests use
+ * it directly. */
 scn_status store_open_on(struct sys *sys, const char *path, const scn_options *options,
                          scn_db **out) MUST_USE;
 

@@ -19,8 +19,9 @@ scn_status txn_check(const struct scn_txn *txn)
     if (txn->magic != TXN_MAGIC)
         return error_misuse("this is no transaction");
     if (txn->store->sys->ops->is_forked(txn->store->sys))
-        return error_set(SCN_FORKED, 0, 0, 0,
-                         "the transaction belongs to the parent process; open the store anew");
+        return error_set(
+            SCN_FORKED, 0, 0, 0,
+            "the transaction belongs to the parent process; open the store anew");
     return txn->broken;
 }
 
@@ -150,7 +151,8 @@ static void take_snapshot(struct scn_txn *txn)
     store->sys->ops->mutex_unlock(store->state_mutex);
 }
 
-scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags, struct scn_txn **out)
+scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
+                        struct scn_txn **out)
 {
     struct scn_txn *txn = shell_take(store);
     if (txn == NULL) {
@@ -164,7 +166,8 @@ scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags, struct 
     txn->durability = store->options.durability;
     txn->thread_id = store->sys->ops->thread_id(store->sys);
     txn->begun_ns = flags & SCN_WRITE || store->options.max_snapshot_age_ms
-                        ? store->sys->ops->now_ns(store->sys) : 0;
+                        ? store->sys->ops->now_ns(store->sys)
+                        : 0;
     take_snapshot(txn);
     *out = txn;
     return SCN_OK;
@@ -205,7 +208,8 @@ static void run_end_calls(struct scn_txn *txn, scn_status st, uint64_t lsn)
 static void shell_empty(struct scn_txn *txn)
 {
     for (int i = 0; i < 2; i++) {
-        if (txn->scratch[i].capacity + txn->scratch[i].block_capacity > ARENA_KEEP_BYTES) {
+        if (txn->scratch[i].capacity + txn->scratch[i].block_capacity >
+            ARENA_KEEP_BYTES) {
             values_scratch_destroy(&txn->scratch[i]);
             txn->scratch[i] = (struct values_scratch){0};
         }

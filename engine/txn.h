@@ -1,11 +1,12 @@
 /* A transaction: a snapshot, what was read, and what is to be written.
  *
- * Life: scn_begin -> reads and writes -> scn_commit or scn_abort.  The struct is a shell that the store keeps after the end and
- * gives to a later begin, oldest first: a stale handle meets the wrong magic, not freed memory.
+ * Life: scn_begin -> reads and writes -> scn_commit or scn_abort. The struct is a shell
+ * that the store keeps after the end and gives to a later begin, oldest first: a stale
+ * handle meets the wrong magic, not freed memory.
  *
- * Writes are collected in a private delta whose LSNs count the operations (savepoints are such numbers).  Past
- * WRITE_SET_BYTES_MAX it is spilled into bulk runs: segments, oldest first, each the range deletions and runs of one
- * spill (wal/ops.h). */
+ * Writes are collected in a private delta whose LSNs count the operations (savepoints
+ * are such numbers). Past WRITE_SET_BYTES_MAX it is spilled into bulk runs: segments,
+ * oldest first, each the range deletions and runs of one spill (wal/ops.h). */
 #ifndef ENGINE_TXN_H
 #define ENGINE_TXN_H
 
@@ -47,42 +48,43 @@ struct end_call {
 
 /* One spill. */
 struct segment {
-    struct delta *clears;   /* the range deletions, to be read by this transaction; NULL when there are none */
-    struct run **runs;      /* one a table */
+    struct delta *clears; /* the range deletions; NULL when there are none */
+    struct run **runs; /* one a table */
     uint32_t run_count;
-    uint64_t sequence;      /* operations up to here are in it */
+    uint64_t sequence; /* operations up to here are in it */
 };
 
-/* Additions lie apart from the other writes: they are on top of what is committed, cannot be spilled, and
- * are superseded (a version of kind TOMBSTONE) when the transaction writes or clears their key. */
+/* Additions lie apart from the other writes: they are on top of what is committed,
+ * cannot be spilled, and are superseded (a version of kind TOMBSTONE) when the
+ * transaction writes or clears their key. */
 struct write_set {
     struct delta *delta;       /* puts, deletions, clears; NULL until the first */
     struct delta *adds;        /* NULL until the first */
     uint64_t sequence;         /* operations so far */
     uint64_t spilled_sequence; /* operations up to here are in segments */
-    uint32_t shape;            /* changes when cursors have to collect their sources anew */
+    uint32_t shape; /* changes when cursors have to collect their sources anew */
     struct segment *segments;
     uint32_t segment_count;
     uint32_t segment_capacity;
-    bool has_puts;             /* not deletions alone: may not use the reserve */
+    bool has_puts; /* not deletions alone: may not use the reserve */
     uint32_t savepoint_count;
-    uint64_t *savepoints;      /* sequence at each */
+    uint64_t *savepoints; /* sequence at each */
     uint32_t savepoint_capacity;
 };
 
 struct scn_txn {
     uint32_t magic;
-    uint32_t flags;           /* SCN_READ, SCN_WRITE, SCN_SNAPSHOT */
+    uint32_t flags; /* SCN_READ, SCN_WRITE, SCN_SNAPSHOT */
     uint32_t durability;
-    bool is_priority;         /* holds the append lock (scn_update) */
+    bool is_priority; /* holds the append lock (scn_update) */
     bool is_in_update;
-    scn_status broken;        /* sticky: only abort is possible */
+    scn_status broken; /* sticky: only abort is possible */
     scn_db *db;
     struct store *store;
-    struct scn_txn *next;     /* open or idle list; state */
+    struct scn_txn *next; /* open or idle list; state */
     struct scn_txn *previous;
     struct view *view;
-    uint64_t lsn;             /* the snapshot's */
+    uint64_t lsn;      /* the snapshot's */
     uint64_t begun_ns; /* state; 0: nobody has looked yet (engine/stats.c) */
     uint64_t thread_id;
     struct pool_reader *reader;
@@ -97,7 +99,7 @@ struct scn_txn {
     struct arena_block *arena[2];
     uint32_t turn;
     uint64_t read_count;
-    struct ops_writer ops;     /* the record being made */
+    struct ops_writer ops; /* the record being made */
     struct log_packet packet;
 };
 
@@ -109,7 +111,8 @@ static inline bool txn_is_write(const struct scn_txn *txn)
 /* Does what this call learns have to hold at commit? */
 static inline bool txn_tracks(const struct scn_txn *txn, uint32_t flags)
 {
-    return (txn->flags & (SCN_WRITE | SCN_SNAPSHOT)) == SCN_WRITE && !(flags & SCN_UNTRACKED);
+    return (txn->flags & (SCN_WRITE | SCN_SNAPSHOT)) == SCN_WRITE &&
+           !(flags & SCN_UNTRACKED);
 }
 
 /* SCN_OK; SCN_MISUSE for NULL, ended or foreign handles; SCN_FORKED; the sticky error. */
@@ -117,15 +120,18 @@ scn_status txn_check(const struct scn_txn *txn) MUST_USE;
 /* As txn_check, and the transaction may write.  SCN_READONLY where the store cannot. */
 scn_status txn_check_write(const struct scn_txn *txn) MUST_USE;
 
-/* Around every operation that touches pages.  txn_leave drops the bytes of the previous call. */
+/* Around every operation that touches pages. txn_leave drops the bytes of the previous
+ * call. */
 void txn_enter(struct scn_txn *txn);
 void txn_leave(struct scn_txn *txn);
-/* Keeps a page until the next operation ends, or copies the bytes when no place is left. */
+/* Keeps a page until the next operation ends, or copies the bytes when no place is left.
+ */
 scn_status txn_keep(struct scn_txn *txn, const uint8_t *page, scn_slice *bytes) MUST_USE;
 /* Copies the bytes into memory that lives as long. */
 scn_status txn_copy(struct scn_txn *txn, scn_slice *bytes) MUST_USE;
 
-scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags, struct scn_txn **out) MUST_USE;
+scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
+                        struct scn_txn **out) MUST_USE;
 /* Ends the shell: list, view, memory.  Calls the end calls with st and lsn. */
 void txn_end(struct scn_txn *txn, scn_status st, uint64_t lsn);
 /* An idle shell, at the store's end. */
@@ -133,7 +139,8 @@ void txn_destroy_shell(struct scn_txn *txn);
 
 /* ---- reading (engine/read.c) ---- */
 
-/* Pending additions of this transaction to one key, composed: base may lie in [lo, hi], and becomes base + sum. */
+/* Pending additions of this transaction to one key, composed: base may lie in [lo, hi],
+ * and becomes base + sum. */
 struct addition {
     int64_t sum;
     int64_t lo;
@@ -142,7 +149,7 @@ struct addition {
 enum found_kind { FOUND_NONE, FOUND_BYTES, FOUND_REF };
 struct found {
     enum found_kind kind;
-    bool has_add;        /* pending additions of this transaction on top */
+    bool has_add; /* pending additions of this transaction on top */
     struct addition addition;
     scn_slice bytes;     /* the value, or the encoded value_ref */
     const uint8_t *page; /* NULL: lives as long as the snapshot */
@@ -150,35 +157,41 @@ struct found {
 /* Own writes, then the view, then the tree; between txn_enter and txn_leave. */
 scn_status read_find(struct scn_txn *txn, const struct binding *binding, scn_slice key,
                      uint64_t hash, struct found *out) MUST_USE;
-/* The transaction's own writes alone: SCN_OK decided, SCN_NOTFOUND they say nothing (but has_add is told). */
-scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key, uint64_t hash,
-                         struct found *out) MUST_USE;
+/* The transaction's own writes alone: SCN_OK decided, SCN_NOTFOUND they say nothing (but
+ * has_add is told). */
+scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key,
+                         uint64_t hash, struct found *out) MUST_USE;
 /* The same without the transaction's own writes. */
-scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding, scn_slice key,
-                               uint64_t hash, struct found *out) MUST_USE;
+scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding,
+                               scn_slice key, uint64_t hash, struct found *out) MUST_USE;
 /* As read_find_committed, in the view's sources from first_source on, and the tree. */
 scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
                            uint32_t first_source, scn_slice key, uint64_t hash,
                            struct found *out) MUST_USE;
-/* The value of a found key, pending additions included, as bytes kept for the user.  SCN_NOTFOUND for NONE. */
-scn_status read_value(struct scn_txn *txn, const struct found *found, scn_slice *out) MUST_USE;
+/* The value of a found key, pending additions included, as bytes kept for the user.
+ * SCN_NOTFOUND for NONE. */
+scn_status read_value(struct scn_txn *txn, const struct found *found,
+                      scn_slice *out) MUST_USE;
 /* A merge over everything this transaction sees of the table. */
-scn_status read_merge(struct scn_txn *txn, const struct binding *binding, struct merge **out) MUST_USE;
+scn_status read_merge(struct scn_txn *txn, const struct binding *binding,
+                      struct merge **out) MUST_USE;
 enum { ADDITION_BYTES = 24 };
 struct addition addition_decode(const void *data);
 void addition_encode(const struct addition *addition, uint8_t *out);
 /* First one, then the other. */
-struct addition addition_compose(const struct addition *first, const struct addition *second);
-/* kind NONE counts as 0.  SCN_TOOBIG: a bound breaks; SCN_MISUSE: the value is no counter (8 bytes). */
+struct addition addition_compose(const struct addition *first,
+                                 const struct addition *second);
+/* kind NONE counts as 0. SCN_TOOBIG: a bound breaks; SCN_MISUSE: the value is no counter
+ * (8 bytes). */
 scn_status addition_apply(const struct addition *addition, const struct found *base,
                           int64_t *out) MUST_USE;
 
 /* ---- writing (engine/write.c, engine/spill.c) ---- */
 
-/* One operation into the write set; spills when it has grown too large.  kind: DELTA_PUT or DELTA_TOMBSTONE, perhaps
- * with DELTA_BLIND. */
-scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key, uint8_t kind,
-                        scn_slice value) MUST_USE;
+/* One operation into the write set; spills when it has grown too large. kind: DELTA_PUT
+ * or DELTA_TOMBSTONE, perhaps with DELTA_BLIND. */
+scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key,
+                        uint8_t kind, scn_slice value) MUST_USE;
 scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                           const struct addition *addition) MUST_USE;
 /* SCN_MISUSE for an empty key, SCN_TOOBIG for one over KEY_BYTES_MAX. */
@@ -194,11 +207,14 @@ void segment_destroy(struct store *store, struct segment *segment, bool keeps_pa
 
 /* ---- catalog (engine/catalog.c) ---- */
 
-/* SCN_OK, SCN_NOTFOUND (also for 0 and system tables), or an error.  Good until the next call. Tracked as a read when the
- * transaction tracks. */
-scn_status catalog_bind(struct scn_txn *txn, uint32_t table_id, struct binding **out) MUST_USE;
-/* As catalog_bind, for writing: commit will find a drop of the table even for blind writes. */
-scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id, struct binding **out) MUST_USE;
+/* SCN_OK, SCN_NOTFOUND (also for 0 and system tables), or an error. Good until the next
+ * call. Tracked as a read when the transaction tracks. */
+scn_status catalog_bind(struct scn_txn *txn, uint32_t table_id,
+                        struct binding **out) MUST_USE;
+/* As catalog_bind, for writing: commit will find a drop of the table even for blind
+ * writes. */
+scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id,
+                              struct binding **out) MUST_USE;
 void catalog_forget(struct scn_txn *txn);
 /* The catalog itself, as a table. */
 struct binding catalog_binding(const struct scn_txn *txn);
@@ -206,7 +222,8 @@ struct binding catalog_binding(const struct scn_txn *txn);
 /* ---- commit (engine/commit.c, engine/conflict.c) ---- */
 
 scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn) MUST_USE;
-/* The history is the store's, under the append lock, or a copy that holds its own references.  SCN_OK or SCN_CONFLICT. */
+/* The history is the store's, under the append lock, or a copy that holds its own
+ * references. SCN_OK or SCN_CONFLICT. */
 scn_status conflict_check(struct scn_txn *txn, const struct history *history) MUST_USE;
 /* All cursors' ranges into the read set. */
 scn_status cursor_flush_reads(struct scn_txn *txn) MUST_USE;

@@ -7,8 +7,8 @@ enum {
     PRIORITY_MS = 1000
 };
 
-/* What a conflict met may be appended and not yet visible: it has to become so, or the next attempt meets it
- * again. */
+/* What a conflict met may be appended and not yet visible: it has to become so, or the
+ * next attempt meets it again. */
 static scn_status make_visible(struct store *store)
 {
     uint64_t appended = log_appended(store->log);
@@ -24,16 +24,19 @@ static scn_status attempt(scn_db *db, scn_status (*fn)(scn_txn *, void *), void 
     scn_status st = txn_begin_on(store, db, SCN_WRITE, &txn);
     if (st < 0)
         return st;
-    uint64_t until = store->sys->ops->now_ns(store->sys) + PRIORITY_MS * UINT64_C(1000000);
+    uint64_t until = store->sys->ops->now_ns(store->sys) +
+                     PRIORITY_MS * UINT64_C(1000000);
     txn->is_in_update = true;
     txn->is_priority = is_priority;
     atomic_fetch_add(&store->update_count, 1);
     st = fn(txn, ctx);
     atomic_fetch_sub(&store->update_count, 1);
     if (st == SCN_OK && is_priority && store->sys->ops->now_ns(store->sys) > until)
-        st = error_set(SCN_BUSY, 0, 0, 0,
-                       "scn_update: the callback held all writers up for more than %d ms; make it "
-                       "shorter", PRIORITY_MS);
+        st = error_set(
+            SCN_BUSY, 0, 0, 0,
+            "scn_update: the callback held all writers up for more than %d ms; make it "
+            "shorter",
+            PRIORITY_MS);
     if (st == SCN_OK)
         st = commit_txn(txn, &lsn);
     txn_end(txn, st, lsn);
@@ -41,7 +44,8 @@ static scn_status attempt(scn_db *db, scn_status (*fn)(scn_txn *, void *), void 
 }
 
 /* With the append lock held nobody else commits between the snapshot and the end. */
-static scn_status attempt_with_priority(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx)
+static scn_status attempt_with_priority(scn_db *db, scn_status (*fn)(scn_txn *, void *),
+                                        void *ctx)
 {
     struct store *store = db->store;
     scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
@@ -65,7 +69,8 @@ static scn_status check_not_nested(struct store *store)
         is_nested |= open->is_in_update && open->thread_id == thread_id;
     store->sys->ops->mutex_unlock(store->state_mutex);
     if (is_nested)
-        return error_misuse("inside scn_update, write through the transaction you were given");
+        return error_misuse(
+            "inside scn_update, write through the transaction you were given");
     return SCN_OK;
 }
 
@@ -126,7 +131,8 @@ static scn_status write_one(struct scn_txn *txn, const struct one_write *write)
     return st;
 }
 
-/* Blind, so only the table's creation, drop or clearing can conflict: the store moved on, and so the loop ends. */
+/* Blind, so only the table's creation, drop or clearing can conflict: the store moved
+ * on, and so the loop ends. */
 static scn_status run_one_write(scn_db *db, const struct one_write *write)
 {
     scn_status st = check_writable(db);
@@ -169,8 +175,9 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
     if (lsn > log_appended(store->log))
         return error_misuse("scn_wait_durable: no commit has this LSN");
     if (lsn > store->recovered.end.lsn && lsn < store->epoch_start_lsn)
-        return error_set(SCN_UNKNOWN, 0, 0, 0,
-                         "the commit belongs to an earlier life of the log and did not survive it");
+        return error_set(
+            SCN_UNKNOWN, 0, 0, 0,
+            "the commit belongs to an earlier life of the log and did not survive it");
     if (lsn <= log_synced(store->log))
         return SCN_OK;
     if (timeout_ms == 0)

@@ -60,7 +60,8 @@ static scn_status make_room(struct usage *usage)
     return SCN_OK;
 }
 
-scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen, int64_t bytes)
+scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen,
+                      int64_t bytes)
 {
     if (usage->count && usage->notes[usage->count - 1].pgno == pgno) {
         usage->notes[usage->count - 1].bytes += bytes;
@@ -91,9 +92,11 @@ static scn_status old_row(struct feed *feed, scn_slice key, uint32_t pgno, int64
     if (page_ref_is_null(&feed->old.root))
         return SCN_OK;
     pool_enter(feed->reader);
-    scn_status st = tree_get(feed->reader, &feed->old, key, leaf_hash(key.data, key.size), &found);
+    scn_status st = tree_get(feed->reader, &feed->old, key, leaf_hash(key.data, key.size),
+                             &found);
     if (st == SCN_OK && found.record.payload_len != USAGE_ROW_BYTES)
-        st = error_corrupt(feed->old.root.pgno, 0, "usage: the row of page %u is malformed", pgno);
+        st = error_corrupt(feed->old.root.pgno, 0,
+                           "usage: the row of page %u is malformed", pgno);
     if (st == SCN_OK)
         *live = get_u32(found.record.payload);
     pool_leave(feed->reader);
@@ -122,7 +125,8 @@ static scn_status next_row(void *ctx, struct change *out)
     *out = (struct change){.key = key,
                            .value = {row + USAGE_KEY_BYTES, USAGE_ROW_BYTES},
                            .kind = live ? CHANGE_PUT : CHANGE_DELETE};
-    return live ? SCN_OK : space_free(feed->space, note->pgno, 1, note->birth_gen, SPACE_PAGES);
+    return live ? SCN_OK
+                : space_free(feed->space, note->pgno, 1, note->birth_gen, SPACE_PAGES);
 }
 
 static scn_status row_page_freed(void *ctx, const struct page_ref *ref)
@@ -131,10 +135,12 @@ static scn_status row_page_freed(void *ctx, const struct page_ref *ref)
     return space_free(feed->space, ref->pgno, 1, ref->birth_gen, SPACE_PAGES);
 }
 
-scn_status usage_rebuild(struct usage *usage, struct rebuild *job, struct pool_reader *reader,
-                         struct space *space, struct page_ref *root)
+scn_status usage_rebuild(struct usage *usage, struct rebuild *job,
+                         struct pool_reader *reader, struct space *space,
+                         struct page_ref *root)
 {
-    struct feed feed = {.usage = usage, .reader = reader, .space = space, .old = job->old};
+    struct feed feed = {
+        .usage = usage, .reader = reader, .space = space, .old = job->old};
     settle(usage);
     job->next = next_row;
     job->page_freed = row_page_freed;

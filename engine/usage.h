@@ -1,8 +1,9 @@
 /* How many bytes of each packed value page are still referenced.
  *
- * Table 2, a tree that only checkpoints write: key pgno (BE u32) -> live bytes u32 | birth gen u64.  A checkpoint notes
- * every reference that leaves or enters a leaf; in the end the notes are added to the rows, and a page that nobody
- * references any more is freed.  Being part of the generation the counts survive restarts. */
+ * Table 2, a tree that only checkpoints write: key pgno (BE u32) -> live bytes u32 |
+ * birth gen u64. A checkpoint notes every reference that leaves or enters a leaf; in the
+ * end the notes are added to the rows, and a page that nobody references any more is
+ * freed. Being part of the generation the counts survive restarts. */
 #ifndef ENGINE_USAGE_H
 #define ENGINE_USAGE_H
 
@@ -25,10 +26,13 @@ struct usage {
 void usage_init(struct usage *usage);
 void usage_destroy(struct usage *usage);
 /* References come in key order, so neighbours mostly share their page. */
-scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen, int64_t bytes) MUST_USE;
-/* Adds the notes to the rows of job->old and frees pages at zero.  job has reader, writer, old and stat; `reader` is another
- * one.  SCN_CORRUPT when a count would fall below zero. */
-scn_status usage_rebuild(struct usage *usage, struct rebuild *job, struct pool_reader *reader,
-                         struct space *space, struct page_ref *root) MUST_USE;
+scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen,
+                      int64_t bytes) MUST_USE;
+/* Adds the notes to the rows of job->old and frees pages at zero. job has reader,
+ * writer, old and stat; `reader` is another one. SCN_CORRUPT when a count would fall
+ * below zero. */
+scn_status usage_rebuild(struct usage *usage, struct rebuild *job,
+                         struct pool_reader *reader, struct space *space,
+                         struct page_ref *root) MUST_USE;
 
 #endif

@@ -11,8 +11,9 @@ static void *copy_bytes(const void *data, size_t len)
     return copy;
 }
 
-scn_status run_create(uint32_t table_id, const struct op_run *op, const struct op_range *ranges,
-                      uint32_t range_count, uint64_t birth_gen, struct run **out)
+scn_status run_create(uint32_t table_id, const struct op_run *op,
+                      const struct op_range *ranges, uint32_t range_count,
+                      uint64_t birth_gen, struct run **out)
 {
     struct run *run = mem_zalloc(sizeof *run);
     if (run == NULL)
@@ -52,7 +53,8 @@ void run_unref(struct run *run)
 }
 
 scn_status view_create(uint64_t gen, uint64_t base_lsn, const struct page_ref *catalog,
-                       const struct source *sources, uint32_t source_count, struct view **out)
+                       const struct source *sources, uint32_t source_count,
+                       struct view **out)
 {
     struct view *view = mem_zalloc(sizeof *view + source_count * sizeof *sources);
     if (view == NULL)

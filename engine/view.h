@@ -1,14 +1,16 @@
 /* Views: what a snapshot reads, as an ordered list of sources.
  *
- *     newest -> [delta (active)] [run] [delta (frozen)] ... [trees of generation gen] <- oldest
+ *     newest -> [delta (active)] [run] [delta (frozen)] ... [trees of gen] <- oldest
  *
- * A snapshot is a view and an LSN; the first source that says anything of a key with an LSN not above the
- * snapshot's decides.  This is the whole read rule.
+ * A snapshot is a view and an LSN; the first source that says anything of a key with an
+ * LSN not above the snapshot's decides. This is the whole read rule.
  *
- * [W1] A view never changes.  A rotation, an ingested run and a checkpoint each install a new one.
- * [W2] Every record with an LSN above the base and not above appended_lsn, as of the moment the view was current,
- *      is in exactly one of its deltas or runs; whoever takes the current view and then reads the visible LSN does
- *      so under the store's state mutex, under which views are installed.
+ * [W1] A view never changes. A rotation, an ingested run and a checkpoint each install a
+ *      new one.
+ * [W2] Every record with an LSN above the base and not above appended_lsn, as of the
+ *      moment the view was current, is in exactly one of its deltas or runs; whoever
+ *      takes the current view and then reads the visible LSN does so under the store's
+ *      state mutex, under which views are installed.
  * [W3] A live view pins its generation: its pages are not given out (space.h, A2). */
 #ifndef ENGINE_VIEW_H
 #define ENGINE_VIEW_H
@@ -17,7 +19,8 @@
 #include "engine/tree.h"
 #include "wal/ops.h"
 
-/* A bulk run: a private tree of one table, committed at `lsn`.  Shared by reference count. */
+/* A bulk run: a private tree of one table, committed at `lsn`. Shared by reference
+ * count. */
 struct run {
     _Atomic uint32_t references;
     uint64_t lsn; /* 0 while its transaction is open */
@@ -33,8 +36,9 @@ struct run {
 };
 
 /* Copies the bounds and ranges of op. Reference count 1. */
-scn_status run_create(uint32_t table_id, const struct op_run *op, const struct op_range *ranges,
-                      uint32_t range_count, uint64_t birth_gen, struct run **out) MUST_USE;
+scn_status run_create(uint32_t table_id, const struct op_run *op,
+                      const struct op_range *ranges, uint32_t range_count,
+                      uint64_t birth_gen, struct run **out) MUST_USE;
 struct run *run_ref(struct run *run);
 void run_unref(struct run *run);
 

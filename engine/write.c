@@ -10,8 +10,9 @@ scn_status write_check_key(scn_slice key)
     if (key.size == 0 || key.data == NULL)
         return error_misuse("the key is empty; it has 1 to %d bytes", KEY_BYTES_MAX);
     if (key.size > KEY_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0, "the key has %zu bytes; at most %d are allowed",
-                         key.size, KEY_BYTES_MAX);
+        return error_set(SCN_TOOBIG, 0, 0, 0,
+                         "the key has %zu bytes; at most %d are allowed", key.size,
+                         KEY_BYTES_MAX);
     return SCN_OK;
 }
 
@@ -20,8 +21,9 @@ static scn_status check_value(scn_slice value)
     if (value.size && value.data == NULL)
         return error_misuse("the value is NULL but has a size");
     if (value.size > VALUE_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0, "the value has %zu bytes; at most %d are allowed",
-                         value.size, VALUE_BYTES_MAX);
+        return error_set(SCN_TOOBIG, 0, 0, 0,
+                         "the value has %zu bytes; at most %d are allowed", value.size,
+                         VALUE_BYTES_MAX);
     return SCN_OK;
 }
 
@@ -56,8 +58,9 @@ static scn_status append_to(struct scn_txn *txn, struct delta **place, uint32_t 
 static scn_status supersede(struct scn_txn *txn, uint32_t table_id, scn_slice key)
 {
     const struct delta_version *version;
-    const struct delta_table *adds =
-        txn->writes.adds ? delta_table(txn->writes.adds, table_id) : NULL;
+    const struct delta_table *adds = txn->writes.adds
+                                         ? delta_table(txn->writes.adds, table_id)
+                                         : NULL;
     if (adds == NULL ||
         delta_find(adds, key, leaf_hash(key.data, key.size), UINT64_MAX, &version) !=
             DELTA_VERSION ||
@@ -74,8 +77,8 @@ static scn_status spill_when_large(struct scn_txn *txn)
     return spill(txn);
 }
 
-scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key, uint8_t kind,
-                        scn_slice value)
+scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key,
+                        uint8_t kind, scn_slice value)
 {
     scn_status st = supersede(txn, table_id, key);
     if (st == SCN_OK)
@@ -93,11 +96,12 @@ static bool in_range(scn_slice key, const scn_slice *from, const scn_slice *to)
            (!to || bytes_compare(key.data, key.size, to->data, to->size) < 0);
 }
 
-static scn_status supersede_range(struct scn_txn *txn, uint32_t table_id, const scn_slice *from,
-                                  const scn_slice *to)
+static scn_status supersede_range(struct scn_txn *txn, uint32_t table_id,
+                                  const scn_slice *from, const scn_slice *to)
 {
-    const struct delta_table *adds =
-        txn->writes.adds ? delta_table(txn->writes.adds, table_id) : NULL;
+    const struct delta_table *adds = txn->writes.adds
+                                         ? delta_table(txn->writes.adds, table_id)
+                                         : NULL;
     if (adds == NULL)
         return SCN_OK;
     struct delta_entry *entry = delta_seek(adds, from, SCN_GE);
@@ -148,7 +152,8 @@ scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
         /* This transaction wrote the key before: its value is known. */
         st = addition_apply(addition, &found, &value);
         put_u64(buf, (uint64_t)value);
-        return st < 0 ? st : write_append(txn, table_id, key, DELTA_PUT, (scn_slice){buf, 8});
+        return st < 0 ? st
+                      : write_append(txn, table_id, key, DELTA_PUT, (scn_slice){buf, 8});
     }
     if (st < 0)
         return st;
@@ -163,7 +168,8 @@ scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
 bool write_is_empty(const struct scn_txn *txn)
 {
     const struct write_set *writes = &txn->writes;
-    return writes->segment_count == 0 && (!writes->delta || delta_is_empty(writes->delta)) &&
+    return writes->segment_count == 0 &&
+           (!writes->delta || delta_is_empty(writes->delta)) &&
            (!writes->adds || delta_is_empty(writes->adds));
 }
 
@@ -193,7 +199,8 @@ static scn_status look(struct scn_txn *txn, struct binding *binding, scn_slice k
     return found->kind == FOUND_NONE && !found->has_add ? SCN_OK : SCN_EXISTS;
 }
 
-/* Dependence on what was found, whatever the isolation: a put on condition is a write that conflicts. */
+/* Dependence on what was found, whatever the isolation: a put on condition is a write
+ * that conflicts. */
 static scn_status depend_on(struct scn_txn *txn, uint32_t table_id, scn_slice key)
 {
     return readset_key(&txn->reads, table_id, key, leaf_hash(key.data, key.size));
@@ -213,8 +220,8 @@ static scn_status put_new(struct scn_txn *txn, struct binding *binding, scn_slic
     return write_append(txn, table_id, key, DELTA_PUT, value);
 }
 
-/* Equal bytes are no write; a later deletion by others is a conflict.  Where nothing is, racers
- * write equal bytes. */
+/* Equal bytes are no write; a later deletion by others is a conflict. Where nothing is,
+ * racers write equal bytes. */
 static scn_status put_same(struct scn_txn *txn, struct binding *binding, scn_slice key,
                            scn_slice value)
 {
@@ -235,7 +242,8 @@ static scn_status put_same(struct scn_txn *txn, struct binding *binding, scn_sli
     return write_append(txn, table_id, key, DELTA_PUT, value);
 }
 
-scn_status scn_put(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice value, uint32_t flags)
+scn_status scn_put(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice value,
+                   uint32_t flags)
 {
     struct binding *binding;
     scn_status st = txn_check_write(txn);
@@ -255,7 +263,8 @@ scn_status scn_put(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice value
         st = put_same(txn, binding, key, value);
     else if (st == SCN_OK)
         st = write_append(txn, id, key,
-                          flags == SCN_PUT_BLIND ? DELTA_PUT | DELTA_BLIND : DELTA_PUT, value);
+                          flags == SCN_PUT_BLIND ? DELTA_PUT | DELTA_BLIND : DELTA_PUT,
+                          value);
     txn_leave(txn);
     return st;
 }
@@ -291,8 +300,8 @@ scn_status scn_del(scn_txn *txn, scn_table_id id, scn_slice key)
 
 /* ---- ranges ---- */
 
-/* Up to this many keys are deleted one by one: a range deletion is asked by every read that comes
- * by, until the next checkpoint. */
+/* Up to this many keys are deleted one by one: a range deletion is asked by every read
+ * that comes by, until the next checkpoint. */
 enum { DEL_RANGE_SINGLE = 64 };
 
 struct range_keys {
@@ -300,7 +309,8 @@ struct range_keys {
     scn_slice keys[DEL_RANGE_SINGLE];
 };
 
-/* The keys of [from, to), at most DEL_RANGE_SINGLE of them kept; all are counted where counts_all. */
+/* The keys of [from, to), at most DEL_RANGE_SINGLE of them kept; all are counted where
+ * counts_all. */
 static scn_status list_range(struct scn_txn *txn, const struct binding *binding,
                              const scn_slice *from, const scn_slice *to, bool counts_all,
                              struct range_keys *out)
@@ -326,8 +336,9 @@ static scn_status list_range(struct scn_txn *txn, const struct binding *binding,
     return st < 0 ? st : SCN_OK;
 }
 
-static scn_status del_range(struct scn_txn *txn, struct binding *binding, const scn_slice *from,
-                            const scn_slice *to, bool counts_all, uint64_t *removed)
+static scn_status del_range(struct scn_txn *txn, struct binding *binding,
+                            const scn_slice *from, const scn_slice *to, bool counts_all,
+                            uint64_t *removed)
 {
     struct range_keys found;
     uint32_t table_id = binding->table_id;
@@ -339,7 +350,8 @@ static scn_status del_range(struct scn_txn *txn, struct binding *binding, const 
         return write_clear(txn, table_id, from, to);
     st = readset_range(&txn->reads, table_id, from, to);
     for (uint64_t i = 0; i < found.count && st == SCN_OK; i++)
-        st = write_append(txn, table_id, found.keys[i], DELTA_TOMBSTONE, (scn_slice){NULL, 0});
+        st = write_append(txn, table_id, found.keys[i], DELTA_TOMBSTONE,
+                          (scn_slice){NULL, 0});
     return st;
 }
 
@@ -354,11 +366,12 @@ scn_status scn_del_range(scn_txn *txn, scn_table_id id, scn_slice from, scn_slic
     if (st < 0)
         return st;
     if (from.size > KEY_BYTES_MAX || to.size > KEY_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0, "scn_del_range: a bound is longer than %d bytes",
-                         KEY_BYTES_MAX);
+        return error_set(SCN_TOOBIG, 0, 0, 0,
+                         "scn_del_range: a bound is longer than %d bytes", KEY_BYTES_MAX);
     txn_enter(txn);
     st = catalog_bind_write(txn, id, &binding);
-    bool is_backward = lo && hi && bytes_compare(lo->data, lo->size, hi->data, hi->size) >= 0;
+    bool is_backward = lo && hi &&
+                       bytes_compare(lo->data, lo->size, hi->data, hi->size) >= 0;
     if (st == SCN_OK && !is_backward)
         st = del_range(txn, binding, lo, hi, removed != NULL, &count);
     txn_leave(txn);
@@ -379,7 +392,8 @@ scn_status scn_savepoint(scn_txn *txn, uint32_t *out)
         return error_misuse("scn_savepoint: the place for the savepoint is NULL");
     writes = &txn->writes;
     if (writes->savepoint_count == writes->savepoint_capacity) {
-        uint32_t capacity = writes->savepoint_capacity ? writes->savepoint_capacity * 2 : 8;
+        uint32_t capacity = writes->savepoint_capacity ? writes->savepoint_capacity * 2
+                                                       : 8;
         void *grown = mem_grow(writes->savepoints,
                                writes->savepoint_capacity * sizeof *writes->savepoints,
                                capacity * sizeof *writes->savepoints);
