@@ -227,6 +227,16 @@ static scn_status rewrite_extent(struct log_walk *walk, uint32_t pgno, uint32_t 
     return file_write(walk->file, file_off + off, walk->extent + off, end_off - off, 0);
 }
 
+/* Half of a torn record may be on the medium, and the other half of what is written there
+ * next may be the same bytes: a repeated payload, an EXTENT record to the same spare.  If
+ * the machine then stops between two sectors, the old record is whole, and a commit that
+ * recovery has cut is back.  So its header goes first, durably. */
+static scn_status erase_tail(struct file *file, const struct log_base *end)
+{
+    static const uint8_t zeros[RECORD_HEADER_BYTES];
+    return file_write(file, place_file_off(end), zeros, sizeof zeros, 0);
+}
+
 static scn_status rewrite_range(struct log_walk *walk, const struct log_base *end)
 {
     uint32_t off = walk->at.extent_off;
@@ -263,6 +273,8 @@ scn_status log_rewrite(struct log *log, const struct log_base *from)
     scn_status st = log_walk_open(&walk, log->file, log->uuid, from, true);
     if (st == SCN_OK) {
         st = rewrite_range(&walk, &log->at);
+        if (st == SCN_OK)
+            st = erase_tail(log->file, &log->at);
         if (st == SCN_OK)
             st = file_sync(log->file);
         if (st != SCN_OK)

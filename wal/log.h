@@ -20,6 +20,8 @@
  *      extent heads and EXTENT records included.
  * [L6] The end of every extent keeps room for one EXTENT record.
  * [L7] An extent is zero-filled and synced before its first use, outside the append lock.
+ * [L8] What recovery has cut stays cut: the header of a torn record is erased and synced
+ *      before anything is written in its place, which could otherwise complete it.
  *
  * Locking: log_append_room, log_append, log_roll, log_begin_epoch, log_position and
  * log_drop_spares need the append lock.  log_sync takes the sync lock itself.  Everything
@@ -40,7 +42,7 @@ struct log;
 
 enum log_end_kind {
     LOG_END_CLEAN,  /* zeros or stale bytes of an older life behind the last record */
-    LOG_END_TORN,   /* remains of a record that was never acknowledged */
+    LOG_END_TORN,   /* what may be remains of a record that was never acknowledged */
     LOG_END_CORRUPT /* [L3]: acknowledged records lie at or behind the bad place */
 };
 
@@ -104,8 +106,9 @@ scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid
 void log_destroy(struct log *log);
 
 /* After recovery, before the first append: makes the adopted range [from, end of log)
- * durable again by writing it in place and syncing (its bytes may so far only live in the
- * page cache).  Failure poisons [L4]. */
+ * durable again by writing it in place (its bytes may so far only live in the page
+ * cache), erases the header of whatever was torn behind it [L8], and syncs.  Failure
+ * poisons [L4]. */
 scn_status log_rewrite(struct log *log, const struct log_base *from) MUST_USE;
 /* The next append starts the epoch record_epoch(uuid, epoch) at start_lsn, rounded up
  * [L1], [L2].  Call it before anybody appends; log_epoch and log_appended change with

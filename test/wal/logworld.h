@@ -1,5 +1,5 @@
-/* One simulated file with a log in it, for the tests of wal/: the first extent at page 3, spares of
- * full length behind it. */
+/* One simulated file with a log in it, for the tests of wal/: the first extent at page 3,
+ * spares of full length behind it. */
 #ifndef TEST_WAL_LOGWORLD_H
 #define TEST_WAL_LOGWORLD_H
 

@@ -365,6 +365,29 @@ TEST(log__rewrite_makes_everything_durable_again)
     world_destroy(&world);
 }
 
+TEST(log__rewrite_erases_a_torn_record_for_good)
+{
+    struct world world;
+    world_create(&world, 0);
+    world_commit_number(&world, 0, 1000);
+    struct log_base end;
+    log_position(world.log, &end);
+    world_commit_number(&world, 1, 1000);
+    uint64_t off = (uint64_t)end.extent_pgno * PAGE_BYTES + end.extent_off + 800;
+    uint8_t half[200];
+    CHECK(sim_peek(world.disk, WORLD_PATH, off, half, sizeof half));
+    static const uint8_t zeros[sizeof half];
+    CHECK(sim_rot(world.disk, WORLD_PATH, off, zeros, sizeof zeros));
+    struct log_scan_result result = reopen(&world, NULL, 0, 42);
+    CHECK_EQ(result.kind, LOG_END_TORN);
+    CHECK_EQ(sim_pending(world.disk, false), 0);
+    /* The missing half comes, with the next write, and nothing else of that. */
+    CHECK(sim_rot(world.disk, WORLD_PATH, off, half, sizeof half));
+    CHECK(world_scan(&world, &seen).kind != LOG_END_CORRUPT);
+    check_numbers(1);
+    world_destroy(&world);
+}
+
 TEST(log__refuses_to_go_on_at_a_place_that_is_no_end)
 {
     struct world world;
