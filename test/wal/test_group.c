@@ -1,0 +1,377 @@
+/* Group commit, and what becomes of everybody when the medium fails. */
+#include "test/wal/logworld.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { THREADS = 8, COMMITS = 40, SAMPLE = 16 };
+
+static struct seen seen;
+
+struct committer {
+    struct world *world;
+    struct sys_thread *thread;
+    uint32_t idx;
+    uint32_t unknown_count;
+    uint32_t poisoned_count;
+    uint32_t ok_count;
+    bool is_uncovered; /* a commit came back before it was durable */
+    uint64_t ok_lsn;   /* the last that was acknowledged */
+    uint32_t window_ms;
+};
+
+/* A real disk takes its time; the others come while it does. */
+static void take_time(void *ctx, struct sim_disk *disk, enum sim_call call,
+                      enum sim_moment moment)
+{
+    (void)ctx;
+    (void)disk;
+    if (moment == SIM_BEFORE_SYNC && (call == SIM_DSYNC || call == SIM_SYNC))
+        usleep(300);
+}
+
+/* The record that ends at lsn is on the medium: read it there, after a power cut. */
+static bool survives(struct world *world, uint64_t lsn, uint64_t off,
+                     const uint8_t *bytes, uint32_t len)
+{
+    (void)lsn;
+    struct sim_disk *after =
+        sim_crash(world->disk, &(struct sim_choice){.keep = SIM_KEEP_NONE});
+    uint8_t found[256];
+    bool is_there =
+        sim_peek(after, WORLD_PATH, off, found, len) && memcmp(found, bytes, len) == 0;
+    sim_disk_destroy(after);
+    return is_there;
+}
+
+static void count_answer(struct committer *committer, scn_status st)
+{
+    committer->ok_count += st == SCN_OK;
+    committer->unknown_count += st == SCN_UNKNOWN;
+    committer->poisoned_count += st == SCN_POISONED;
+}
+
+static void commit_many(void *arg)
+{
+    struct committer *committer = arg;
+    struct world *world = committer->world;
+    struct log_packet packet;
+    log_packet_init(&packet);
+    for (uint32_t i = 0; i < COMMITS; i++) {
+        uint8_t payload[64];
+        world_payload((uint64_t)committer->idx * COMMITS + i, payload, sizeof payload);
+        scn_status st = log_packet_set(&packet, RECORD_COMMIT, payload, sizeof payload);
+        if (st == SCN_OK)
+            st = lock_take(&world->locks, LOCK_APPEND, UINT32_MAX);
+        uint64_t lsn = 0;
+        struct log_base end = {0};
+        if (st == SCN_OK) {
+            st = log_append(world->log, &packet, &lsn);
+            log_position(world->log, &end);
+            lock_give(&world->locks, LOCK_APPEND);
+        }
+        if (st == SCN_OK)
+            st = log_sync(world->log, lsn, committer->window_ms);
+        count_answer(committer, st);
+        if (st != SCN_OK)
+            continue;
+        committer->ok_lsn = lsn;
+        committer->is_uncovered |= log_synced(world->log) < lsn;
+        uint64_t off =
+            (uint64_t)end.extent_pgno * PAGE_BYTES + end.extent_off - sizeof payload;
+        if (i % SAMPLE == 0 && !survives(world, lsn, off, payload, sizeof payload))
+            committer->is_uncovered = true;
+    }
+    log_packet_destroy(&packet);
+}
+
+static void run_committers(struct world *world, struct committer *committers,
+                           uint32_t window_ms)
+{
+    sim_hook_set(world->disk, take_time, NULL);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        committers[i] = (struct committer){
+            .world = world, .idx = i, .window_ms = i % 2 ? window_ms : 0};
+        CHECK_OK(world->sys->ops->thread_start(world->sys, commit_many, &committers[i],
+                                               &committers[i].thread));
+    }
+    for (uint32_t i = 0; i < THREADS; i++)
+        world->sys->ops->thread_join(committers[i].thread);
+    sim_hook_set(world->disk, NULL, NULL);
+}
+
+static void check_group(uint32_t window_ms)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    struct committer committers[THREADS];
+    run_committers(&world, committers, window_ms);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        CHECK_EQ(committers[i].ok_count, COMMITS);
+        CHECK(!committers[i].is_uncovered);
+    }
+    uint64_t syncs =
+        sim_call_count(world.sys, SIM_DSYNC) + sim_call_count(world.sys, SIM_SYNC);
+    CHECK(syncs < THREADS * COMMITS / 2);
+    CHECK_EQ(world_scan(&world, &seen).kind, LOG_END_CLEAN);
+    CHECK_EQ(seen.number_count, THREADS * COMMITS);
+    CHECK_EQ(log_synced(world.log), log_appended(world.log));
+    world_destroy(&world);
+}
+
+TEST(group__shares_syncs_and_answers_nobody_early)
+{
+    check_group(0);
+}
+
+TEST(group__shares_syncs_when_some_wait_for_company)
+{
+    check_group(3);
+}
+
+TEST(group__does_not_sync_what_is_synced)
+{
+    struct world world;
+    world_create(&world, 0);
+    uint64_t first = world_append_number(&world, 0, 50);
+    uint64_t second = world_append_number(&world, 1, 50);
+    CHECK_OK(log_sync(world.log, second, 0));
+    uint64_t calls = sim_call_count(world.sys, SIM_DSYNC);
+    CHECK_OK(log_sync(world.log, first, 0));
+    CHECK_OK(log_sync(world.log, second, 10));
+    CHECK_EQ(sim_call_count(world.sys, SIM_DSYNC), calls);
+    CHECK_EQ(log_sync(world.log, second + 8, 0), SCN_MISUSE);
+    world_destroy(&world);
+}
+
+TEST(group__syncs_a_range_that_crosses_extents_or_is_long)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_append_number(&world, 0, 50);
+    CHECK_OK(log_roll(world.log));
+    world_append_number(&world, 1, 50);
+    CHECK_OK(log_sync(world.log, log_appended(world.log), 0));
+    CHECK_EQ(sim_pending(world.disk, false), 0);
+    uint64_t number = 2;
+    uint32_t len = log_payload_max() / 4;
+    while (log_appended(world.log) - log_synced(world.log) < 3 * (uint64_t)len)
+        world_append_number(&world, number++, len);
+    CHECK_OK(log_sync(world.log, log_appended(world.log), 0));
+    CHECK_EQ(sim_pending(world.disk, false), 0);
+    world_destroy(&world);
+}
+
+/* ---- in real time ---- */
+
+struct waiter {
+    struct log *log;
+    uint64_t lsn;
+    scn_status st;
+};
+
+static void wait_long(void *arg)
+{
+    struct waiter *waiter = arg;
+    waiter->st = log_sync(waiter->log, waiter->lsn, 60000);
+}
+
+TEST(group__window_ends_when_somebody_is_in_a_hurry)
+{
+    const char *path = unit_path("hurry");
+    FILE *stream = fopen(path, "w");
+    CHECK(stream && ftruncate(fileno(stream), (off_t)WORLD_PAGES * PAGE_BYTES) == 0);
+    fclose(stream);
+    struct world world = {.sys = sys_posix()};
+    CHECK_OK(file_open(&world.file, world.sys, path, false));
+    CHECK_OK(locks_init(&world.locks, &world.file));
+    world.locks.is_exclusive = true;
+    CHECK_OK(log_format(&world.file, world_uuid, WORLD_FIRST_PGNO, LOG_EXTENT_FIRST_PAGES,
+                        1, &world.base));
+    CHECK_OK(log_create(&world.file, &world.locks, world_uuid, &world.base, &world.base,
+                        NULL, 0, &world.log));
+    uint64_t from_ns = world.sys->ops->now_ns(world.sys);
+    struct waiter waiter = {.log = world.log, .lsn = world_append_number(&world, 0, 50)};
+    struct sys_thread *thread;
+    CHECK_OK(world.sys->ops->thread_start(world.sys, wait_long, &waiter, &thread));
+    usleep(20000);
+    CHECK(log_synced(world.log) < waiter.lsn);
+    world_commit_number(&world, 1, 50);
+    world.sys->ops->thread_join(thread);
+    CHECK_OK(waiter.st);
+    CHECK(world.sys->ops->now_ns(world.sys) - from_ns < UINT64_C(10000000000));
+    log_destroy(world.log);
+    log_packet_destroy(&world.packet);
+    locks_destroy(&world.locks);
+    file_close(&world.file);
+}
+
+/* ---- failures ---- */
+
+static void fail_next(struct world *world, enum sim_call call, uint64_t nth)
+{
+    sim_fault_set(
+        world->sys,
+        &(struct sim_fault){.kind = SIM_FAIL, .call = call, .nth = nth, .error = EIO});
+}
+
+/* After any failure: what was acknowledged stays so, all else is refused or unknown. */
+static void check_poisoned(struct world *world, uint64_t synced_lsn)
+{
+    uint64_t lsn;
+    CHECK(file_is_poisoned(&world->file));
+    CHECK_OK(log_sync(world->log, synced_lsn, 0));
+    CHECK_EQ(world_append(world, "more", 4, &lsn), SCN_POISONED);
+    CHECK_EQ(log_roll(world->log), SCN_POISONED);
+    uint64_t appended = log_appended(world->log);
+    CHECK_EQ(log_sync(world->log, appended, 0),
+             appended > synced_lsn ? SCN_UNKNOWN : SCN_OK);
+    CHECK_EQ(log_synced(world->log), synced_lsn);
+}
+
+TEST(group__failed_sync_poisons_and_leaves_the_commit_unknown)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 50);
+    uint64_t synced_lsn = log_synced(world.log);
+    uint64_t lsn = world_append_number(&world, 1, 50);
+    fail_next(&world, SIM_DSYNC, 1);
+    CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+    check_poisoned(&world, synced_lsn);
+    world_destroy(&world);
+}
+
+TEST(group__failed_sync_of_the_file_poisons_too)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 50);
+    uint64_t synced_lsn = log_synced(world.log);
+    CHECK_OK(log_roll(world.log));
+    uint64_t lsn = world_append_number(&world, 1, 50);
+    fail_next(&world, SIM_SYNC, 1);
+    CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+    check_poisoned(&world, synced_lsn);
+    world_destroy(&world);
+}
+
+TEST(group__poison_by_somebody_else_reaches_the_waiters)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 50);
+    uint64_t synced_lsn = log_synced(world.log);
+    uint64_t lsn = world_append_number(&world, 1, 50);
+    file_poison(&world.file);
+    CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+    check_poisoned(&world, synced_lsn);
+    world_destroy(&world);
+}
+
+static void poison_now(void *ctx, struct sim_disk *disk, enum sim_call call,
+                       enum sim_moment moment)
+{
+    (void)disk;
+    if (moment == SIM_BEFORE_SYNC && call == SIM_DSYNC)
+        file_poison(ctx);
+}
+
+/* Another sync may have been told of the lost page, and ours then knows nothing. */
+TEST(group__sync_that_succeeds_beside_a_failed_one_acknowledges_nothing)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 50);
+    uint64_t synced_lsn = log_synced(world.log);
+    uint64_t lsn = world_append_number(&world, 1, 50);
+    sim_hook_set(world.disk, poison_now, &world.file);
+    CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+    sim_hook_set(world.disk, NULL, NULL);
+    check_poisoned(&world, synced_lsn);
+    world_destroy(&world);
+}
+
+TEST(group__failed_write_of_a_record_leaves_it_unknown)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 50);
+    uint64_t synced_lsn = log_synced(world.log);
+    fail_next(&world, SIM_WRITE, 1);
+    uint64_t lsn;
+    CHECK_EQ(world_append(&world, "lost", 4, &lsn), SCN_UNKNOWN);
+    CHECK_EQ(log_appended(world.log), synced_lsn);
+    check_poisoned(&world, synced_lsn);
+    CHECK(world_scan(&world, &seen).kind != LOG_END_CORRUPT);
+    CHECK_EQ(seen.number_count, 1);
+    world_destroy(&world);
+}
+
+TEST(group__failed_link_of_an_extent_has_written_nothing_of_the_record)
+{
+    for (uint64_t nth = 1; nth <= 3; nth++) {
+        struct world world;
+        world_create(&world, WORLD_SPARES);
+        world_commit_number(&world, 0, 50);
+        uint64_t synced_lsn = log_synced(world.log);
+        fail_next(&world, SIM_WRITE, nth);
+        CHECK_EQ(log_roll(world.log), SCN_POISONED);
+        CHECK_EQ(log_spare_count(world.log), WORLD_SPARES);
+        check_poisoned(&world, synced_lsn);
+        CHECK(world_scan(&world, &seen).kind != LOG_END_CORRUPT);
+        CHECK_EQ(seen.number_count, 1);
+        world_destroy(&world);
+    }
+}
+
+TEST(group__short_writes_are_continued)
+{
+    struct world world;
+    world_create(&world, 0);
+    sim_fault_set(
+        world.sys,
+        &(struct sim_fault){
+            .kind = SIM_SHORT, .call = SIM_WRITE, .nth = 1, .is_forever = true});
+    sim_fault_set(
+        world.sys,
+        &(struct sim_fault){
+            .kind = SIM_SHORT, .call = SIM_DSYNC, .nth = 1, .is_forever = true});
+    for (uint64_t i = 0; i < 3; i++)
+        world_commit_number(&world, i, 500);
+    CHECK(sim_fault_hits(world.sys) > 6);
+    sim_fault_clear(world.sys);
+    struct sim_disk *after =
+        sim_crash(world.disk, &(struct sim_choice){.keep = SIM_KEEP_NONE});
+    struct log_base base = world.base;
+    world_destroy(&world);
+    world_attach(&world, after);
+    world.base = base;
+    CHECK_EQ(world_scan(&world, &seen).kind, LOG_END_CLEAN);
+    CHECK_EQ(seen.number_count, 3);
+    world_destroy(&world);
+}
+
+TEST(group__failure_among_many_threads_acknowledges_nothing_more)
+{
+    for (uint64_t nth = 1; nth < 20; nth += 6) {
+        struct world world;
+        world_create(&world, WORLD_SPARES);
+        fail_next(&world, SIM_DSYNC, nth);
+        struct committer committers[THREADS];
+        run_committers(&world, committers, 0);
+        uint64_t synced_lsn = log_synced(world.log);
+        uint32_t unknown_count = 0;
+        for (uint32_t i = 0; i < THREADS; i++) {
+            CHECK_EQ(committers[i].ok_count + committers[i].unknown_count +
+                         committers[i].poisoned_count,
+                     COMMITS);
+            CHECK(committers[i].ok_lsn <= synced_lsn);
+            CHECK(!committers[i].is_uncovered);
+            unknown_count += committers[i].unknown_count;
+        }
+        CHECK(unknown_count > 0);
+        check_poisoned(&world, synced_lsn);
+        world_destroy(&world);
+    }
+}
