@@ -239,10 +239,13 @@ static scn_status to_change(struct frozen_input *input, const struct merge_item 
 scn_status frozen_input_next(struct frozen_input *input, struct change *out)
 {
     struct merge_item item;
+    if (input->has_ended)
+        return SCN_END;
     pool_enter(input->frozen->reader);
     scn_status st = input->is_started ? merge_step(input->merge, true, &item)
                                       : merge_seek(input->merge, NULL, SCN_GE, &item);
     input->is_started = true;
+    input->has_ended = st == SCN_END;
     if (st == SCN_OK)
         st = to_change(input, &item, out);
     pool_leave(input->frozen->reader);

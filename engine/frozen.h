@@ -37,6 +37,7 @@ struct frozen_input {
     struct merge *merge;
     uint64_t link_gen; /* stamped on references to values of runs */
     bool is_started;
+    bool has_ended;
     uint32_t turn;
     uint8_t *copies[2]; /* key and, of runs, value: good until the second call from it */
     size_t capacities[2];
