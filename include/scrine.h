@@ -152,7 +152,11 @@ scn_status scn_health(scn_db *, scn_health_t *);
  * returns other than SCN_OK ends the walk and is returned. */
 scn_status scn_readers_each(scn_db *, scn_status (*)(void *, const scn_reader *), void *);
 scn_status scn_tick(scn_db *, uint32_t budget_ms);   /* SCN_NOTHREAD: the background work by hand */
-scn_status scn_lock_try(scn_db *, const char *name, scn_lock **);   /* one process at a time, vanishes with it */
+/* A lock for the program's own use: one holder among all threads and processes that have the store
+ * open, until scn_lock_drop, the end of the process, or the last scn_close.  Never waits: SCN_BUSY.  Needs
+ * a writable store (SCN_READONLY).  name: 1 to 255 bytes. */
+scn_status scn_lock_try(scn_db *, const char *name, scn_lock **);
+/* NULL is fine; also needed after the store was closed, to free the handle. */
 void scn_lock_drop(scn_lock *);
 void scn_hash128(const void *, size_t, uint8_t out[16]);
 
