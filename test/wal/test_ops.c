@@ -1,6 +1,7 @@
 #include "page/bytes.h"
 #include "test/unit/unit.h"
 #include "wal/ops.h"
+#include "wal/record.h"
 
 static scn_slice text(const char *string)
 {
@@ -207,4 +208,36 @@ TEST(ops__judge_the_fields_of_a_run)
         {2, 1}, {3, 0}, {FILE_PAGES_MAX - 2, 3}, {UINT32_MAX, 1}};
     for (uint32_t i = 0; i < 4; i++)
         CHECK_EQ(read_run(&run, &bad[i], 1), SCN_CORRUPT);
+}
+
+/* docs/format.md, "Log record". */
+TEST(ops__and_record_are_the_bytes_of_the_documented_example)
+{
+    static const uint8_t example[] = {
+        0x07, 0xb0, 0xb2, 0x9e, 0x05, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00, 0x01,
+        0x00, 0x00, 0x00, 0x80, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x4e, 0xf1,
+        0x27, 0xf4, 0x44, 0x33, 0x22, 0x11, 0x80, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x01, 0x10, 0x03, 0x01, 0x6b, 0x00, 0x00, 0x00,
+    };
+    struct ops_writer writer;
+    ops_writer_init(&writer);
+    CHECK_OK(ops_del(&writer, 16, text("k")));
+    uint8_t at[RECORD_HEADER_BYTES + RECORD_ALIGN] = {0};
+    memcpy(at + RECORD_HEADER_BYTES, writer.data, writer.len);
+    struct record record = {
+        .type = RECORD_COMMIT,
+        .stored_len = (uint32_t)writer.len,
+        .raw_len = (uint32_t)writer.len,
+        .lsn = 128,
+        .epoch =
+            record_epoch((const uint8_t *)"0123456789abcdef", UINT64_C(0x11223344) << 32),
+        .synced_lsn = 128,
+    };
+    record_encode(&record, record_payload_crc(writer.data, record.stored_len), at);
+    CHECK_EQ(sizeof at, sizeof example);
+    CHECK(memcmp(at, example, sizeof at) == 0);
+    ops_writer_destroy(&writer);
 }
