@@ -17,7 +17,7 @@ enum {
     GROW_PAGES_MAX = (16 << 20) / PAGE_BYTES,
     /* A checkpoint beside commits writes no faster: their syncs share the device. */
     PACED_BYTES_PER_MS = 200 << 10,
-    DRAIN_ROUNDS = 8
+    DRAIN_ROUNDS = 10
 };
 
 /* A new root, for the catalog. */
@@ -44,6 +44,8 @@ struct checkpoint {
         spares[LOG_SPARE_MAX]; /* matured extents, for the log when this is durable */
     uint32_t spare_count;
     bool drains;
+    bool moves_tables;  /* drain: the user tables' too */
+    uint32_t move_from; /* drain: pages of catalog and usage from here on move down */
     struct log_spare
         low_extent; /* drain: where the log moves to; pages 0 when it stays */
     struct log_spare dropped[LOG_SPARE_MAX]; /* drain: spares given up for it */
@@ -327,6 +329,8 @@ static scn_status rebuild_table(struct checkpoint *cp, uint32_t table_id)
         job.is_cleared = is_cleared;
         job.touches_clear = touches_clear;
     }
+    if (cp->moves_tables)
+        job.move_from = cp->move_from;
     if (!exists) {
         job.next = no_change;
         job.is_cleared = all_is_cleared;
@@ -348,7 +352,7 @@ static scn_status rebuild_tables(struct checkpoint *cp)
     scn_status st = run_pages_adopt(&cp->run_pages, cp->frozen.sources,
                                     cp->frozen.source_count, cp->store->space);
     if (st == SCN_OK)
-        st = frozen_tables(&cp->frozen, &ids, &count);
+        st = frozen_tables(&cp->frozen, cp->moves_tables, &ids, &count);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++)
         st = rebuild_table(cp, ids[i]);
     mem_free(ids);
@@ -359,12 +363,13 @@ static scn_status rebuild_usage(struct checkpoint *cp)
 {
     struct catalog_root root;
     struct rebuild job;
-    if (cp->usage.count == 0)
+    if (cp->usage.count == 0 && cp->move_from == 0)
         return SCN_OK;
     scn_status st = read_old_root(cp, TABLE_USAGE, &root);
-    if (st < 0)
-        return st;
+    if (st < 0 || (cp->usage.count == 0 && page_ref_is_null(&root.root)))
+        return st < 0 ? st : SCN_OK;
     fill_job(cp, &job, TABLE_USAGE, &root);
+    job.move_from = cp->move_from;
     st = usage_rebuild(&cp->usage, &job, cp->frozen.reader, cp->store->space, &root.root);
     root.stat = job.stat;
     return st < 0 ? st : add_root(cp, TABLE_USAGE, &root);
@@ -426,6 +431,7 @@ static scn_status rebuild_catalog(struct checkpoint *cp)
     job.page_freed = catalog_page_freed;
     job.step = NULL;
     job.is_uncounted = true;
+    job.move_from = cp->move_from;
     job.ctx = &feed;
     scn_status st = frozen_input_open(&cp->input, &cp->frozen, TABLE_CATALOG, cp->gen);
     if (st == SCN_OK)
@@ -603,7 +609,9 @@ static scn_status make_view(struct checkpoint *cp, struct view **out)
 static void forget_log(struct checkpoint *cp)
 {
     struct store *store = cp->store;
-    log_forget(store->log, &cp->base, NULL, 0);
+    struct log_extent freed[16]; /* settle_chain did so */
+    while (log_forget(store->log, &cp->base, freed, 16) == 16)
+        ;
     if (cp->low_extent.pages && log_add_spare(store->log, cp->low_extent) == SCN_OK &&
         log_roll(store->log) < 0)
         file_poison(&store->file);
@@ -736,10 +744,25 @@ static scn_status one_generation(struct checkpoint *cp)
     return publish(cp);
 }
 
+/* What lies behind the end of a packed file, with room for the log, keeps the file long.
+ * Where half of it is garbage the trees' own pages move down too; with less that would
+ * be a lot of writing for a checkpoint. */
+static void plan_moves(struct checkpoint *cp)
+{
+    struct space_stat stat;
+    if (!cp->drains)
+        return;
+    space_stat(cp->store->space, &stat);
+    uint64_t live = stat.used_pages - stat.freed_pages;
+    cp->move_from = (uint32_t)live + 2 * LOG_EXTENT_PAGES;
+    cp->moves_tables = live <= stat.end_pages / 2;
+}
+
 static scn_status run_one(struct store *store, bool drains)
 {
     struct checkpoint cp = {.store = store, .gen = store->next_gen, .drains = drains};
     cp.superblock = store->superblock;
+    plan_moves(&cp);
     cp.frozen.reader = store->frozen_reader;
     cp.paced_appended = log_appended(store->log);
     cp.paced_ns = store->sys->ops->now_ns(store->sys);
@@ -769,28 +792,35 @@ static bool has_work(struct store *store)
     return has;
 }
 
-/* Does another generation let go of enough to be worth two syncs?  What one generation
- * frees can be given out two later, and what lay at the end of the file keeps its place
- * so long. */
-static bool can_drain(struct store *store, int round, struct space_stat *last)
+/* Draining goes on while the file is much longer than it would have to be. What one
+ * generation frees can be given out two later, so three rounds without any change mean
+ * that somebody holds the rest. */
+struct drain {
+    struct space_stat last;
+    int quiet_rounds;
+};
+
+static bool can_drain(struct store *store, struct drain *drain)
 {
     struct space_stat stat;
     space_stat(store->space, &stat);
     uint64_t garbage = stat.freed_pages + stat.free_pages;
-    bool is_much = garbage >= 16 && garbage >= stat.end_pages / 16;
-    bool is_moving = round < 2 || stat.freed_pages != last->freed_pages ||
-                     stat.end_pages != last->end_pages;
-    *last = stat;
-    return is_much && is_moving;
+    bool is_same = stat.freed_pages == drain->last.freed_pages &&
+                   stat.free_pages == drain->last.free_pages &&
+                   stat.end_pages == drain->last.end_pages;
+    drain->quiet_rounds = is_same ? drain->quiet_rounds + 1 : 0;
+    drain->last = stat;
+    return garbage >= LOG_EXTENT_PAGES && garbage >= stat.end_pages / 16 &&
+           drain->quiet_rounds < 3;
 }
 
 static scn_status run_all(struct store *store, enum checkpoint_mode mode)
 {
-    struct space_stat last = {0};
+    struct drain drain = {0};
     scn_status st = has_work(store) ? run_one(store, false) : SCN_OK;
     if (mode == CHECKPOINT_PLAIN)
         return st;
-    for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, i, &last); i++)
+    for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, &drain); i++)
         st = run_one(store, true);
     return st;
 }

@@ -55,15 +55,45 @@ static void sort_unique(struct id_list *list)
     list->count = kept;
 }
 
-scn_status frozen_tables(const struct frozen *frozen, uint32_t **ids, uint32_t *count)
+static scn_status add_source_tables(struct id_list *list, const struct frozen *frozen)
 {
-    struct id_list list = {0};
     scn_status st = SCN_OK;
     for (uint32_t i = 0; i < frozen->source_count && st == SCN_OK; i++) {
         const struct source *source = &frozen->sources[i];
-        st = source->delta ? delta_each_table(source->delta, add_table, &list)
-                           : add_id(&list, source->run->tree.table_id);
+        st = source->delta ? delta_each_table(source->delta, add_table, list)
+                           : add_id(list, source->run->tree.table_id);
     }
+    return st;
+}
+
+/* The rows 'R' of the catalog, from the first user table on. */
+static scn_status add_tree_tables(struct id_list *list, const struct frozen *frozen)
+{
+    struct tree catalog = {frozen->view->catalog, TABLE_CATALOG};
+    uint8_t buf[CATALOG_KEY_MAX];
+    scn_slice from = catalog_key_root(buf, TABLE_FIRST_USER);
+    struct tree_cursor cursor;
+    struct tree_record record;
+    if (page_ref_is_null(&catalog.root))
+        return SCN_OK;
+    tree_cursor_init(&cursor, &catalog);
+    pool_enter(frozen->reader);
+    scn_status st = tree_seek(frozen->reader, &cursor, &from, SCN_GE, &record);
+    while (st == SCN_OK && record.record.key_len == from.size && record.record.key[0] == 'R') {
+        st = add_id(list, get_be32(record.record.key + 1));
+        if (st == SCN_OK)
+            st = tree_next(frozen->reader, &cursor, &record);
+    }
+    pool_leave(frozen->reader);
+    return st < 0 ? st : SCN_OK;
+}
+
+scn_status frozen_tables(const struct frozen *frozen, bool all, uint32_t **ids, uint32_t *count)
+{
+    struct id_list list = {0};
+    scn_status st = add_source_tables(&list, frozen);
+    if (st == SCN_OK && all)
+        st = add_tree_tables(&list, frozen);
     if (st < 0) {
         mem_free(list.ids);
         return st;

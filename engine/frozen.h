@@ -19,8 +19,9 @@ struct frozen {
         reader; /* for runs, catalog rows and index pages; never inside another's enter */
 };
 
-/* The user tables that the sources mention, ascending; *ids is the caller's to free. */
-scn_status frozen_tables(const struct frozen *frozen, uint32_t **ids,
+/* The user tables that the sources mention, or all that have a tree besides, ascending;
+ * *ids is the caller's to free. */
+scn_status frozen_tables(const struct frozen *frozen, bool all, uint32_t **ids,
                          uint32_t *count) MUST_USE;
 /* Does the table exist at the freeze point, and with which flags? */
 scn_status frozen_table_flags(const struct frozen *frozen, uint32_t table_id,

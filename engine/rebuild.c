@@ -388,11 +388,18 @@ static scn_status take_apart(struct rebuilder *rebuilder, struct place *place)
     return free_page(rebuilder, &place->ref);
 }
 
+/* Only a look into an inner page tells what lies below it, so all of them are opened. */
+static bool must_move(const struct rebuild *job, const struct page_ref *ref)
+{
+    return job->move_from && (ref->level > 0 || ref->pgno >= job->move_from);
+}
+
 static scn_status visit(struct rebuilder *rebuilder)
 {
     struct place *place = &rebuilder->path[rebuilder->depth];
     bool has_clears = touches_clear(rebuilder, place);
-    if (!has_clears && !has_change_below(rebuilder, &place->upper)) {
+    if (!has_clears && !must_move(rebuilder->job, &place->ref) &&
+        !has_change_below(rebuilder, &place->upper)) {
         bool is_kept;
         scn_status st = keep(rebuilder, place, &is_kept);
         if (st != SCN_OK || is_kept)

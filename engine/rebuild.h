@@ -50,6 +50,7 @@ struct rebuild {
     struct rebuild_stat stat; /* in: of old; out: of the new tree */
     bool compress;            /* SCN_COMPRESS: values of REBUILD_COMPRESS_MIN and more
                                  go to blocks */
+    uint32_t move_from;       /* pages from here on are written anew; 0: none */
     bool is_uncounted;        /* the catalog itself: nobody keeps its statistics */
     bool keep_tombstones;     /* bulk runs, old is empty: deletes become tombstones,
                                  which are not counted */
