@@ -84,6 +84,23 @@ static scn_status keep_path(struct file *file, const char *path)
     return SCN_OK;
 }
 
+/* [F2] a second open file description, to which the system reports each failure anew. */
+static scn_status open_durable_handle(struct file *file)
+{
+    struct sys_stat st;
+    if (file->is_read_only)
+        return SCN_OK;
+    int error = file->sys->ops->open(file->sys, file->path, 0, &file->durable_handle);
+    if (error == 0)
+        error = file->sys->ops->stat(file->durable_handle, &st);
+    if (error != 0)
+        return error_sys(error, 0, "file: cannot open %s", file->path);
+    if (st.device != file->device || st.inode != file->inode)
+        return error_set(SCN_MOVED, 0, 0, 0, "file: %s was replaced while it was opened",
+                         file->path);
+    return SCN_OK;
+}
+
 scn_status file_open(struct file *file, struct sys *sys, const char *path, bool read_only)
 {
     *file = (struct file){.sys = sys, .is_read_only = read_only};
@@ -92,6 +109,8 @@ scn_status file_open(struct file *file, struct sys *sys, const char *path, bool 
         st = open_handle(file, path);
     if (st == SCN_OK)
         st = identify(file);
+    if (st == SCN_OK)
+        st = open_durable_handle(file);
     if (st != SCN_OK)
         file_close(file);
     return st;
@@ -99,6 +118,8 @@ scn_status file_open(struct file *file, struct sys *sys, const char *path, bool 
 
 void file_close(struct file *file)
 {
+    if (file->durable_handle)
+        file->sys->ops->close(file->durable_handle);
     if (file->handle)
         file->sys->ops->close(file->handle);
     mem_free(file->path);
@@ -208,11 +229,12 @@ static scn_status write_all(struct file *file, uint64_t off, const void *buf,
                             uint64_t len, uint32_t flags)
 {
     const struct sys_ops *ops = file->sys->ops;
+    struct sys_file *handle = flags & SYS_DSYNC ? file->durable_handle : file->handle;
     const uint8_t *from = buf;
     uint64_t done = 0;
     while (done < len) {
         int64_t count =
-            ops->write(file->handle, off + done, from + done, len - done, flags);
+            ops->write(handle, off + done, from + done, len - done, flags);
         if (count == -EINTR)
             continue;
         if (count <= 0)
@@ -238,16 +260,26 @@ scn_status file_write(struct file *file, uint64_t off, const void *buf, uint64_t
     return SCN_OK;
 }
 
-scn_status file_sync(struct file *file)
+static scn_status sync_handle(struct file *file, struct sys_file *handle)
 {
     scn_status st = check_writable(file);
     if (st != SCN_OK)
         return st;
-    int error = file->sys->ops->sync(file->handle);
+    int error = file->sys->ops->sync(handle);
     if (error != 0)
         return poison_with(file, error, 0, "a sync");
     atomic_fetch_add_explicit(&file->sync_count, 1, memory_order_relaxed);
     return SCN_OK;
+}
+
+scn_status file_sync(struct file *file)
+{
+    return sync_handle(file, file->handle);
+}
+
+scn_status file_sync_log(struct file *file)
+{
+    return sync_handle(file, file->durable_handle);
 }
 
 /* ---- pages ---- */

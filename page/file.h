@@ -3,7 +3,10 @@
  * [F1] The size only changes in file_grow and file_cut, each called with the append lock
  *      held.
  * [F2] A failed sync, by anybody and for whatever purpose, poisons: it may be the only
- *      report of a lost log page.  A poisoned file accepts no write and no sync any more.
+ *      report of a lost log page. A poisoned file accepts no write and no sync any more.
+ *      Linux reports a failed write-back once to each open file description: the log's
+ *      syncs have one of their own, so that a checkpoint's sync cannot swallow the
+ *      report between the kernel's answer and the poison.
  * [F3] Pages are written and read through the page cache, and each written MiB is pushed
  *      out at once, so that a commit beside a checkpoint finds few dirty pages.
  *
@@ -19,6 +22,7 @@
 struct file {
     struct sys *sys;             /* const after open */
     struct sys_file *handle;     /* const after open */
+    struct sys_file *durable_handle; /* const after open; of the log's syncs alone [F2] */
     char *path;                  /* const after open; owned */
     uint64_t device;
     uint64_t inode;
@@ -50,6 +54,9 @@ scn_status file_write(struct file *file, uint64_t off, const void *buf, uint64_t
                       uint32_t flags) MUST_USE;
 /* [F2].  SCN_POISONED, SCN_READONLY, SCN_IO (a full disk included). */
 scn_status file_sync(struct file *file) MUST_USE;
+
+/* The same for the log's bytes, through the handle that SYS_DSYNC writes use [F2]. */
+scn_status file_sync_log(struct file *file) MUST_USE;
 
 /* Whole pages, then pushed out [F3].  Write failures are retryable; a failed push
  * poisons. */
