@@ -1,4 +1,5 @@
-/* Little-endian integers in byte buffers.  Nothing else moves integers to or from disk. */
+/* Little-endian integers in byte buffers.  Nothing else moves integers to or from
+ * disk. */
 #ifndef PAGE_BYTES_H
 #define PAGE_BYTES_H
 

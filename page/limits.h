@@ -19,7 +19,8 @@ enum {
     PUBLISH_PAGE_NO = 2,
     FIRST_FREE_PAGE_NO = 3,
 
-    /* Two separators of this size may not fit one inner page, but one and two children do. */
+    /* Two separators of this size may not fit one inner page, but one and two children
+     * do. */
     KEY_BYTES_MAX = PAGE_IS_SMALL ? PAGE_BYTES / 4 : 32768,
     VALUE_BYTES_MAX = 1 << 30,
     /* Longer values leave the leaf, so that rewriting a leaf does not rewrite them. */
@@ -39,7 +40,8 @@ enum {
 
 _Static_assert(PAGE_BYTES >= 4096 && PAGE_BYTES <= 65536, "offsets in a page are 16 bit");
 _Static_assert((PAGE_BYTES & (PAGE_BYTES - 1)) == 0, "a page is a power of two");
-_Static_assert(4 + TABLE_NAME_MAX <= VALUE_INLINE_MAX, "rows of the catalog stay in leaves");
+_Static_assert(4 + TABLE_NAME_MAX <= VALUE_INLINE_MAX,
+               "rows of the catalog stay in leaves");
 _Static_assert(SUPERBLOCK_BYTES <= PAGE_BYTES, "a slot lies in one page");
 
 #endif

@@ -658,8 +658,9 @@ static struct timespec timespec_of(uint64_t ns)
 }
 
 #if IS_THREAD_SANITIZED
-/* The sanitizer does not know pthread_mutex_clocklock and would report every lock taken by
- * it.  pthread_mutex_timedlock it knows; a jump of the wall clock costs a test at most. */
+/* The sanitizer does not know pthread_mutex_clocklock and would report every lock taken
+ * by it.  pthread_mutex_timedlock it knows; a jump of the wall clock costs a test at
+ * most. */
 static bool posix_mutex_lock_until(struct sys_mutex *mutex, uint64_t deadline_ns)
 {
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);

@@ -6,8 +6,9 @@
  *         CHECK_EQ(got, 3);
  *     }
  *
- * Tests register themselves and run in one program per layer; `program NAME...` runs those whose
- * name contains a NAME.  A failed check ends its test.  SEED=n in the environment reruns a seed. */
+ * Tests register themselves and run in one program per layer; `program NAME...` runs those
+ * whose name contains a NAME.  A failed check ends its test.  SEED=n in the environment
+ * reruns a seed. */
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
 
@@ -53,7 +54,8 @@ const char *unit_path(const char *name);
         long long unit_a_ = (long long)(a);                                              \
         long long unit_b_ = (long long)(b);                                              \
         if (unit_a_ != unit_b_)                                                          \
-            unit_fail(__FILE__, __LINE__, "%s is %lld, %s is %lld", #a, unit_a_, #b, unit_b_); \
+            unit_fail(__FILE__, __LINE__, "%s is %lld, %s is %lld", #a, unit_a_, #b,     \
+                      unit_b_);                                                          \
     } while (0)
 
 #define CHECK_OK(call) CHECK_EQ((call), 0)
