@@ -64,7 +64,7 @@ $(BUILD)/scrine: $(call objects,tools) $(LIB_OBJECTS)
 	$(link) -ljansson
 
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
-	$(link)
+	$(link) -ljansson
 
 $(BUILD)/scrine-bench: $(call objects,bench) $(LIB) | build/deps/bench
 	$(link) -llmdb -lm
