@@ -79,7 +79,8 @@ static scn_status add_tree_tables(struct id_list *list, const struct frozen *fro
     tree_cursor_init(&cursor, &catalog);
     pool_enter(frozen->reader);
     scn_status st = tree_seek(frozen->reader, &cursor, &from, SCN_GE, &record);
-    while (st == SCN_OK && record.record.key_len == from.size && record.record.key[0] == 'R') {
+    while (st == SCN_OK && record.record.key_len == from.size &&
+           record.record.key[0] == 'R') {
         st = add_id(list, get_be32(record.record.key + 1));
         if (st == SCN_OK)
             st = tree_next(frozen->reader, &cursor, &record);
@@ -88,7 +89,8 @@ static scn_status add_tree_tables(struct id_list *list, const struct frozen *fro
     return st < 0 ? st : SCN_OK;
 }
 
-scn_status frozen_tables(const struct frozen *frozen, bool all, uint32_t **ids, uint32_t *count)
+scn_status frozen_tables(const struct frozen *frozen, bool all, uint32_t **ids,
+                         uint32_t *count)
 {
     struct id_list list = {0};
     scn_status st = add_source_tables(&list, frozen);

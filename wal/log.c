@@ -510,7 +510,8 @@ static scn_status sync_range(void *ctx, const struct log_point *from,
     }
     bool is_piece = from->extent_number == to->extent_number &&
                     to->file_off - from->file_off <= SYNC_PIECE_BYTES;
-    st = is_piece ? sync_piece(log, from->file_off, to->file_off) : file_sync_log(log->file);
+    st = is_piece ? sync_piece(log, from->file_off, to->file_off)
+                  : file_sync_log(log->file);
     /* Somebody else's sync may have been told of a page of ours [F2]. */
     if (st == SCN_OK)
         st = file_check_poison(log->file);

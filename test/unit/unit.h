@@ -6,9 +6,9 @@
  *         CHECK_EQ(got, 3);
  *     }
  *
- * Tests register themselves and run in one program per layer; `program NAME...` runs those
- * whose name contains a NAME.  A failed check ends its test.  SEED=n in the environment
- * reruns a seed. */
+ * Tests register themselves and run in one program per layer; `program NAME...` runs
+ * those whose name contains a NAME.  A failed check ends its test.  SEED=n in the
+ * environment reruns a seed. */
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
 
