@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The stem of a file names one thing in the whole tree; x.c and x.h beside each other are
-# one thing.
+# one thing.  include/ does not count: what stands there has the name of the project.
 . "$(dirname "$0")/lib.sh"
-finish "$(c_files | sed -E 's/\.(c|h|cc)$//' | sort -u |
+finish "$(c_files | grep -v '^include/' | sed -E 's/\.(c|h|cc)$//' | sort -u |
     awk -F/ '$NF in first { print $0 ": the stem is taken by " first[$NF] }
         !($NF in first) { first[$NF] = $0 }')"
