@@ -108,7 +108,9 @@ static scn_status make_record(struct scn_txn *txn)
 {
     scn_status st = encode(txn);
     if (st == SCN_OK && txn->ops.len > log_payload_max()) {
+        txn_enter(txn);
         st = spill(txn);
+        txn_leave(txn);
         if (st == SCN_OK)
             st = encode(txn);
     }

@@ -200,7 +200,7 @@ static scn_status build_tree(struct build *build, uint32_t table_id, bool compre
     writer_destroy(writer);
     if (reader)
         pool_reader_destroy(reader);
-    out->count = job.stat.count;
+    out->count = job.stat.count + build->tombstones;
     out->value_bytes = job.stat.value_bytes;
     out->tombstones = build->tombstones;
     out->min = build->min;
