@@ -175,6 +175,33 @@ scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id,
 
 /* ---- public ---- */
 
+/* The length of the character at `at`, which a zero byte ends; 0: this is no UTF-8. */
+static size_t character_bytes(const uint8_t *at)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
+                 : at[0] < 0xf8 ? 4 : 0;
+    uint32_t code = len > 1 ? at[0] & (0x7fu >> len) : at[0];
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    bool is_surrogate = code >= 0xd800 && code < 0xe000;
+    return len && (code < least[len] || is_surrogate || code > 0x10ffff) ? 0 : len;
+}
+
+static bool is_utf8(const char *name)
+{
+    const uint8_t *at = (const uint8_t *)name;
+    size_t len = 1;
+    while (*at && len) {
+        len = character_bytes(at);
+        at += len;
+    }
+    return len != 0;
+}
+
 static scn_status check_name(const char *name)
 {
     if (name == NULL)
@@ -186,6 +213,8 @@ static scn_status check_name(const char *name)
     if (len > TABLE_NAME_MAX)
         return error_set(SCN_TOOBIG, 0, 0, 0, "the table's name is longer than %d bytes",
                          TABLE_NAME_MAX);
+    if (!is_utf8(name))
+        return error_misuse("the table's name is no UTF-8");
     return SCN_OK;
 }
 

@@ -670,6 +670,7 @@ static scn_status publish(struct checkpoint *cp)
     forget_log(cp);
     note_published(cp, view);
     st = cut_tail(store, cp->drains);
+    room_measure(store);
     lock_give(&store->locks, LOCK_APPEND);
     return st;
 }
@@ -720,6 +721,7 @@ static void abandon(struct checkpoint *cp)
     if (cp->grown_next < cp->grown_end)
         space_unreserve(store->space, cp->grown_next, cp->grown_end - cp->grown_next);
     space_abandon(store->space);
+    room_measure(store);
     if (cp->dropped_count == 0 || lock_take(&store->locks, LOCK_APPEND, UINT32_MAX) < 0)
         return;
     for (uint32_t i = 0; i < cp->dropped_count; i++)
@@ -880,10 +882,6 @@ scn_status checkpoint_mark(struct store *store)
 
 scn_status scn_checkpoint(scn_db *db)
 {
-    scn_status st = db_check(db);
-    if (st < 0)
-        return st;
-    if (db->store->is_read_only)
-        return error_set(SCN_READONLY, 0, 0, 0, "the store is open for reading only");
-    return checkpoint_run(db->store, CHECKPOINT_DRAIN);
+    scn_status st = db_check_write(db);
+    return st < 0 ? st : checkpoint_run(db->store, CHECKPOINT_DRAIN);
 }

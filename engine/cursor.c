@@ -231,19 +231,17 @@ scn_status scn_cursor_flags(scn_cursor *cursor, uint32_t flags)
 static scn_status set_bound(struct text *text, const scn_slice *bytes)
 {
     text->is_set = false;
-    if (bytes == NULL)
-        return SCN_OK;
-    if (bytes->size > KEY_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0,
-                         "the bound has %zu bytes; at most %d are allowed", bytes->size,
-                         KEY_BYTES_MAX);
-    return text_set(text, *bytes);
+    return bytes ? text_set(text, *bytes) : SCN_OK;
 }
 
 scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from,
                              const scn_slice *to)
 {
     scn_status st = cursor_check(cursor);
+    if (st == SCN_OK && from)
+        st = write_check_bound(*from);
+    if (st == SCN_OK && to)
+        st = write_check_bound(*to);
     if (st == SCN_OK)
         st = flush_sweep(cursor);
     if (st == SCN_OK)
@@ -262,6 +260,8 @@ scn_status scn_cursor_prefix(scn_cursor *cursor, scn_slice prefix)
     size_t len = prefix.size;
     const uint8_t *bytes = prefix.data;
     scn_status st = cursor_check(cursor);
+    if (st == SCN_OK)
+        st = write_check_bound(prefix);
     if (st < 0)
         return st;
     while (len && bytes[len - 1] == 0xff)
@@ -468,10 +468,9 @@ scn_status scn_seek(scn_cursor *cursor, scn_slice from, int op, scn_slice *key,
     }
     if (op < SCN_GE || op > SCN_EQ)
         return error_misuse("scn_seek: unknown comparison %d", op);
-    if (from.size > KEY_BYTES_MAX || (from.size && from.data == NULL))
-        return error_set(SCN_TOOBIG, 0, 0, 0,
-                         "scn_seek: the key is NULL or longer than %d bytes",
-                         KEY_BYTES_MAX);
+    st = write_check_bound(from);
+    if (st < 0)
+        return st;
     txn_enter(cursor->txn);
     scn_slice found_key = {NULL, 0};
     scn_slice found_value = {NULL, 0};

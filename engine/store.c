@@ -26,6 +26,14 @@ scn_status db_check(const scn_db *db)
     return SCN_OK;
 }
 
+scn_status db_check_write(const scn_db *db)
+{
+    scn_status st = db_check(db);
+    if (st == SCN_OK && db->is_read_only)
+        return error_set(SCN_READONLY, 0, 0, 0, "the store is open for reading only");
+    return st;
+}
+
 /* ---- views ---- */
 
 struct view *store_view(struct store *store, uint64_t *visible_lsn)
@@ -61,19 +69,45 @@ void store_view_release(struct store *store, struct view *view)
         view_destroy(view);
 }
 
+static scn_status add_ops(void *ctx, uint32_t table_id, const struct delta_table *table)
+{
+    uint64_t *ops = ctx;
+    (void)table_id;
+    *ops += delta_table_entries(table);
+    return SCN_OK;
+}
+
+static uint64_t pages_of(const struct run *run)
+{
+    uint64_t pages = 0;
+    for (uint32_t i = 0; i < run->range_count; i++)
+        pages += run->ranges[i].pages;
+    return pages;
+}
+
+/* What the next checkpoint will have to merge. */
 static void note_debt(struct store *store, const struct view *view)
 {
-    uint64_t frozen = 0;
+    uint64_t bytes = 0;
+    uint64_t ops = 0;
+    uint64_t run_pages = 0;
     uint32_t runs = 0;
     for (uint32_t i = 0; i < view->source_count; i++) {
-        if (view->sources[i].run)
+        const struct source *source = &view->sources[i];
+        if (source->run) {
             runs++;
-        else if (i > 0)
-            frozen += delta_bytes(view->sources[i].delta);
+            run_pages += pages_of(source->run);
+            continue;
+        }
+        bytes += i > 0 ? delta_bytes(source->delta) : 0;
+        if (delta_each_table(source->delta, add_ops, &ops) < 0)
+            ops = UINT32_MAX;
     }
-    store->frozen_bytes = frozen;
+    store->frozen_bytes = bytes;
     atomic_store(&store->run_count, runs);
-    atomic_store(&store->delta_debt, frozen);
+    atomic_store(&store->debt_run_pages, run_pages);
+    atomic_store(&store->debt_ops, ops);
+    atomic_store(&store->delta_debt, bytes);
 }
 
 void store_install_view(struct store *store, struct view *view)
@@ -165,8 +199,9 @@ static uint64_t source_end(const struct history *history, uint32_t i)
 
 static uint64_t oldest_writer(struct store *store)
 {
-    uint64_t oldest = store_appended(store);
+    /* Who begins after this sees at least what is visible now. */
     store->sys->ops->mutex_lock(store->state_mutex);
+    uint64_t oldest = store_visible(store);
     for (const struct scn_txn *txn = store->open_txns; txn; txn = txn->next)
         if (txn_is_write(txn) && txn->lsn < oldest)
             oldest = txn->lsn;
@@ -478,6 +513,7 @@ static scn_status open_handle(struct sys *sys, const char *path,
         return st;
     }
     db->magic = DB_MAGIC;
+    db->is_read_only = (options->flags & SCN_RDONLY) != 0;
     *out = db;
     return SCN_OK;
 }

@@ -111,6 +111,11 @@ struct store {
     _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */
     _Atomic uint64_t base_lsn;      /* of the newest superblock */
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */
+    _Atomic uint64_t debt_ops;      /* operations that a checkpoint has to merge */
+    _Atomic uint64_t debt_run_pages; /* pages of runs that it has to merge */
+    atomic_bool wants_drain;        /* a commit found the store full */
+    _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
+    _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
     _Atomic uint32_t run_count;     /* runs in the current view */
     _Atomic uint64_t failed_at_lsn; /* end of the log when the last checkpoint failed */
     uint64_t quiet_lsn;             /* background; the end of the log a moment ago */
@@ -128,12 +133,15 @@ struct store {
 
 struct scn_db {
     uint32_t magic;
+    bool is_read_only; /* this handle; the store may have others that write */
     struct store *store;
 };
 #define DB_MAGIC 0x5343444eu
 
 /* SCN_OK, or SCN_MISUSE for NULL or closed, SCN_FORKED. */
 scn_status db_check(const scn_db *db) MUST_USE;
+/* As db_check, and SCN_READONLY when the handle was opened for reading only. */
+scn_status db_check_write(const scn_db *db) MUST_USE;
 
 /* All commits up to this LSN are in snapshots that begin now. */
 static inline uint64_t store_visible(struct store *store)

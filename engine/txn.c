@@ -185,8 +185,9 @@ scn_status scn_begin(scn_db *db, uint32_t flags, scn_txn **out)
         flags = SCN_READ;
     if (flags & ~(uint32_t)(SCN_READ | SCN_WRITE | SCN_SNAPSHOT))
         return error_misuse("scn_begin: unknown flags 0x%x", flags);
-    if ((flags & SCN_WRITE) && db->store->is_read_only)
-        return error_set(SCN_READONLY, 0, 0, 0, "the store is open for reading only");
+    st = flags & SCN_WRITE ? db_check_write(db) : SCN_OK;
+    if (st < 0)
+        return st;
     return txn_begin_on(db->store, db, flags, out);
 }
 

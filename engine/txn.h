@@ -196,6 +196,8 @@ scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                           const struct addition *addition) MUST_USE;
 /* SCN_MISUSE for an empty key, SCN_TOOBIG for one over KEY_BYTES_MAX. */
 scn_status write_check_key(scn_slice key) MUST_USE;
+/* The same for the bound of a range, which may be empty. */
+scn_status write_check_bound(scn_slice bound) MUST_USE;
 scn_status write_clear(struct scn_txn *txn, uint32_t table_id, const scn_slice *from,
                        const scn_slice *to) MUST_USE;
 bool write_is_empty(const struct scn_txn *txn);

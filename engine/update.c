@@ -76,12 +76,8 @@ static scn_status check_not_nested(struct store *store)
 
 static scn_status check_writable(const scn_db *db)
 {
-    scn_status st = db_check(db);
-    if (st < 0)
-        return st;
-    if (db->store->is_read_only)
-        return error_set(SCN_READONLY, 0, 0, 0, "the store is open for reading only");
-    return check_not_nested(db->store);
+    scn_status st = db_check_write(db);
+    return st < 0 ? st : check_not_nested(db->store);
 }
 
 scn_status scn_update(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx)

@@ -16,6 +16,13 @@ scn_status write_check_key(scn_slice key)
     return SCN_OK;
 }
 
+scn_status write_check_bound(scn_slice bound)
+{
+    if (bound.size && bound.data == NULL)
+        return error_misuse("the bound is NULL but has a size");
+    return bound.size ? write_check_key(bound) : SCN_OK;
+}
+
 static scn_status check_value(scn_slice value)
 {
     if (value.size && value.data == NULL)
@@ -363,11 +370,12 @@ scn_status scn_del_range(scn_txn *txn, scn_table_id id, scn_slice from, scn_slic
     const scn_slice *lo = from.size ? &from : NULL;
     const scn_slice *hi = to.size ? &to : NULL;
     scn_status st = txn_check_write(txn);
+    if (st == SCN_OK)
+        st = write_check_bound(from);
+    if (st == SCN_OK)
+        st = write_check_bound(to);
     if (st < 0)
         return st;
-    if (from.size > KEY_BYTES_MAX || to.size > KEY_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0,
-                         "scn_del_range: a bound is longer than %d bytes", KEY_BYTES_MAX);
     txn_enter(txn);
     st = catalog_bind_write(txn, id, &binding);
     bool is_backward = lo && hi &&
