@@ -121,8 +121,8 @@ static scn_status make_record(struct scn_txn *txn)
 
 /* An addition is resolved against the newest commit, under the append lock, where no
  * cold page may be read. So the part of the answer that lies in trees and runs is read
- * before, in one view; under the lock only the deltas are asked, if the view still has
- * the same trees and runs. */
+ * before, in one view; under the lock only the active delta is asked, if the view still
+ * has the same trees and runs. */
 struct base_value {
     uint32_t table_id;
     scn_slice key; /* in the write set */
@@ -169,7 +169,7 @@ static scn_status list_additions(void *ctx, uint32_t table_id,
     return SCN_OK;
 }
 
-/* The newest committed value in a view, as a transaction that began now would see it. */
+/* The newest value in a view. */
 static scn_status read_base(struct scn_txn *reader, struct base_value *base)
 {
     struct binding *binding;
@@ -196,6 +196,8 @@ static scn_status read_bases(struct bases *bases)
         st = txn_begin_on(store, bases->txn->db, SCN_READ, &reader);
     if (st < 0)
         return st;
+    /* Also what is appended and not yet visible: additions build on the log's order. */
+    reader->lsn = UINT64_MAX;
     bases->gen = reader->view->gen;
     bases->source_count = reader->view->source_count;
     txn_enter(reader);
@@ -206,24 +208,20 @@ static scn_status read_bases(struct bases *bases)
     return st;
 }
 
-static void ask_deltas(struct store *store, struct base_value *base)
+/* The view has the same trees and runs, so only the active delta can know more. */
+static void ask_active(struct store *store, struct base_value *base)
 {
     uint64_t hash = leaf_hash(base->key.data, base->key.size);
-    for (uint32_t i = 0; i < store->view->source_count; i++) {
-        const struct delta *delta = store->view->sources[i].delta;
-        const struct delta_table *table = delta ? delta_table(delta, base->table_id)
-                                                : NULL;
-        const struct delta_version *version;
-        enum delta_found said =
-            table ? delta_find(table, base->key, hash, UINT64_MAX, &version) : DELTA_MISS;
-        if (said == DELTA_MISS)
-            continue;
-        base->found.kind = FOUND_NONE;
-        if (said == DELTA_VERSION && version->kind == DELTA_PUT) {
-            base->found.kind = FOUND_BYTES;
-            base->found.bytes = (scn_slice){version->data, version->len};
-        }
+    const struct delta_table *table = delta_table(store->active, base->table_id);
+    const struct delta_version *version;
+    enum delta_found said =
+        table ? delta_find(table, base->key, hash, UINT64_MAX, &version) : DELTA_MISS;
+    if (said == DELTA_MISS)
         return;
+    base->found.kind = FOUND_NONE;
+    if (said == DELTA_VERSION && version->kind == DELTA_PUT) {
+        base->found.kind = FOUND_BYTES;
+        base->found.bytes = (scn_slice){version->data, version->len};
     }
 }
 
@@ -242,7 +240,7 @@ static scn_status resolve_additions(struct bases *bases)
         struct base_value *base = &bases->items[i];
         uint8_t buf[8];
         int64_t value;
-        ask_deltas(store, base);
+        ask_active(store, base);
         st = addition_apply(&base->addition, &base->found, &value);
         if (st < 0)
             break;
