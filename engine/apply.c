@@ -100,6 +100,8 @@ static scn_status push_run(struct store *store, struct apply *apply, const struc
                         op->run.root.birth_gen, &source.run);
     if (st == SCN_OK)
         st = push(apply, source);
+    for (uint64_t i = 0; st == SCN_OK && i < op->run.range_count; i++)
+        apply->run_pages += ranges[i].pages;
     if (st < 0)
         run_unref(source.run);
     mem_free(ranges);
@@ -146,6 +148,8 @@ static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
                 if (st == SCN_OK)
                     st = push_delta(store, apply, &walk);
             }
+            apply->ops += op.code == OP_CLEAR ? atomic_load(&store->tree_pages) : 1;
+            apply->bytes += op.key.size + op.value.size;
             need.count++;
             need.key_bytes += op.key.size;
             need.value_bytes += op.value.size;

@@ -15,6 +15,9 @@ struct apply {
     struct view *view;      /* the next one, when there are runs */
     struct source *sources; /* new ones, oldest first; owned references */
     uint32_t count;
+    uint64_t ops;           /* what a checkpoint will have to merge (engine/room.h) */
+    uint64_t bytes;
+    uint64_t run_pages;
 };
 
 /* is_replay: the runs' pages are reserved here; a committer has done so when it built

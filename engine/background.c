@@ -23,11 +23,13 @@ static scn_status checkpoint_when_due(struct store *store, bool *did_work)
     uint64_t appended = log_appended(store->log);
     if (!room_is_checkpoint_due(store))
         return SCN_OK;
-    if (atomic_load(&store->checkpoint_status) < 0 &&
+    if (!atomic_load(&store->wants_drain) && atomic_load(&store->checkpoint_status) < 0 &&
         appended == atomic_load(&store->failed_at_lsn) && !room_is_exhausted(store))
         return SCN_OK;
     *did_work = true;
-    return checkpoint_run(store, CHECKPOINT_PLAIN);
+    return checkpoint_run(store, atomic_exchange(&store->wants_drain, false)
+                                     ? CHECKPOINT_DRAIN
+                                     : CHECKPOINT_PLAIN);
 }
 
 static scn_status extend_when_due(struct store *store, bool *did_work)

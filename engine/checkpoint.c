@@ -17,7 +17,8 @@ enum {
     GROW_PAGES_MAX = (16 << 20) / PAGE_BYTES,
     /* A checkpoint beside commits writes no faster: their syncs share the device. */
     PACED_BYTES_PER_MS = 200 << 10,
-    DRAIN_ROUNDS = 10
+    DRAIN_ROUNDS = 10,
+    DRAIN_SLACK_PAGES = 8
 };
 
 /* A new root, for the catalog. */
@@ -746,9 +747,9 @@ static scn_status one_generation(struct checkpoint *cp)
     return publish(cp);
 }
 
-/* What lies behind the end of a packed file, with room for the log, keeps the file long.
- * Where half of it is garbage the trees' own pages move down too; with less that would
- * be a lot of writing for a checkpoint. */
+/* What lies behind the end of a packed file keeps the file long.
+ * It moves once there are free pages to move to; the tables' own pages only where half
+ * of the file is garbage: with less that would be a lot of writing for a checkpoint. */
 static void plan_moves(struct checkpoint *cp)
 {
     struct space_stat stat;
@@ -756,8 +757,10 @@ static void plan_moves(struct checkpoint *cp)
         return;
     space_stat(cp->store->space, &stat);
     uint64_t live = stat.used_pages - stat.freed_pages;
-    cp->move_from = (uint32_t)live + 2 * LOG_EXTENT_PAGES;
-    cp->moves_tables = live <= stat.end_pages / 2;
+    if (stat.free_pages < DRAIN_SLACK_PAGES)
+        return;
+    cp->move_from = (uint32_t)live + DRAIN_SLACK_PAGES;
+    cp->moves_tables = live <= stat.free_pages;
 }
 
 static scn_status run_one(struct store *store, bool drains)

@@ -10,6 +10,7 @@
  *      visible commits are a prefix of the log.
  * [C3] After the record is written nothing fails softly: the outcome is OK or UNKNOWN. */
 #include "engine/apply.h"
+#include "engine/checkpoint.h"
 #include "engine/room.h"
 #include "engine/txn.h"
 
@@ -256,7 +257,7 @@ static scn_status resolve_additions(struct bases *bases)
 
 /* ---- under the append lock ---- */
 
-enum step { STEP_DONE, STEP_EXTEND, STEP_WAIT, STEP_BASES };
+enum step { STEP_DONE, STEP_EXTEND, STEP_WAIT, STEP_DRAIN, STEP_BASES };
 
 /* A lazy commit is visible at once unless something before it waits for a sync [C2]. */
 static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint64_t start,
@@ -281,13 +282,21 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     scn_status st = apply_prepare(store, txn->ops.data, txn->ops.len, false, &apply);
     if (st < 0)
         return st;
+    st = room_admit(store, apply.ops, apply.bytes, apply.run_pages, txn->writes.has_puts);
+    if (st < 0) {
+        apply_abandon(&apply);
+        return st;
+    }
     st = log_append(store->log, &txn->packet, lsn);
     if (st < 0) {
         apply_abandon(&apply);
         return st;
     }
+    uint64_t ops = apply.count ? 0 : apply.ops;
     apply_finish(store, &apply, *lsn);
-    atomic_store(&store->delta_debt, store->frozen_bytes + delta_bytes(store->active));
+    atomic_fetch_add(&store->active_ops, ops);
+    atomic_store(&store->delta_debt,
+                 atomic_load(&store->frozen_bytes) + delta_bytes(store->active));
     *is_done = is_visible_now(store, txn, start, *lsn);
     return SCN_OK;
 }
@@ -355,7 +364,9 @@ static scn_status prepare_step(struct scn_txn *txn, struct bases *bases, enum st
     case STEP_EXTEND:
         return room_extend(txn->store, txn->is_priority);
     case STEP_WAIT:
-        return room_wait(txn->store, until);
+        return room_wait(txn->store, CHECKPOINT_PLAIN, until);
+    case STEP_DRAIN:
+        return room_wait(txn->store, CHECKPOINT_DRAIN, until);
     case STEP_BASES:
         return read_bases(bases);
     default:
@@ -363,23 +374,38 @@ static scn_status prepare_step(struct scn_txn *txn, struct bases *bases, enum st
     }
 }
 
+/* One round: what the last one asked for, then the append lock. */
+static scn_status append_once(struct scn_txn *txn, struct bases *bases, uint64_t until,
+                              enum step *step, uint64_t *lsn, bool *is_done)
+{
+    scn_status st = prepare_step(txn, bases, *step, until);
+    if (st == SCN_OK)
+        st = take_append(txn);
+    if (st < 0)
+        return st;
+    st = append(txn, bases, step, lsn, is_done);
+    give_append(txn);
+    return st;
+}
+
+/* A full store is drained once: pages that only wait for their generations are room too.
+ */
 static scn_status append_until_done(struct scn_txn *txn, struct bases *bases,
                                     uint64_t *lsn, bool *is_done)
 {
     uint64_t until = deadline(txn->store);
+    bool is_drained = txn->is_priority;
     enum step step = STEP_DONE;
+    scn_status st;
     do {
-        scn_status st = prepare_step(txn, bases, step, until);
-        if (st == SCN_OK)
-            st = take_append(txn);
-        if (st < 0)
-            return st;
-        st = append(txn, bases, &step, lsn, is_done);
-        give_append(txn);
-        if (st < 0)
-            return st;
-    } while (step != STEP_DONE);
-    return SCN_OK;
+        st = append_once(txn, bases, until, &step, lsn, is_done);
+        if (st == SCN_FULL && !is_drained) {
+            is_drained = true;
+            step = STEP_DRAIN;
+            st = bases ? encode(txn) : SCN_OK; /* the resolved additions go out again */
+        }
+    } while (st == SCN_OK && step != STEP_DONE);
+    return st;
 }
 
 static scn_status append_with_additions(struct scn_txn *txn, uint64_t *lsn, bool *is_done)

@@ -2,6 +2,7 @@
 #include "engine/recovery.h"
 
 #include "engine/apply.h"
+#include "engine/room.h"
 #include "page/hash.h"
 #include "page/mem.h"
 
@@ -352,6 +353,7 @@ static scn_status open_log(struct store *store, uint64_t last_commit)
     store->epoch_start_lsn = store->recovered.capacity_lsn;
     atomic_store(&store->lazy_lsn, store->recovered.end.lsn);
     log_begin_epoch(store->log, epoch, store->epoch_start_lsn);
+    room_measure(store);
     return SCN_OK;
 }
 

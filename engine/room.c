@@ -11,7 +11,8 @@ static uint64_t log_bytes(struct store *store)
 
 bool room_is_checkpoint_due(struct store *store)
 {
-    return log_bytes(store) > store->options.log_bytes / 2 ||
+    return atomic_load(&store->wants_drain) ||
+           log_bytes(store) > store->options.log_bytes / 2 ||
            atomic_load(&store->delta_debt) > 2 * store->options.log_bytes ||
            atomic_load(&store->run_count) > RUN_COUNT_HIGH;
 }
@@ -23,11 +24,14 @@ bool room_is_exhausted(struct store *store)
            atomic_load(&store->run_count) > 4 * RUN_COUNT_HIGH;
 }
 
-static scn_status wait_for_thread(struct store *store, uint64_t deadline_ns)
+static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode,
+                                  uint64_t deadline_ns)
 {
     const struct sys_ops *ops = store->sys->ops;
     uint64_t seen = atomic_load(&store->checkpoint_number);
     bool in_time = true;
+    if (mode == CHECKPOINT_DRAIN)
+        atomic_store(&store->wants_drain, true);
     background_wake(store->background);
     ops->mutex_lock(store->state_mutex);
     while (in_time && atomic_load(&store->checkpoint_number) == seen)
@@ -41,10 +45,10 @@ static scn_status wait_for_thread(struct store *store, uint64_t deadline_ns)
     return SCN_OK;
 }
 
-scn_status room_wait(struct store *store, uint64_t deadline_ns)
+scn_status room_wait(struct store *store, enum checkpoint_mode mode, uint64_t deadline_ns)
 {
-    scn_status st = store->background ? wait_for_thread(store, deadline_ns)
-                                      : checkpoint_run(store, CHECKPOINT_PLAIN);
+    scn_status st = store->background ? wait_for_thread(store, mode, deadline_ns)
+                                      : checkpoint_run(store, mode);
     if (st < 0)
         return st;
     st = atomic_load(&store->checkpoint_status);
@@ -70,11 +74,89 @@ scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint3
         if (st < 0)
             /* The pages stay unreferenced: free at the next checkpoint. */
             *pgno = 0;
+        uint64_t room = atomic_load(&store->room_pages);
+        while (!atomic_compare_exchange_weak(&store->room_pages, &room,
+                                             room > pages ? room - pages : 0))
+            ;
     }
     if (!has_append)
         lock_give(&store->locks, LOCK_APPEND);
     return st;
 }
+
+/* ---- admission ---- */
+
+enum {
+    /* A checkpoint takes this much beside its leaves: catalog, usage, allocation state.
+     */
+    OVERHEAD_PAGES = 16,
+    /* Kept for transactions that only delete. */
+    RESERVE_PAGES = (PAGE_IS_SMALL ? 128 << 10 : 4 << 20) / PAGE_BYTES
+};
+
+static uint64_t growable_pages(struct store *store, uint64_t end_pages)
+{
+    uint64_t limit = FILE_PAGES_MAX;
+    uint64_t free_bytes;
+    if (store->sys->ops->free_bytes(store->file.handle, &free_bytes) == 0) {
+        uint64_t size = atomic_load(&store->file.page_count);
+        if (size + free_bytes / PAGE_BYTES < limit)
+            limit = size + free_bytes / PAGE_BYTES;
+    }
+    if (store->file.max_bytes && store->file.max_bytes / PAGE_BYTES < limit)
+        limit = store->file.max_bytes / PAGE_BYTES;
+    return limit > end_pages ? limit - end_pages : 0;
+}
+
+void room_measure(struct store *store)
+{
+    struct space_stat stat;
+    space_stat(store->space, &stat);
+    atomic_store(&store->tree_pages, stat.used_pages - stat.freed_pages);
+    atomic_store(&store->room_pages,
+                 stat.free_pages + growable_pages(store, stat.end_pages));
+}
+
+/* Each operation touches at most one leaf, and all of them at most all leaves; a leaf
+ * drags its inner pages along (far fewer); new bytes fill pages of their own, at worst
+ * half full. */
+static uint64_t pages_needed(struct store *store, uint64_t ops, uint64_t bytes,
+                             uint64_t run_pages)
+{
+    uint64_t tree = atomic_load(&store->tree_pages);
+    uint64_t leaves = run_pages || ops > tree ? tree : ops;
+    return leaves + leaves / 16 + 2 * (bytes / PAGE_BYTES) + run_pages + OVERHEAD_PAGES;
+}
+
+/* What is frozen belongs to a checkpoint under way, and what came after it to the next
+ * one: the pages that the first frees are not there for the second. */
+static uint64_t all_pages_needed(struct store *store, uint64_t ops, uint64_t bytes,
+                                 uint64_t run_pages)
+{
+    uint64_t frozen_ops = atomic_load(&store->frozen_ops);
+    uint64_t frozen_bytes = atomic_load(&store->frozen_bytes);
+    uint64_t active_bytes = atomic_load(&store->delta_debt) - frozen_bytes;
+    uint64_t needed = pages_needed(store, atomic_load(&store->active_ops) + ops,
+                                   active_bytes + bytes, run_pages);
+    if (frozen_ops)
+        needed += pages_needed(store, frozen_ops, frozen_bytes,
+                               atomic_load(&store->debt_run_pages));
+    return needed;
+}
+
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes, uint64_t run_pages,
+                      bool has_puts)
+{
+    uint64_t room = atomic_load(&store->room_pages);
+    uint64_t reserve = has_puts ? RESERVE_PAGES : 0;
+    if (all_pages_needed(store, ops, bytes, run_pages) + reserve <= room)
+        return SCN_OK;
+    return error_set(SCN_FULL, 0, 0, 0,
+                     "no room is left that a checkpoint would need for this commit; delete "
+                     "something, allow a larger file or free disk space");
+}
+
+/* ---- growth ---- */
 
 static scn_status make_spare(struct store *store, bool has_append)
 {

@@ -8,6 +8,7 @@
 #ifndef ENGINE_ROOM_H
 #define ENGINE_ROOM_H
 
+#include "engine/checkpoint.h"
 #include "engine/store.h"
 
 /* A checkpoint should run: log or delta have grown, or runs have piled up. */
@@ -17,10 +18,18 @@ bool room_is_exhausted(struct store *store);
 /* Waits for a checkpoint to end, or runs it where there is no thread for it. SCN_OK:
  * look again. SCN_FULL, SCN_POISONED ...: what the checkpoint said; SCN_BUSY: the
  * deadline passed. */
-scn_status room_wait(struct store *store, uint64_t deadline_ns) MUST_USE;
+scn_status room_wait(struct store *store, enum checkpoint_mode mode,
+                     uint64_t deadline_ns) MUST_USE;
 /* Makes a log extent ready, unless one is. has_append: the caller holds the append lock
  * (priority). */
 scn_status room_extend(struct store *store, bool has_append) MUST_USE;
+/* Can a checkpoint still absorb this commit? A commit that it could not is refused
+ * before it is appended: SCN_FULL. `ops` operations with `bytes` in all, and pages of
+ * runs; one without puts may use the reserve, so that a full store can be emptied. */
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes, uint64_t run_pages,
+                      bool has_puts) MUST_USE;
+/* Looks again how far the file may grow: at open and after each checkpoint. */
+void room_measure(struct store *store);
 /* New pages at the end of the file, reserved; for runs and extents. */
 scn_status room_grow(struct store *store, uint32_t pages, bool has_append,
                      uint32_t *pgno) MUST_USE;

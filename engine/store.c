@@ -89,7 +89,7 @@ static uint64_t pages_of(const struct run *run)
 static void note_debt(struct store *store, const struct view *view)
 {
     uint64_t bytes = 0;
-    uint64_t ops = 0;
+    uint64_t ops[2] = {0, 0}; /* active, frozen */
     uint64_t run_pages = 0;
     uint32_t runs = 0;
     for (uint32_t i = 0; i < view->source_count; i++) {
@@ -97,16 +97,18 @@ static void note_debt(struct store *store, const struct view *view)
         if (source->run) {
             runs++;
             run_pages += pages_of(source->run);
+            ops[1] += source->run->count;
             continue;
         }
         bytes += i > 0 ? delta_bytes(source->delta) : 0;
-        if (delta_each_table(source->delta, add_ops, &ops) < 0)
-            ops = UINT32_MAX;
+        if (delta_each_table(source->delta, add_ops, &ops[i > 0]) < 0)
+            ops[i > 0] = UINT32_MAX;
     }
-    store->frozen_bytes = bytes;
+    atomic_store(&store->frozen_bytes, bytes);
     atomic_store(&store->run_count, runs);
     atomic_store(&store->debt_run_pages, run_pages);
-    atomic_store(&store->debt_ops, ops);
+    atomic_store(&store->active_ops, ops[0]);
+    atomic_store(&store->frozen_ops, ops[1]);
     atomic_store(&store->delta_debt, bytes);
 }
 

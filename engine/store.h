@@ -92,7 +92,7 @@ struct store {
     uint64_t next_gen;       /* checkpoint */
 
     struct delta *active;   /* append; the newest source, held by the history */
-    uint64_t frozen_bytes;  /* append; of the other deltas in the view */
+    _Atomic uint64_t frozen_bytes; /* of the other deltas in the view */
     struct history history; /* append */
 
     struct sys_mutex *state_mutex;
@@ -111,7 +111,8 @@ struct store {
     _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */
     _Atomic uint64_t base_lsn;      /* of the newest superblock */
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */
-    _Atomic uint64_t debt_ops;      /* operations that a checkpoint has to merge */
+    _Atomic uint64_t frozen_ops;    /* operations that a checkpoint has to merge: frozen */
+    _Atomic uint64_t active_ops;    /* ... and in the active delta */
     _Atomic uint64_t debt_run_pages; /* pages of runs that it has to merge */
     atomic_bool wants_drain;        /* a commit found the store full */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */

@@ -1,0 +1,516 @@
+/* Checking a tree: see treecheck.h.
+ *
+ * The walk keeps one page image a level, its own copy.  So nothing of the pool is used or driven
+ * out, what is judged is what lies in the file, and no epoch is held while the caller is told.
+ *
+ * Each page is claimed before it is read.  A page that was claimed before is not entered again: a walk
+ * ends, whatever the pointers say, after as many pages as the file has.
+ *
+ * After a page that cannot be read the walk goes on behind it; is_whole then tells that sums and
+ * missing owners mean nothing any more. */
+#include "engine/treecheck.h"
+
+#include "page/compress.h"
+#include "page/hash.h"
+#include "page/inner.h"
+#include "page/mem.h"
+#include "page/value.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    IMAGE_ALIGN = 4096, /* for reading past the system's cache */
+    /* Values lie in key order, those of later checkpoints elsewhere: a few pages take turns. */
+    VALUE_IMAGES = 16,
+    OWNER_BYTES = 24
+};
+
+/* A key on which a subtree borders; not set at the edges of the tree. */
+struct bound {
+    uint8_t *bytes;
+    size_t len;
+    size_t capacity;
+    bool is_set;
+};
+
+struct step {
+    struct page_ref ref;
+    uint32_t idx;
+    uint32_t count;    /* children; 0 for a leaf, and for a page that is not to be entered */
+    struct bound from; /* from <= key < to */
+    struct bound to;
+    uint8_t *image;
+};
+
+struct value_image {
+    struct page_ref ref;
+    uint8_t *image;
+};
+
+struct treecheck {
+    struct file *file;
+    struct findings *findings;
+    struct claims *claims;
+    uint64_t gen;
+    struct step path[TREE_LEVEL_MAX];
+    struct value_image values[VALUE_IMAGES];
+    uint8_t *index_image;
+    uint8_t *data_image;
+    uint8_t *block;               /* VALUE_BLOCK_BYTES_MAX */
+    struct value_ref block_owner; /* whose block is in it; page.pgno 0: none */
+    /* of the tree under way */
+    struct tree tree;
+    enum claim_kind kind;
+    char owner[OWNER_BYTES];
+    scn_status (*record)(void *ctx, const struct leaf_record *record);
+    void *ctx;
+    struct treecheck_total total;
+};
+
+/* ---- life ---- */
+
+scn_status treecheck_create(struct file *file, struct findings *findings, struct claims *claims,
+                            uint64_t gen, struct treecheck **out)
+{
+    struct treecheck *check = mem_zalloc(sizeof *check);
+    if (check == NULL)
+        return error_nomem();
+    check->file = file;
+    check->findings = findings;
+    check->claims = claims;
+    check->gen = gen;
+    *out = check;
+    return SCN_OK;
+}
+
+static uint8_t *image_alloc(void)
+{
+    /* The block itself is found again in front of the image. */
+    uint8_t *block = mem_alloc(PAGE_BYTES + 2 * IMAGE_ALIGN);
+    if (block == NULL)
+        return NULL;
+    uint8_t *image = block + IMAGE_ALIGN + (-(uintptr_t)block & (IMAGE_ALIGN - 1));
+    memcpy(image - sizeof block, &block, sizeof block);
+    return image;
+}
+
+static void image_free(uint8_t *image)
+{
+    uint8_t *block;
+    if (image == NULL)
+        return;
+    memcpy(&block, image - sizeof block, sizeof block);
+    mem_free(block);
+}
+
+static scn_status image_reserve(uint8_t **image)
+{
+    if (*image == NULL)
+        *image = image_alloc();
+    return *image ? SCN_OK : error_nomem();
+}
+
+void treecheck_destroy(struct treecheck *check)
+{
+    if (check == NULL)
+        return;
+    for (int i = 0; i < TREE_LEVEL_MAX; i++) {
+        mem_free(check->path[i].from.bytes);
+        mem_free(check->path[i].to.bytes);
+        image_free(check->path[i].image);
+    }
+    for (int i = 0; i < VALUE_IMAGES; i++)
+        image_free(check->values[i].image);
+    image_free(check->index_image);
+    image_free(check->data_image);
+    mem_free(check->block);
+    mem_free(check);
+}
+
+/* ---- pages ---- */
+
+/* What the system's cache holds may be older than the medium: a mismatch is read again before
+ * it counts. */
+scn_status treecheck_read(struct file *file, const struct page_ref *ref, uint8_t *image)
+{
+    scn_status st = file_read_page(file, ref->pgno, image, 0);
+    if (st == SCN_OK)
+        st = page_check(image, ref);
+    if (st != SCN_CORRUPT)
+        return st;
+    st = file_read_page(file, ref->pgno, image, SYS_UNCACHED);
+    return st == SCN_OK ? page_check(image, ref) : st;
+}
+
+static scn_status fault(struct treecheck *check, uint32_t kind, uint32_t pgno, const char *what)
+{
+    return findings_add(check->findings, kind, pgno, (uint64_t)pgno * PAGE_BYTES,
+                        "page %" PRIu32 " of %s: %s", pgno, check->owner, what);
+}
+
+/* SCN_OK with *is_good false: it was told. */
+static scn_status read_page(struct treecheck *check, const struct page_ref *ref, uint8_t *image,
+                            bool *is_good)
+{
+    scn_status st = treecheck_read(check->file, ref, image);
+    *is_good = st == SCN_OK;
+    if (st == SCN_OK)
+        return SCN_OK;
+    check->claims->is_whole = false;
+    check->total.is_whole = false;
+    return findings_add_error(check->findings, SCN_ISSUE_PAGE, st);
+}
+
+static bool has_possible_gens(const struct treecheck *check, const struct page_ref *ref)
+{
+    return ref->birth_gen <= ref->link_gen && ref->link_gen <= check->gen;
+}
+
+/* ---- values ---- */
+
+static scn_status value_fault(struct treecheck *check, const struct value_ref *ref,
+                              const char *what)
+{
+    return findings_add(check->findings, SCN_ISSUE_VALUE, ref->page.pgno, ref->off,
+                        "a value of %" PRIu64 " bytes in page %" PRIu32 " of %s: %s", ref->len,
+                        ref->page.pgno, check->owner, what);
+}
+
+/* A page that several values share; *image NULL: it cannot be read, which is told once. */
+static scn_status packed_image(struct treecheck *check, const struct page_ref *ref, bool is_new,
+                               uint8_t **image)
+{
+    struct value_image *slot = &check->values[ref->pgno % VALUE_IMAGES];
+    bool is_good = true;
+    *image = NULL;
+    if (slot->image == NULL || !page_ref_equal(&slot->ref, ref) || is_new) {
+        scn_status st = image_reserve(&slot->image);
+        if (st < 0)
+            return st;
+        slot->ref = (struct page_ref){0};
+        st = read_page(check, ref, slot->image, &is_good);
+        if (st != SCN_OK || !is_good)
+            return st;
+        slot->ref = *ref;
+    }
+    *image = slot->image;
+    return SCN_OK;
+}
+
+/* The block that has the value, in check->block; false: it cannot be unpacked. */
+static bool load_block(struct treecheck *check, const struct value_ref *ref, const uint8_t *image)
+{
+    struct value_ref *owner = &check->block_owner;
+    if (owner->block_raw == ref->block_raw && owner->off == ref->off &&
+        page_ref_equal(&owner->page, &ref->page))
+        return true;
+    *owner = (struct value_ref){0};
+    if (!decompress_block(image + ref->off, ref->block_stored, check->block, ref->block_raw))
+        return false;
+    *owner = *ref;
+    return true;
+}
+
+static scn_status check_packed_bytes(struct treecheck *check, const struct value_ref *ref,
+                                     const uint8_t *image)
+{
+    struct page_header header;
+    const uint8_t *data = image + ref->off;
+    uint64_t stored = ref->block_stored ? ref->block_stored : ref->len;
+    page_header_decode(image, &header);
+    if (header.table_id != check->tree.table_id)
+        return value_fault(check, ref, "its page is another table's");
+    if (ref->off > header.used || stored > header.used - ref->off)
+        return value_fault(check, ref, "it goes beyond the end of the data");
+    if (ref->block_stored) {
+        if (check->block == NULL)
+            check->block = mem_alloc(VALUE_BLOCK_BYTES_MAX);
+        if (check->block == NULL)
+            return error_nomem();
+        if (!load_block(check, ref, image))
+            return value_fault(check, ref, "its block cannot be decompressed");
+        data = check->block + ref->inside;
+    }
+    return hash64(data, ref->len) == ref->hash ? SCN_OK
+                                               : value_fault(check, ref, "it has another hash");
+}
+
+static scn_status check_packed(struct treecheck *check, const struct value_ref *ref)
+{
+    bool is_new;
+    bool is_bad;
+    uint8_t *image = NULL;
+    scn_status st = claims_share(check->claims, ref->page.pgno, check->kind, check->owner, ref->len,
+                                 &is_new, &is_bad);
+    if (st == SCN_OK && !is_bad)
+        st = packed_image(check, &ref->page, is_new, &image);
+    return st == SCN_OK && image ? check_packed_bytes(check, ref, image) : st;
+}
+
+/* One index page's share of a spread value's data pages. */
+static scn_status check_data_pages(struct treecheck *check, const struct value_ref *ref,
+                                   uint32_t first, uint32_t count)
+{
+    uint32_t last = value_page_count(ref->len) - 1;
+    scn_status st = image_reserve(&check->data_image);
+    for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
+        struct page_header header;
+        bool is_good;
+        struct page_ref data = {
+            .hash = value_index_hash(check->index_image, i),
+            .birth_gen = ref->page.birth_gen,
+            .pgno = ref->first_pgno + first + i,
+            .type = PAGE_VALUES,
+        };
+        uint64_t bytes = first + i == last ? ref->len - (uint64_t)last * VALUE_SPREAD_BYTES
+                                           : VALUE_SPREAD_BYTES;
+        st = read_page(check, &data, check->data_image, &is_good);
+        page_header_decode(check->data_image, &header);
+        if (st == SCN_OK && is_good && header.used < PAGE_HEADER_BYTES + bytes)
+            st = value_fault(check, ref, "one of its pages is too short");
+    }
+    return st;
+}
+
+/* The index pages lead from one to the next; each is claimed, so they cannot run in a circle. */
+static scn_status check_spread_pages(struct treecheck *check, const struct value_ref *ref)
+{
+    uint32_t pages = value_page_count(ref->len);
+    struct page_ref index = ref->page;
+    scn_status st = image_reserve(&check->index_image);
+    for (uint32_t done = 0; done < pages && st == SCN_OK;) {
+        bool is_good = false;
+        if (page_ref_is_null(&index) || index.type != PAGE_VALUE_INDEX)
+            return value_fault(check, ref, "its index ends before it");
+        st = claims_take(check->claims, index.pgno, 1, check->kind, check->owner, &is_good);
+        if (st == SCN_OK && is_good)
+            st = read_page(check, &index, check->index_image, &is_good);
+        if (st != SCN_OK || !is_good)
+            return st;
+        uint32_t count = value_index_count(check->index_image);
+        if (count == 0 || count > pages - done)
+            return value_fault(check, ref, "its index has another length than it");
+        st = check_data_pages(check, ref, done, count);
+        done += count;
+        index = value_index_next(check->index_image);
+    }
+    if (st == SCN_OK && !page_ref_is_null(&index))
+        return value_fault(check, ref, "its index goes on behind it");
+    return st;
+}
+
+static scn_status check_spread(struct treecheck *check, const struct value_ref *ref)
+{
+    bool is_new;
+    scn_status st = claims_take(check->claims, ref->first_pgno, value_page_count(ref->len),
+                                check->kind, check->owner, &is_new);
+    return st == SCN_OK && is_new ? check_spread_pages(check, ref) : st;
+}
+
+static scn_status check_value(struct treecheck *check, const struct leaf_record *record)
+{
+    struct value_ref ref;
+    const char *why = record->payload_len == VALUE_REF_BYTES ? value_ref_decode(record->payload, &ref)
+                                                             : "it is no reference to a value";
+    if (why)
+        return fault(check, SCN_ISSUE_VALUE, check->path[check->tree.root.level].ref.pgno, why);
+    check->total.value_bytes += ref.len;
+    if (!has_possible_gens(check, &ref.page))
+        return value_fault(check, &ref, "its pointer is newer than the generation");
+    return value_ref_is_spread(&ref) ? check_spread(check, &ref) : check_packed(check, &ref);
+}
+
+/* ---- leaves ---- */
+
+static int compare_bound(const struct bound *bound, const uint8_t *key, uint32_t len)
+{
+    return bytes_compare(key, len, bound->bytes, bound->len);
+}
+
+/* The first and the last key of a page tell for all: page_check has seen that they ascend. */
+static scn_status check_bounds(struct treecheck *check, const struct step *step, const uint8_t *first,
+                               uint32_t first_len, const uint8_t *last, uint32_t last_len)
+{
+    if (step->from.is_set && compare_bound(&step->from, first, first_len) < 0)
+        return fault(check, SCN_ISSUE_TREE, step->ref.pgno,
+                     "its first key is below what its parent promises");
+    if (step->to.is_set && compare_bound(&step->to, last, last_len) >= 0)
+        return fault(check, SCN_ISSUE_TREE, step->ref.pgno,
+                     "its last key is beyond what its parent promises");
+    return SCN_OK;
+}
+
+static scn_status check_record(struct treecheck *check, const struct leaf_record *record,
+                               uint32_t pgno)
+{
+    scn_status st = SCN_OK;
+    if (record->kind == LEAF_TOMBSTONE) {
+        check->total.tombstones++;
+        return check->kind == CLAIM_LATER
+                   ? SCN_OK
+                   : fault(check, SCN_ISSUE_TREE, pgno, "it has a tombstone");
+    }
+    check->total.count++;
+    check->total.key_bytes += record->key_len;
+    if (record->kind == LEAF_REF)
+        st = check_value(check, record);
+    else
+        check->total.value_bytes += record->payload_len;
+    return st == SCN_OK && check->record ? check->record(check->ctx, record) : st;
+}
+
+static scn_status check_leaf(struct treecheck *check, struct step *step)
+{
+    struct leaf_record first;
+    struct leaf_record last;
+    uint32_t count = leaf_count(step->image);
+    leaf_at(step->image, 0, &first);
+    leaf_at(step->image, count - 1, &last);
+    scn_status st = check_bounds(check, step, first.key, first.key_len, last.key, last.key_len);
+    for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
+        struct leaf_record record;
+        leaf_at(step->image, i, &record);
+        st = check_record(check, &record, step->ref.pgno);
+    }
+    return st;
+}
+
+/* ---- the walk ---- */
+
+static scn_status check_inner(struct treecheck *check, struct step *step)
+{
+    uint32_t first_len;
+    uint32_t last_len;
+    step->count = inner_count(step->image);
+    if (step->count < 2)
+        return SCN_OK;
+    const uint8_t *first = inner_separator(step->image, 1, &first_len);
+    const uint8_t *last = inner_separator(step->image, step->count - 1, &last_len);
+    return check_bounds(check, step, first, first_len, last, last_len);
+}
+
+/* NULL: the pointer can lead to a page of this tree. */
+static const char *strange_pointer(const struct treecheck *check, const struct page_ref *ref)
+{
+    uint8_t type = ref->level ? PAGE_INNER : PAGE_LEAF;
+    if (ref->level >= TREE_LEVEL_MAX || ref->type != type)
+        return "its pointer leads to no page of a tree";
+    if (!has_possible_gens(check, ref))
+        return "its pointer is newer than the generation";
+    return NULL;
+}
+
+static scn_status skip(struct treecheck *check, uint32_t pgno, const char *what)
+{
+    check->claims->is_whole = false;
+    check->total.is_whole = false;
+    return fault(check, SCN_ISSUE_TREE, pgno, what);
+}
+
+/* The page of path[at], whose ref and bounds are set. */
+static scn_status visit(struct treecheck *check, uint32_t at)
+{
+    struct step *step = &check->path[at];
+    struct page_header header;
+    bool is_good = false;
+    step->idx = 0;
+    step->count = 0;
+    const char *why = strange_pointer(check, &step->ref);
+    if (why)
+        return skip(check, step->ref.pgno, why);
+    scn_status st = image_reserve(&step->image);
+    if (st == SCN_OK)
+        st = claims_take(check->claims, step->ref.pgno, 1, check->kind, check->owner, &is_good);
+    if (st == SCN_OK && !is_good)
+        check->total.is_whole = false;
+    if (st == SCN_OK && is_good)
+        st = read_page(check, &step->ref, step->image, &is_good);
+    if (st != SCN_OK || !is_good)
+        return st;
+    check->total.pages++;
+    page_header_decode(step->image, &header);
+    if (header.table_id != check->tree.table_id)
+        return skip(check, step->ref.pgno, "it is another table's");
+    return step->ref.level ? check_inner(check, step) : check_leaf(check, step);
+}
+
+static scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len)
+{
+    if (bound->capacity < len) {
+        uint8_t *fresh = mem_alloc(len);
+        if (fresh == NULL)
+            return error_nomem();
+        mem_free(bound->bytes);
+        bound->bytes = fresh;
+        bound->capacity = len;
+    }
+    if (len)
+        memcpy(bound->bytes, bytes, len);
+    bound->len = len;
+    bound->is_set = true;
+    return SCN_OK;
+}
+
+/* Bound idx of a parent's children: a separator, or at the edges the parent's own. */
+static scn_status bound_from_parent(const struct step *parent, uint32_t idx,
+                                    const struct bound *edge, struct bound *out)
+{
+    uint32_t len;
+    out->is_set = false;
+    if (idx > 0 && idx < parent->count) {
+        const uint8_t *separator = inner_separator(parent->image, idx, &len);
+        return bound_set(out, separator, len);
+    }
+    return edge->is_set ? bound_set(out, edge->bytes, edge->len) : SCN_OK;
+}
+
+static scn_status visit_child(struct treecheck *check, uint32_t at)
+{
+    struct step *parent = &check->path[at];
+    struct step *child = &check->path[at + 1];
+    uint32_t idx = parent->idx++;
+    child->ref = page_ref_decode(inner_ref(parent->image, idx));
+    child->count = 0;
+    scn_status st = bound_from_parent(parent, idx, &parent->from, &child->from);
+    if (st == SCN_OK)
+        st = bound_from_parent(parent, idx + 1, &parent->to, &child->to);
+    if (st < 0)
+        return st;
+    if (child->ref.level + 1 != parent->ref.level)
+        return skip(check, parent->ref.pgno, "a child is not one level lower");
+    return visit(check, at + 1);
+}
+
+static scn_status walk(struct treecheck *check)
+{
+    struct step *path = check->path;
+    path[0].ref = check->tree.root;
+    path[0].from.is_set = false;
+    path[0].to.is_set = false;
+    scn_status st = visit(check, 0);
+    for (uint32_t at = 0; st == SCN_OK;) {
+        if (path[at].idx < path[at].count)
+            st = visit_child(check, at++);
+        else if (at == 0)
+            break;
+        else
+            at--;
+    }
+    return st;
+}
+
+scn_status treecheck_run(struct treecheck *check, const struct tree *tree, enum claim_kind kind,
+                         scn_status (*record)(void *ctx, const struct leaf_record *record),
+                         void *ctx, struct treecheck_total *total)
+{
+    check->tree = *tree;
+    check->kind = kind;
+    check->record = record;
+    check->ctx = ctx;
+    check->total = (struct treecheck_total){.is_whole = true};
+    snprintf(check->owner, sizeof check->owner, "table %" PRIu32, tree->table_id);
+    scn_status st = page_ref_is_null(&tree->root) ? SCN_OK : walk(check);
+    *total = check->total;
+    return st;
+}
