@@ -110,11 +110,13 @@ print-programs:
 check check-fast style: build/deps/base build/deps/check
 	@CC="$(CC)" CXX="$(CXX)" bash test/run $@
 
-demo: $(BUILD)/scrine-demo
-	$(BUILD)/scrine-demo
+demo: build/deps/base
+	@$(MAKE) -s -j2 $(BUILD)/scrine-demo
+	@$(BUILD)/scrine-demo
 
-bench-smoke: $(BUILD)/scrine-bench
-	$(BUILD)/scrine-bench smoke
+bench-smoke: build/deps/base build/deps/bench
+	@$(MAKE) -s -j2 $(BUILD)/scrine-bench
+	@$(BUILD)/scrine-bench smoke
 
 install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
