@@ -83,6 +83,6 @@ scn_status scn_add(scn_txn *txn, scn_table_id id, scn_slice key, int64_t delta,
     st = catalog_bind_write(txn, id, &binding);
     if (st == SCN_OK)
         st = write_addition(txn, id, key, &addition);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }

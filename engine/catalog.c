@@ -293,7 +293,7 @@ scn_status scn_table(scn_txn *txn, const char *name, uint32_t flags, scn_table_i
         if (st == SCN_OK)
             st = create_table(txn, name, flags, id);
     }
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -331,7 +331,7 @@ scn_status scn_table_drop(scn_txn *txn, scn_table_id id)
         return st;
     txn_enter(txn);
     st = drop_table(txn, id);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -345,7 +345,7 @@ scn_status scn_table_clear(scn_txn *txn, scn_table_id id)
     st = catalog_bind_write(txn, id, &binding);
     if (st == SCN_OK)
         st = write_clear(txn, id, NULL, NULL);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -385,7 +385,7 @@ scn_status scn_table_rename(scn_txn *txn, scn_table_id id, const char *name)
     if (st == SCN_OK)
         st = rename_table(txn, id, name);
     catalog_forget(txn);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -428,7 +428,7 @@ scn_status scn_table_each(scn_txn *txn,
             id = item.value.size == 4 ? get_u32(item.value.data) : 0;
         }
         merge_destroy(merge);
-        txn_leave(txn);
+        st = txn_leave(txn, st);
         if (st != SCN_OK)
             return st == SCN_END ? SCN_OK : st;
         memcpy(name, key + 1, key_len - 1);

@@ -111,7 +111,7 @@ static scn_status make_record(struct scn_txn *txn)
     if (st == SCN_OK && txn->ops.len > log_payload_max()) {
         txn_enter(txn);
         st = spill(txn);
-        txn_leave(txn);
+        st = txn_leave(txn, st);
         if (st == SCN_OK)
             st = encode(txn);
     }
@@ -204,7 +204,7 @@ static scn_status read_bases(struct bases *bases)
     txn_enter(reader);
     for (uint32_t i = 0; i < bases->count && st == SCN_OK; i++)
         st = read_base(reader, &bases->items[i]);
-    txn_leave(reader);
+    st = txn_leave(reader, st);
     txn_end(reader, SCN_OK, 0);
     return st;
 }

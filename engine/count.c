@@ -231,7 +231,7 @@ scn_status scn_table_count(scn_txn *txn, scn_table_id id, uint64_t *rows)
     st = catalog_bind(txn, id, &binding);
     if (st == SCN_OK)
         st = count_rows(txn, binding, rows);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     if (st != SCN_OK)
         *rows = 0;
     return st;
@@ -251,7 +251,7 @@ scn_status scn_table_info(scn_txn *txn, scn_table_id id, scn_table_stat *out)
     st = catalog_bind(txn, id, &binding);
     if (st == SCN_OK)
         st = count_rows(txn, binding, &stat.count);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     if (st != SCN_OK)
         return st;
     stat.struct_size = out->struct_size;
@@ -290,7 +290,7 @@ uint64_t scn_table_version(scn_txn *txn, scn_table_id id)
         return 0;
     txn_enter(txn);
     scn_status st = catalog_bind(txn, id, &binding);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     if (st != SCN_OK)
         return 0;
     track_version(txn, id);

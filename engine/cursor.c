@@ -163,7 +163,7 @@ scn_status scn_cursor_open(scn_txn *txn, scn_table_id id, scn_cursor **out)
         return st;
     txn_enter(txn);
     st = catalog_bind(txn, id, &binding);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     if (st != SCN_OK)
         return st;
     struct scn_cursor *cursor = mem_zalloc(sizeof *cursor);
@@ -383,7 +383,7 @@ static scn_status move_to_edge(struct scn_cursor *cursor, bool forward, scn_slic
         return st;
     txn_enter(cursor->txn);
     st = from_edge(cursor, forward, key, value);
-    txn_leave(cursor->txn);
+    st = txn_leave(cursor->txn, st);
     return st;
 }
 
@@ -423,7 +423,7 @@ static scn_status move(struct scn_cursor *cursor, bool forward, scn_slice *key,
         return st;
     txn_enter(cursor->txn);
     st = step(cursor, forward, key, value);
-    txn_leave(cursor->txn);
+    st = txn_leave(cursor->txn, st);
     return st;
 }
 
@@ -475,7 +475,7 @@ scn_status scn_seek(scn_cursor *cursor, scn_slice from, int op, scn_slice *key,
     scn_slice found_key = {NULL, 0};
     scn_slice found_value = {NULL, 0};
     st = seek(cursor, from, op, &found_key, value ? &found_value : NULL);
-    txn_leave(cursor->txn);
+    st = txn_leave(cursor->txn, st);
     /* from may lie where the results go */
     if (key)
         *key = found_key;

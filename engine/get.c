@@ -49,7 +49,7 @@ scn_status scn_get_flags(scn_txn *txn, scn_table_id id, scn_slice key, uint32_t 
     st = find(txn, id, key, flags, &found);
     if (st == SCN_OK && value)
         st = read_value(txn, &found, value);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     if (st != SCN_OK && value)
         *value = (scn_slice){NULL, 0};
     return st;
@@ -91,7 +91,7 @@ scn_status scn_value_size(scn_txn *txn, scn_table_id id, scn_slice key, uint64_t
     st = find(txn, id, key, 0, &found);
     if (st == SCN_OK)
         st = length_of(&found, size);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -132,7 +132,7 @@ scn_status scn_read_at(scn_txn *txn, scn_table_id id, scn_slice key, uint64_t of
     st = find(txn, id, key, 0, &found);
     if (st == SCN_OK)
         st = read_part(txn, &found, off, buf, len, got);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -241,7 +241,7 @@ scn_status scn_get_many(scn_txn *txn, scn_table_id id, const scn_slice *keys,
         return st;
     txn_enter(txn);
     st = get_many(txn, id, keys, count, values, statuses);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 

@@ -160,7 +160,7 @@ static uint32_t count_tables(scn_db *db)
         return 0;
     txn_enter(txn);
     scn_status st = count_names(txn, &count);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     txn_end(txn, SCN_OK, 0);
     return st < 0 ? 0 : count;
 }

@@ -263,11 +263,21 @@ static int insert_gen(uint64_t *gens, uint32_t count, uint64_t gen)
     return 1;
 }
 
+/* State mutex held: snapshots past their age, of older generations, are given up. A view
+ * that only such transactions hold pins nothing any more. */
 static uint32_t count_views(struct store *store)
 {
+    uint64_t now = store->sys->ops->now_ns(store->sys);
+    uint64_t age = store->options.max_snapshot_age_ms * UINT64_C(1000000);
     uint32_t count = 0;
-    for (const struct view *view = store->views; view; view = view->next)
-        count++;
+    for (struct view *view = store->views; view; view = view->next, count++)
+        view->gone_holders = 0;
+    for (struct scn_txn *txn = store->open_txns; txn && age; txn = txn->next) {
+        if (txn->view->gen < store->view->gen && now - txn->begun_ns > age)
+            atomic_store(&txn->is_gone, true);
+        if (atomic_load(&txn->is_gone))
+            txn->view->gone_holders++;
+    }
     return count;
 }
 
@@ -280,9 +290,9 @@ scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
     for (;;) {
         ops->mutex_lock(store->state_mutex);
         uint32_t views = count_views(store);
-        for (const struct view *view = store->views; view && views <= room;
-             view = view->next)
-            *count += insert_gen(*gens, *count, view->gen);
+        for (const struct view *view = store->views; view && views <= room; view = view->next)
+            if (view->references > view->gone_holders)
+                *count += insert_gen(*gens, *count, view->gen);
         ops->mutex_unlock(store->state_mutex);
         if (views <= room)
             return SCN_OK;

@@ -46,6 +46,7 @@ struct step {
 struct value_image {
     struct page_ref ref;
     uint8_t *image;
+    bool is_good;
 };
 
 struct treecheck {
@@ -177,25 +178,20 @@ static scn_status value_fault(struct treecheck *check, const struct value_ref *r
                         ref->page.pgno, check->owner, what);
 }
 
-/* A page that several values share; *image NULL: it cannot be read, which is told once. */
-static scn_status packed_image(struct treecheck *check, const struct page_ref *ref, bool is_new,
-                               uint8_t **image)
+/* A page that several values share; *image NULL: it cannot be read, which was told. */
+static scn_status packed_image(struct treecheck *check, const struct page_ref *ref, uint8_t **image)
 {
     struct value_image *slot = &check->values[ref->pgno % VALUE_IMAGES];
-    bool is_good = true;
-    *image = NULL;
-    if (slot->image == NULL || !page_ref_equal(&slot->ref, ref) || is_new) {
-        scn_status st = image_reserve(&slot->image);
+    scn_status st = SCN_OK;
+    if (slot->image == NULL || !page_ref_equal(&slot->ref, ref)) {
+        st = image_reserve(&slot->image);
         if (st < 0)
             return st;
-        slot->ref = (struct page_ref){0};
-        st = read_page(check, ref, slot->image, &is_good);
-        if (st != SCN_OK || !is_good)
-            return st;
         slot->ref = *ref;
+        st = read_page(check, ref, slot->image, &slot->is_good);
     }
-    *image = slot->image;
-    return SCN_OK;
+    *image = slot->is_good ? slot->image : NULL;
+    return st;
 }
 
 /* The block that has the value, in check->block; false: it cannot be unpacked. */
@@ -244,7 +240,7 @@ static scn_status check_packed(struct treecheck *check, const struct value_ref *
     scn_status st = claims_share(check->claims, ref->page.pgno, check->kind, check->owner, ref->len,
                                  &is_new, &is_bad);
     if (st == SCN_OK && !is_bad)
-        st = packed_image(check, &ref->page, is_new, &image);
+        st = packed_image(check, &ref->page, &image);
     return st == SCN_OK && image ? check_packed_bytes(check, ref, image) : st;
 }
 

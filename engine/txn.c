@@ -10,6 +10,13 @@ enum { ARENA_KEEP_BYTES = 65536 };
 
 /* ---- handles ---- */
 
+static scn_status gone(void)
+{
+    return error_set(SCN_SNAPSHOT_GONE, 0, 0, 0,
+                     "the snapshot is older than max_snapshot_age and its pages were given "
+                     "to others; abort and begin anew");
+}
+
 scn_status txn_check(const struct scn_txn *txn)
 {
     if (txn == NULL)
@@ -22,6 +29,8 @@ scn_status txn_check(const struct scn_txn *txn)
         return error_set(
             SCN_FORKED, 0, 0, 0,
             "the transaction belongs to the parent process; open the store anew");
+    if (atomic_load_explicit(&txn->is_gone, memory_order_relaxed))
+        return gone();
     return txn->broken;
 }
 
@@ -58,10 +67,15 @@ void txn_enter(struct scn_txn *txn)
     pool_enter(txn->reader);
 }
 
-void txn_leave(struct scn_txn *txn)
+scn_status txn_leave(struct scn_txn *txn, scn_status st)
 {
     pool_release_previous(txn->reader);
     pool_leave(txn->reader);
+    /* Marked before its pages were given out, so a page that is no longer the snapshot's
+     * is found here. */
+    if (st < 0 && atomic_load(&txn->is_gone))
+        return gone();
+    return st;
 }
 
 scn_status txn_copy(struct scn_txn *txn, scn_slice *bytes)
@@ -161,6 +175,7 @@ scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
             return st;
     }
     txn->magic = TXN_MAGIC;
+    atomic_store_explicit(&txn->is_gone, false, memory_order_relaxed);
     txn->flags = flags;
     txn->db = db;
     txn->durability = store->options.durability;

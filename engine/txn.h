@@ -76,6 +76,7 @@ struct scn_txn {
     uint32_t magic;
     uint32_t flags; /* SCN_READ, SCN_WRITE, SCN_SNAPSHOT */
     uint32_t durability;
+    atomic_bool is_gone;      /* past max_snapshot_age; set under state, before a page is reused */
     bool is_priority; /* holds the append lock (scn_update) */
     bool is_in_update;
     scn_status broken; /* sticky: only abort is possible */
@@ -123,7 +124,8 @@ scn_status txn_check_write(const struct scn_txn *txn) MUST_USE;
 /* Around every operation that touches pages. txn_leave drops the bytes of the previous
  * call. */
 void txn_enter(struct scn_txn *txn);
-void txn_leave(struct scn_txn *txn);
+/* Passes st on, or SCN_SNAPSHOT_GONE in its place. */
+scn_status txn_leave(struct scn_txn *txn, scn_status st) MUST_USE;
 /* Keeps a page until the next operation ends, or copies the bytes when no place is left.
  */
 scn_status txn_keep(struct scn_txn *txn, const uint8_t *page, scn_slice *bytes) MUST_USE;

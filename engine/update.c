@@ -123,7 +123,7 @@ static scn_status write_one(struct scn_txn *txn, const struct one_write *write)
     if (st == SCN_OK)
         st = write_append(txn, id, write->key, DELTA_TOMBSTONE | DELTA_BLIND,
                           (scn_slice){NULL, 0});
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 

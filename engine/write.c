@@ -272,7 +272,7 @@ scn_status scn_put(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice value
         st = write_append(txn, id, key,
                           flags == SCN_PUT_BLIND ? DELTA_PUT | DELTA_BLIND : DELTA_PUT,
                           value);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -301,7 +301,7 @@ scn_status scn_del(scn_txn *txn, scn_table_id id, scn_slice key)
         return st;
     txn_enter(txn);
     st = del(txn, id, key);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     return st;
 }
 
@@ -382,7 +382,7 @@ scn_status scn_del_range(scn_txn *txn, scn_table_id id, scn_slice from, scn_slic
                        bytes_compare(lo->data, lo->size, hi->data, hi->size) >= 0;
     if (st == SCN_OK && !is_backward)
         st = del_range(txn, binding, lo, hi, removed != NULL, &count);
-    txn_leave(txn);
+    st = txn_leave(txn, st);
     if (removed)
         *removed = st == SCN_OK ? count : 0;
     return st;
