@@ -309,7 +309,7 @@ scn_status scn_del(scn_txn *txn, scn_table_id id, scn_slice key)
 
 /* Up to this many keys are deleted one by one: a range deletion is asked by every read
  * that comes by, until the next checkpoint. */
-enum { DEL_RANGE_SINGLE = 64 };
+enum { DEL_RANGE_SINGLE = 64, RANGE_STEP = 512 };
 
 struct range_keys {
     uint64_t count;
@@ -337,6 +337,11 @@ static scn_status list_range(struct scn_txn *txn, const struct binding *binding,
         out->count++;
         if (st < 0 || (out->count > DEL_RANGE_SINGLE && !counts_all))
             break;
+        /* A long walk lets go of its pages now and then: the merge finds its place again. */
+        if (out->count % RANGE_STEP == 0) {
+            pool_leave(txn->reader);
+            pool_enter(txn->reader);
+        }
         st = merge_step(merge, true, &item);
     }
     merge_destroy(merge);
