@@ -398,8 +398,8 @@ scn_status scn_begin(scn_db *db, uint32_t flags, scn_txn **txn);
  * scn_update), SCN_POISONED, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
 scn_status scn_commit(scn_txn *txn);
 /* The same, and the LSN of the commit, which is what scn_wait_durable asks for; of a
- * transaction that wrote nothing the LSN of its snapshot; after a failure it says nothing.
- * lsn may be NULL. */
+ * transaction that wrote nothing the LSN of its snapshot; after a failure it says
+ * nothing.  lsn may be NULL. */
 scn_status scn_commit_at(scn_txn *txn, uint64_t *lsn);
 /* Ends the transaction without a trace.  NULL is fine, and so is a transaction that has
  * ended (see the top of this file); inside scn_update it does nothing. */
