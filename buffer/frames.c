@@ -3,7 +3,8 @@
  * The idea is that of epochs.  A reader announces the number of the epoch in which it
  * entered, on a cache line of its own.  Who unlinks a frame stamps it with the current
  * epoch and begins the next.  The frame may be taken when every announced epoch is 0 or
- * greater than the stamp and no reader holds it.  The steps, each a seq_cst operation:
+ * greater than the stamp and no reader holds it.  The steps, each a seq_cst operation but
+ * for r4 and r5, which are releases:
  *
  *     reader R                               unlinking, then taking frame f with stamp s
  *  r1  e = epoch                          u1  entry = 0, or marked POOL_LIMBO

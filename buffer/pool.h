@@ -28,7 +28,8 @@
 
 #include <stdatomic.h>
 
-enum { POOL_HELD_MAX = 16 };
+/* Two batches of 16: the bytes of one call stay good during the next. */
+enum { POOL_HELD_MAX = 32 };
 
 struct pool;
 struct pool_reader;
@@ -124,7 +125,7 @@ struct pool_reader {
     _Atomic uint64_t epoch; /* 0 outside.  Owner writes, the taker of frames reads */
     _Atomic uint64_t hits;  /* written by the owner, read by pool_stat */
 
-    /* Second line: frame + 1, or a mark for a private one; 0: free.  As epoch.  A value
+    /* Two lines: frame + 1, or a mark for a private one; 0: free.  As epoch.  A value
      * never moves from place to place: the scan of a taker could miss it. */
     _Atomic uint32_t held[POOL_HELD_MAX];
 
@@ -133,6 +134,7 @@ struct pool_reader {
     size_t region_bytes;
     uint32_t held_places;  /* bits: places of held that are in use */
     uint32_t fresh_places; /* bits: those taken since pool_enter */
+    uint32_t last_place;   /* taken last: a scan holds one page again and again */
     struct private_frame *privates;
     struct pool *pool;
 

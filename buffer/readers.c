@@ -16,7 +16,7 @@ enum {
 /* In held: a private frame, which no taker looks for.  No frame has this number. */
 #define HELD_PRIVATE UINT32_MAX
 
-_Static_assert(POOL_HELD_MAX < 32, "places are bits of a uint32_t");
+_Static_assert(POOL_HELD_MAX == 32, "places are the bits of a uint32_t");
 _Static_assert(offsetof(struct pool_reader, held) == CACHE_LINE_BYTES,
                "a hit needs one line");
 
@@ -154,47 +154,66 @@ void pool_drop_privates(struct pool_reader *reader)
 
 /* ---- holding ---- */
 
-/* The place that has it already, or a free one; -1: none. */
-static int find_place(const struct pool_reader *reader, uint32_t mark)
+/* The place that has the frame already, or NOT_HELD. */
+static int find_mark(const struct pool_reader *reader, uint32_t mark)
 {
-    int place = -1;
-    for (int i = POOL_HELD_MAX - 1; i >= 0; i--) {
-        uint32_t held = atomic_load_explicit(&reader->held[i], memory_order_relaxed);
-        if (held == mark && mark != HELD_PRIVATE)
-            return i;
-        if (held == 0)
-            place = i;
+    for (uint32_t left = reader->held_places; left != 0; left &= left - 1) {
+        int place = __builtin_ctz(left);
+        if (atomic_load_explicit(&reader->held[place], memory_order_relaxed) == mark)
+            return place;
     }
-    return place;
+    return NOT_HELD;
+}
+
+/* A free place, or NOT_HELD. */
+static int find_free(const struct pool_reader *reader)
+{
+    uint32_t free = ~reader->held_places;
+    return free != 0 ? __builtin_ctz(free) : NOT_HELD;
+}
+
+static bool take_place(struct pool_reader *reader, int place, uint32_t mark)
+{
+    if (place == NOT_HELD)
+        return false;
+    /* [E3] r4: r5, a release, comes after it. */
+    atomic_store_explicit(&reader->held[place], mark, memory_order_release);
+    reader->held_places |= 1u << place;
+    reader->fresh_places |= 1u << place;
+    reader->last_place = (uint32_t)place;
+    return true;
+}
+
+static bool hold_private(struct pool_reader *reader, const uint8_t *page)
+{
+    struct private_frame *private = private_of_page(reader, page);
+    ASSERT(private != NULL);
+    if (private->place == NOT_HELD)
+        private->place = find_free(reader);
+    return take_place(reader, private->place, HELD_PRIVATE);
 }
 
 bool pool_hold(struct pool_reader *reader, const uint8_t *page)
 {
     ASSERT(pool_is_entered(reader));
     size_t off = (size_t)((uintptr_t)page - (uintptr_t)reader->region);
-    bool is_private = off >= reader->region_bytes;
-    struct private_frame *private = is_private ? private_of_page(reader, page) : NULL;
-    ASSERT(is_private == (private != NULL));
-    uint32_t mark = is_private ? HELD_PRIVATE : (uint32_t)(off / PAGE_BYTES) + 1;
-
-    int place = find_place(reader, mark);
-    if (is_private && private->place != NOT_HELD)
-        place = private->place;
-    if (place < 0)
-        return false;
-    if (is_private)
-        private->place = place;
-    atomic_store(&reader->held[place], mark); /* [E3] r4 */
-    reader->held_places |= 1u << place;
-    reader->fresh_places |= 1u << place;
-    return true;
+    if (off >= reader->region_bytes)
+        return hold_private(reader, page);
+    uint32_t mark = (uint32_t)(off / PAGE_BYTES) + 1;
+    uint32_t last = reader->last_place;
+    if (atomic_load_explicit(&reader->held[last], memory_order_relaxed) == mark) {
+        reader->fresh_places |= 1u << last;
+        return true;
+    }
+    /* A second place for the same frame does no harm; only a full set is searched. */
+    int place = find_free(reader);
+    return take_place(reader, place != NOT_HELD ? place : find_mark(reader, mark), mark);
 }
 
 static void release_places(struct pool_reader *reader, uint32_t places)
 {
-    for (int i = 0; places >> i != 0; i++) {
-        if ((places >> i & 1) == 0)
-            continue;
+    for (uint32_t left = places; left != 0; left &= left - 1) {
+        int i = __builtin_ctz(left);
         if (atomic_load_explicit(&reader->held[i], memory_order_relaxed) == HELD_PRIVATE)
             private_release(reader, i);
         atomic_store_explicit(&reader->held[i], 0, memory_order_release);
