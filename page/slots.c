@@ -88,23 +88,33 @@ static uint32_t key_head(const struct positions *positions, const uint8_t *key,
     return head;
 }
 
-/* How many of count ascending numbers are below bound. */
-static uint32_t count_below(const uint8_t *at, uint32_t count, uint32_t bound)
+/* How many of count numbers are below bound.  Up to four numbers behind them are read
+ * too: what follows the heads in a page is longer than that. */
+static inline uint32_t count_below(const uint8_t *at, uint32_t count, uint32_t bound)
 {
-    uint32_t below = 0;
-    uint32_t i = 0;
 #if defined(__SSE4_1__)
-    __m128i bounds = _mm_set1_epi32((int)bound);
-    for (; i + 4 <= count; i += 4) {
+    const __m128i bounds = _mm_set1_epi32((int)bound);
+    const __m128i ramp = _mm_setr_epi32(0, 1, 2, 3);
+    __m128i reached = _mm_setzero_si128(); /* minus one for each number not below */
+    uint32_t whole = count & ~3u;
+    for (uint32_t i = 0; i < whole; i += 4) {
         __m128i numbers = _mm_loadu_si128((const __m128i *)(const void *)(at + 4 * i));
-        __m128i is_not = _mm_cmpeq_epi32(_mm_max_epu32(numbers, bounds), numbers);
-        int mask = _mm_movemask_ps(_mm_castsi128_ps(is_not));
-        below += 4 - (uint32_t)__builtin_popcount((unsigned)mask);
+        reached = _mm_add_epi32(reached,
+                                _mm_cmpeq_epi32(_mm_max_epu32(numbers, bounds), numbers));
     }
-#endif
-    for (; i < count; i++)
+    __m128i rest = _mm_loadu_si128((const __m128i *)(const void *)(at + 4 * whole));
+    __m128i is_number = _mm_cmpgt_epi32(_mm_set1_epi32((int)(count - whole)), ramp);
+    rest = _mm_and_si128(is_number, _mm_cmpeq_epi32(_mm_max_epu32(rest, bounds), rest));
+    reached = _mm_add_epi32(reached, rest);
+    reached = _mm_add_epi32(reached, _mm_shuffle_epi32(reached, 0x4e));
+    reached = _mm_add_epi32(reached, _mm_shuffle_epi32(reached, 0xb1));
+    return count + (uint32_t)_mm_cvtsi128_si32(reached);
+#else
+    uint32_t below = 0;
+    for (uint32_t i = 0; i < count; i++)
         below += get_u32(at + 4 * i) < bound;
     return below;
+#endif
 }
 
 /* Compares the key with what all keys of the page have in [from, to); 0: it has the same.
