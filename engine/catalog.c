@@ -39,6 +39,15 @@ void catalog_root_encode(const struct catalog_root *root, uint8_t out[CATALOG_RO
     put_u64(out + 56, root->stat.pages);
 }
 
+void catalog_root_decode(const uint8_t row[CATALOG_ROOT_BYTES], struct catalog_root *out)
+{
+    out->root = page_ref_decode(row);
+    out->stat.count = get_u64(row + 32);
+    out->stat.key_bytes = get_u64(row + 40);
+    out->stat.value_bytes = get_u64(row + 48);
+    out->stat.pages = get_u64(row + 56);
+}
+
 scn_status catalog_read_root(struct pool_reader *reader, const struct page_ref *catalog,
                              uint32_t table_id, struct catalog_root *out)
 {
@@ -56,11 +65,7 @@ scn_status catalog_read_root(struct pool_reader *reader, const struct page_ref *
     if (record->kind != LEAF_INLINE || record->payload_len != CATALOG_ROOT_BYTES)
         return error_corrupt(catalog->pgno, 0,
                              "catalog: the root row of table %u is malformed", table_id);
-    out->root = page_ref_decode(record->payload);
-    out->stat.count = get_u64(record->payload + 32);
-    out->stat.key_bytes = get_u64(record->payload + 40);
-    out->stat.value_bytes = get_u64(record->payload + 48);
-    out->stat.pages = get_u64(record->payload + 56);
+    catalog_root_decode(record->payload, out);
     bool is_tree = out->root.type == PAGE_LEAF
                        ? out->root.level == 0
                        : out->root.type == PAGE_INNER && out->root.level;

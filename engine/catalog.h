@@ -29,6 +29,7 @@ scn_slice catalog_key_root(uint8_t *buf, uint32_t table_id);
 
 void catalog_root_encode(const struct catalog_root *root,
                          uint8_t out[CATALOG_ROOT_BYTES]);
+void catalog_root_decode(const uint8_t row[CATALOG_ROOT_BYTES], struct catalog_root *out);
 /* The root of a table in one generation: SCN_OK, SCN_NOTFOUND (no tree: empty),
  * SCN_CORRUPT. Between pool_enter and pool_leave. */
 scn_status catalog_read_root(struct pool_reader *reader, const struct page_ref *catalog,

@@ -26,10 +26,11 @@ static scn_status copy_space(struct claims *claims, struct space *space)
     return st < 0 ? st : space_each_freed(space, mark_freed, claims);
 }
 
-scn_status claims_init(struct claims *claims, struct findings *findings, struct space *space,
-                       uint32_t page_count)
+scn_status claims_init(struct claims *claims, struct findings *findings,
+                       struct space *space, uint32_t page_count)
 {
-    *claims = (struct claims){.findings = findings, .page_count = page_count, .is_whole = true};
+    *claims =
+        (struct claims){.findings = findings, .page_count = page_count, .is_whole = true};
     scn_status st = bitmap_grow(&claims->seen, page_count);
     if (st == SCN_OK)
         st = bitmap_grow(&claims->shared, page_count);
@@ -54,8 +55,8 @@ void claims_destroy(struct claims *claims)
 
 /* ---- one claim ---- */
 
-static scn_status add(struct claims *claims, uint32_t kind, uint32_t pgno, const char *owner,
-                      const char *what)
+static scn_status add(struct claims *claims, uint32_t kind, uint32_t pgno,
+                      const char *owner, const char *what)
 {
     return findings_add(claims->findings, kind, pgno, (uint64_t)pgno * PAGE_BYTES,
                         "page %u of %s %s", pgno, owner, what);
@@ -74,11 +75,14 @@ static scn_status judge_space(struct claims *claims, uint32_t pgno, uint32_t cou
         return SCN_OK;
     for (uint32_t i = pgno; i < pgno + count; i++) {
         if (kind == CLAIM_LATER && bitmap_get(&claims->used, i))
-            return add(claims, SCN_ISSUE_SPACE, i, owner, "has another owner in the allocation state");
+            return add(claims, SCN_ISSUE_SPACE, i, owner,
+                       "has another owner in the allocation state");
         if (kind == CLAIM_USED && !bitmap_get(&claims->used, i))
-            return add(claims, SCN_ISSUE_SPACE, i, owner, "is free in the allocation state");
+            return add(claims, SCN_ISSUE_SPACE, i, owner,
+                       "is free in the allocation state");
         if (kind == CLAIM_USED && bitmap_get(&claims->freed, i))
-            return add(claims, SCN_ISSUE_SPACE, i, owner, "is freed in the allocation state");
+            return add(claims, SCN_ISSUE_SPACE, i, owner,
+                       "is freed in the allocation state");
     }
     return SCN_OK;
 }
@@ -94,8 +98,8 @@ static scn_status outside(struct claims *claims, uint32_t pgno, const char *owne
     return add(claims, SCN_ISSUE_PAGE, pgno, owner, "lies outside the file");
 }
 
-scn_status claims_take(struct claims *claims, uint32_t pgno, uint32_t count, enum claim_kind kind,
-                       const char *owner, bool *is_new)
+scn_status claims_take(struct claims *claims, uint32_t pgno, uint32_t count,
+                       enum claim_kind kind, const char *owner, bool *is_new)
 {
     *is_new = false;
     if (!is_in_file(claims, pgno, count))
@@ -124,7 +128,8 @@ scn_status claims_share(struct claims *claims, uint32_t pgno, enum claim_kind ki
     /* Values of a run have no row in the usage table yet. */
     if (kind == CLAIM_USED &&
         __builtin_add_overflow(claims->live[pgno], bytes, &claims->live[pgno]))
-        st = add(claims, SCN_ISSUE_USAGE, pgno, owner, "has more values than a page can hold");
+        st = add(claims, SCN_ISSUE_USAGE, pgno, owner,
+                 "has more values than a page can hold");
     return st;
 }
 
@@ -136,7 +141,8 @@ static bool is_lost(const struct claims *claims, uint32_t pgno)
            !bitmap_get(&claims->seen, pgno);
 }
 
-/* Where a part of a tree could not be read, its pages have no owner either: that says nothing new. */
+/* Where a part of a tree could not be read, its pages have no owner either: that says
+ * nothing new. */
 scn_status claims_judge(struct claims *claims)
 {
     uint32_t end = bitmap_end(&claims->used);
@@ -147,9 +153,10 @@ scn_status claims_judge(struct claims *claims)
         for (to = from; to < end && is_lost(claims, to); to++)
             ;
         if (to > from)
-            st = findings_add(claims->findings, SCN_ISSUE_LOST, from, (uint64_t)from * PAGE_BYTES,
-                              "%u pages from page %u on are used, but nothing leads to them",
-                              to - from, from);
+            st = findings_add(
+                claims->findings, SCN_ISSUE_LOST, from, (uint64_t)from * PAGE_BYTES,
+                "%u pages from page %u on are used, but nothing leads to them", to - from,
+                from);
     }
     return st;
 }

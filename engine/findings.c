@@ -6,8 +6,8 @@
 
 enum { TEXT_BYTES = 320 };
 
-static scn_status tell(struct findings *findings, uint32_t kind, uint64_t pgno, uint64_t off,
-                       const char *text)
+static scn_status tell(struct findings *findings, uint32_t kind, uint64_t pgno,
+                       uint64_t off, const char *text)
 {
     struct scn_issue issue = {
         .struct_size = sizeof issue,
@@ -20,8 +20,8 @@ static scn_status tell(struct findings *findings, uint32_t kind, uint64_t pgno, 
     return findings->fn ? findings->fn(findings->ctx, &issue) : SCN_OK;
 }
 
-scn_status findings_add(struct findings *findings, uint32_t kind, uint64_t pgno, uint64_t off,
-                        const char *format, ...)
+scn_status findings_add(struct findings *findings, uint32_t kind, uint64_t pgno,
+                        uint64_t off, const char *format, ...)
 {
     char text[TEXT_BYTES];
     va_list args;

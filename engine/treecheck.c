@@ -1,13 +1,14 @@
 /* Checking a tree: see treecheck.h.
  *
- * The walk keeps one page image a level, its own copy.  So nothing of the pool is used or driven
- * out, what is judged is what lies in the file, and no epoch is held while the caller is told.
+ * The walk keeps one page image a level, its own copy.  So nothing of the pool is used or
+ * driven out, what is judged is what lies in the file, and no epoch is held while the
+ * caller is told.
  *
- * Each page is claimed before it is read.  A page that was claimed before is not entered again: a walk
- * ends, whatever the pointers say, after as many pages as the file has.
+ * Each page is claimed before it is read.  A page that was claimed before is not entered
+ * again: a walk ends, whatever the pointers say, after as many pages as the file has.
  *
- * After a page that cannot be read the walk goes on behind it; is_whole then tells that sums and
- * missing owners mean nothing any more. */
+ * After a page that cannot be read the walk goes on behind it; is_whole then tells that
+ * sums and missing owners mean nothing any more. */
 #include "engine/treecheck.h"
 
 #include "page/compress.h"
@@ -21,7 +22,8 @@
 
 enum {
     IMAGE_ALIGN = 4096, /* for reading past the system's cache */
-    /* Values lie in key order, those of later checkpoints elsewhere: a few pages take turns. */
+    /* Values lie in key order, those of later checkpoints elsewhere: a few pages take
+       turns. */
     VALUE_IMAGES = 16,
     OWNER_BYTES = 24
 };
@@ -37,7 +39,7 @@ struct bound {
 struct step {
     struct page_ref ref;
     uint32_t idx;
-    uint32_t count;    /* children; 0 for a leaf, and for a page that is not to be entered */
+    uint32_t count; /* children; 0 for a leaf, and for a page that is not to be entered */
     struct bound from; /* from <= key < to */
     struct bound to;
     uint8_t *image;
@@ -71,8 +73,8 @@ struct treecheck {
 
 /* ---- life ---- */
 
-scn_status treecheck_create(struct file *file, struct findings *findings, struct claims *claims,
-                            uint64_t gen, struct treecheck **out)
+scn_status treecheck_create(struct file *file, struct findings *findings,
+                            struct claims *claims, uint64_t gen, struct treecheck **out)
 {
     struct treecheck *check = mem_zalloc(sizeof *check);
     if (check == NULL)
@@ -131,8 +133,8 @@ void treecheck_destroy(struct treecheck *check)
 
 /* ---- pages ---- */
 
-/* What the system's cache holds may be older than the medium: a mismatch is read again before
- * it counts. */
+/* What the system's cache holds may be older than the medium: a mismatch is read again
+ * before it counts. */
 scn_status treecheck_read(struct file *file, const struct page_ref *ref, uint8_t *image)
 {
     scn_status st = file_read_page(file, ref->pgno, image, 0);
@@ -144,15 +146,16 @@ scn_status treecheck_read(struct file *file, const struct page_ref *ref, uint8_t
     return st == SCN_OK ? page_check(image, ref) : st;
 }
 
-static scn_status fault(struct treecheck *check, uint32_t kind, uint32_t pgno, const char *what)
+static scn_status fault(struct treecheck *check, uint32_t kind, uint32_t pgno,
+                        const char *what)
 {
     return findings_add(check->findings, kind, pgno, (uint64_t)pgno * PAGE_BYTES,
                         "page %" PRIu32 " of %s: %s", pgno, check->owner, what);
 }
 
 /* SCN_OK with *is_good false: it was told. */
-static scn_status read_page(struct treecheck *check, const struct page_ref *ref, uint8_t *image,
-                            bool *is_good)
+static scn_status read_page(struct treecheck *check, const struct page_ref *ref,
+                            uint8_t *image, bool *is_good)
 {
     scn_status st = treecheck_read(check->file, ref, image);
     *is_good = st == SCN_OK;
@@ -174,12 +177,13 @@ static scn_status value_fault(struct treecheck *check, const struct value_ref *r
                               const char *what)
 {
     return findings_add(check->findings, SCN_ISSUE_VALUE, ref->page.pgno, ref->off,
-                        "a value of %" PRIu64 " bytes in page %" PRIu32 " of %s: %s", ref->len,
-                        ref->page.pgno, check->owner, what);
+                        "a value of %" PRIu64 " bytes in page %" PRIu32 " of %s: %s",
+                        ref->len, ref->page.pgno, check->owner, what);
 }
 
 /* A page that several values share; *image NULL: it cannot be read, which was told. */
-static scn_status packed_image(struct treecheck *check, const struct page_ref *ref, uint8_t **image)
+static scn_status packed_image(struct treecheck *check, const struct page_ref *ref,
+                               uint8_t **image)
 {
     struct value_image *slot = &check->values[ref->pgno % VALUE_IMAGES];
     scn_status st = SCN_OK;
@@ -195,14 +199,16 @@ static scn_status packed_image(struct treecheck *check, const struct page_ref *r
 }
 
 /* The block that has the value, in check->block; false: it cannot be unpacked. */
-static bool load_block(struct treecheck *check, const struct value_ref *ref, const uint8_t *image)
+static bool load_block(struct treecheck *check, const struct value_ref *ref,
+                       const uint8_t *image)
 {
     struct value_ref *owner = &check->block_owner;
     if (owner->block_raw == ref->block_raw && owner->off == ref->off &&
         page_ref_equal(&owner->page, &ref->page))
         return true;
     *owner = (struct value_ref){0};
-    if (!decompress_block(image + ref->off, ref->block_stored, check->block, ref->block_raw))
+    if (!decompress_block(image + ref->off, ref->block_stored, check->block,
+                          ref->block_raw))
         return false;
     *owner = *ref;
     return true;
@@ -228,8 +234,9 @@ static scn_status check_packed_bytes(struct treecheck *check, const struct value
             return value_fault(check, ref, "its block cannot be decompressed");
         data = check->block + ref->inside;
     }
-    return hash64(data, ref->len) == ref->hash ? SCN_OK
-                                               : value_fault(check, ref, "it has another hash");
+    return hash64(data, ref->len) == ref->hash
+               ? SCN_OK
+               : value_fault(check, ref, "it has another hash");
 }
 
 static scn_status check_packed(struct treecheck *check, const struct value_ref *ref)
@@ -237,8 +244,8 @@ static scn_status check_packed(struct treecheck *check, const struct value_ref *
     bool is_new;
     bool is_bad;
     uint8_t *image = NULL;
-    scn_status st = claims_share(check->claims, ref->page.pgno, check->kind, check->owner, ref->len,
-                                 &is_new, &is_bad);
+    scn_status st = claims_share(check->claims, ref->page.pgno, check->kind, check->owner,
+                                 ref->len, &is_new, &is_bad);
     if (st == SCN_OK && !is_bad)
         st = packed_image(check, &ref->page, &image);
     return st == SCN_OK && image ? check_packed_bytes(check, ref, image) : st;
@@ -259,8 +266,9 @@ static scn_status check_data_pages(struct treecheck *check, const struct value_r
             .pgno = ref->first_pgno + first + i,
             .type = PAGE_VALUES,
         };
-        uint64_t bytes = first + i == last ? ref->len - (uint64_t)last * VALUE_SPREAD_BYTES
-                                           : VALUE_SPREAD_BYTES;
+        uint64_t bytes = first + i == last
+                             ? ref->len - (uint64_t)last * VALUE_SPREAD_BYTES
+                             : VALUE_SPREAD_BYTES;
         st = read_page(check, &data, check->data_image, &is_good);
         page_header_decode(check->data_image, &header);
         if (st == SCN_OK && is_good && header.used < PAGE_HEADER_BYTES + bytes)
@@ -269,7 +277,8 @@ static scn_status check_data_pages(struct treecheck *check, const struct value_r
     return st;
 }
 
-/* The index pages lead from one to the next; each is claimed, so they cannot run in a circle. */
+/* The index pages lead from one to the next; each is claimed, so they cannot run in a
+ * circle. */
 static scn_status check_spread_pages(struct treecheck *check, const struct value_ref *ref)
 {
     uint32_t pages = value_page_count(ref->len);
@@ -279,7 +288,8 @@ static scn_status check_spread_pages(struct treecheck *check, const struct value
         bool is_good = false;
         if (page_ref_is_null(&index) || index.type != PAGE_VALUE_INDEX)
             return value_fault(check, ref, "its index ends before it");
-        st = claims_take(check->claims, index.pgno, 1, check->kind, check->owner, &is_good);
+        st = claims_take(check->claims, index.pgno, 1, check->kind, check->owner,
+                         &is_good);
         if (st == SCN_OK && is_good)
             st = read_page(check, &index, check->index_image, &is_good);
         if (st != SCN_OK || !is_good)
@@ -299,22 +309,26 @@ static scn_status check_spread_pages(struct treecheck *check, const struct value
 static scn_status check_spread(struct treecheck *check, const struct value_ref *ref)
 {
     bool is_new;
-    scn_status st = claims_take(check->claims, ref->first_pgno, value_page_count(ref->len),
-                                check->kind, check->owner, &is_new);
+    scn_status st = claims_take(check->claims, ref->first_pgno,
+                                value_page_count(ref->len), check->kind, check->owner,
+                                &is_new);
     return st == SCN_OK && is_new ? check_spread_pages(check, ref) : st;
 }
 
 static scn_status check_value(struct treecheck *check, const struct leaf_record *record)
 {
     struct value_ref ref;
-    const char *why = record->payload_len == VALUE_REF_BYTES ? value_ref_decode(record->payload, &ref)
-                                                             : "it is no reference to a value";
+    const char *why = record->payload_len == VALUE_REF_BYTES
+                          ? value_ref_decode(record->payload, &ref)
+                          : "it is no reference to a value";
     if (why)
-        return fault(check, SCN_ISSUE_VALUE, check->path[check->tree.root.level].ref.pgno, why);
+        return fault(check, SCN_ISSUE_VALUE, check->path[check->tree.root.level].ref.pgno,
+                     why);
     check->total.value_bytes += ref.len;
     if (!has_possible_gens(check, &ref.page))
         return value_fault(check, &ref, "its pointer is newer than the generation");
-    return value_ref_is_spread(&ref) ? check_spread(check, &ref) : check_packed(check, &ref);
+    return value_ref_is_spread(&ref) ? check_spread(check, &ref)
+                                     : check_packed(check, &ref);
 }
 
 /* ---- leaves ---- */
@@ -324,9 +338,11 @@ static int compare_bound(const struct bound *bound, const uint8_t *key, uint32_t
     return bytes_compare(key, len, bound->bytes, bound->len);
 }
 
-/* The first and the last key of a page tell for all: page_check has seen that they ascend. */
-static scn_status check_bounds(struct treecheck *check, const struct step *step, const uint8_t *first,
-                               uint32_t first_len, const uint8_t *last, uint32_t last_len)
+/* The first and the last key of a page tell for all: page_check has seen that they
+ * ascend. */
+static scn_status check_bounds(struct treecheck *check, const struct step *step,
+                               const uint8_t *first, uint32_t first_len,
+                               const uint8_t *last, uint32_t last_len)
 {
     if (step->from.is_set && compare_bound(&step->from, first, first_len) < 0)
         return fault(check, SCN_ISSUE_TREE, step->ref.pgno,
@@ -363,7 +379,8 @@ static scn_status check_leaf(struct treecheck *check, struct step *step)
     uint32_t count = leaf_count(step->image);
     leaf_at(step->image, 0, &first);
     leaf_at(step->image, count - 1, &last);
-    scn_status st = check_bounds(check, step, first.key, first.key_len, last.key, last.key_len);
+    scn_status st = check_bounds(check, step, first.key, first.key_len, last.key,
+                                 last.key_len);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
         struct leaf_record record;
         leaf_at(step->image, i, &record);
@@ -387,7 +404,8 @@ static scn_status check_inner(struct treecheck *check, struct step *step)
 }
 
 /* NULL: the pointer can lead to a page of this tree. */
-static const char *strange_pointer(const struct treecheck *check, const struct page_ref *ref)
+static const char *strange_pointer(const struct treecheck *check,
+                                   const struct page_ref *ref)
 {
     uint8_t type = ref->level ? PAGE_INNER : PAGE_LEAF;
     if (ref->level >= TREE_LEVEL_MAX || ref->type != type)
@@ -417,7 +435,8 @@ static scn_status visit(struct treecheck *check, uint32_t at)
         return skip(check, step->ref.pgno, why);
     scn_status st = image_reserve(&step->image);
     if (st == SCN_OK)
-        st = claims_take(check->claims, step->ref.pgno, 1, check->kind, check->owner, &is_good);
+        st = claims_take(check->claims, step->ref.pgno, 1, check->kind, check->owner,
+                         &is_good);
     if (st == SCN_OK && !is_good)
         check->total.is_whole = false;
     if (st == SCN_OK && is_good)
@@ -496,9 +515,10 @@ static scn_status walk(struct treecheck *check)
     return st;
 }
 
-scn_status treecheck_run(struct treecheck *check, const struct tree *tree, enum claim_kind kind,
-                         scn_status (*record)(void *ctx, const struct leaf_record *record),
-                         void *ctx, struct treecheck_total *total)
+scn_status
+treecheck_run(struct treecheck *check, const struct tree *tree, enum claim_kind kind,
+              scn_status (*record)(void *ctx, const struct leaf_record *record),
+              void *ctx, struct treecheck_total *total)
 {
     check->tree = *tree;
     check->kind = kind;

@@ -1,8 +1,9 @@
-/* One tree, page by page: what a reader relies on, judged from the file and not from the pool.
+/* One tree, page by page: what a reader relies on, judged from the file and not from the
+ * pool.
  *
- * A page's own contents are judged by page_check.  Here: that the pages fit together (levels,
- * tables, generations, keys within the bounds that the separators promise), that values are where
- * they should be, and that counts add up. */
+ * A page's own contents are judged by page_check.  Here: that the pages fit together
+ * (levels, tables, generations, keys within the bounds that the separators promise), that
+ * values are where they should be, and that counts add up. */
 #ifndef ENGINE_TREECHECK_H
 #define ENGINE_TREECHECK_H
 
@@ -12,12 +13,15 @@
 struct treecheck;
 
 /* gen: pages and links are not newer. */
-scn_status treecheck_create(struct file *file, struct findings *findings, struct claims *claims,
-                            uint64_t gen, struct treecheck **out) MUST_USE;
+scn_status treecheck_create(struct file *file, struct findings *findings,
+                            struct claims *claims, uint64_t gen,
+                            struct treecheck **out) MUST_USE;
 void treecheck_destroy(struct treecheck *check);
 
-/* Reads a page from the file, past the pool: SCN_OK, SCN_CORRUPT, SCN_IO.  image is aligned to 4096. */
-scn_status treecheck_read(struct file *file, const struct page_ref *ref, uint8_t *image) MUST_USE;
+/* Reads a page from the file, past the pool: SCN_OK, SCN_CORRUPT, SCN_IO.  image is
+ * aligned to 4096. */
+scn_status treecheck_read(struct file *file, const struct page_ref *ref,
+                          uint8_t *image) MUST_USE;
 
 struct treecheck_total {
     uint64_t count; /* tombstones not included */
@@ -27,10 +31,12 @@ struct treecheck_total {
     uint64_t pages;
     bool is_whole; /* every page could be read */
 };
-/* kind: CLAIM_USED, or CLAIM_LATER for a bulk run.  record, which may be NULL, is called for each
- * record; what it says but SCN_OK ends the walk and is returned, as is what findings_add says. */
-scn_status treecheck_run(struct treecheck *check, const struct tree *tree, enum claim_kind kind,
-                         scn_status (*record)(void *ctx, const struct leaf_record *record),
-                         void *ctx, struct treecheck_total *total) MUST_USE;
+/* kind: CLAIM_USED, or CLAIM_LATER for a bulk run.  record, which may be NULL, is called
+ * for each record; what it says but SCN_OK ends the walk and is returned, as is what
+ * findings_add says. */
+scn_status
+treecheck_run(struct treecheck *check, const struct tree *tree, enum claim_kind kind,
+              scn_status (*record)(void *ctx, const struct leaf_record *record),
+              void *ctx, struct treecheck_total *total) MUST_USE;
 
 #endif
