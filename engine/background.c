@@ -68,9 +68,9 @@ static scn_status mark_when_quiet(struct store *store)
 scn_status background_round(struct store *store, bool *did_work)
 {
     *did_work = false;
-    if (file_is_poisoned(&store->file))
-        return SCN_POISONED;
-    scn_status st = sync_lazy(store, did_work);
+    scn_status st = file_check_poison(&store->file);
+    if (st == SCN_OK)
+        st = sync_lazy(store, did_work);
     if (st == SCN_OK)
         st = extend_when_due(store, did_work);
     if (st == SCN_OK)

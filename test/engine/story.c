@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <time.h>
 
 static const char *const names[STORY_TABLES] = {"alpha", "beta", "gamma"};
 static const char number_table[] = "number";
@@ -572,4 +573,19 @@ bool story_check(struct story *story, scn_db *db, uint32_t *number)
         story_fail(story, "reading says %d: %s", st, error.text);
     }
     return story->wrong[0] == 0;
+}
+
+/* ---- time ---- */
+
+uint64_t story_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t story_budget_ms(uint64_t usual)
+{
+    const char *given = getenv("BUDGET_MS");
+    return given ? strtoull(given, NULL, 10) : usual;
 }

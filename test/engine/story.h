@@ -63,4 +63,9 @@ scn_status story_read(struct story *story, scn_db *db, uint32_t *number);
 /* As story_read, and a failure to read is wrong, too. */
 bool story_check(struct story *story, scn_db *db, uint32_t *number);
 
+/* Of a clock that only rises. */
+uint64_t story_now_ms(void);
+/* What BUDGET_MS in the environment says, for long runs; else as usual. */
+uint64_t story_budget_ms(uint64_t usual);
+
 #endif

@@ -13,7 +13,6 @@
 #include "test/sim/disk.h"
 
 #include <stdarg.h>
-#include <time.h>
 
 #define STORE "store"
 
@@ -309,19 +308,12 @@ static void tell(struct life *life, uint32_t flags, uint32_t step_count)
     sim_disk_destroy(life->disk);
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Story after story until the time is over, at least one. */
 static void tell_for(uint32_t budget_ms, const char *name, uint32_t flags,
                      uint32_t step_count)
 {
     const char *only = getenv("POWERCUT");
-    uint64_t until = now_ms() + budget_ms;
+    uint64_t until = story_now_ms() + story_budget_ms(budget_ms);
     uint64_t seed = unit_seed() % 1000003;
     uint64_t states = 0;
     if (only && strncmp(only, name, strlen(name)) != 0)
@@ -339,7 +331,7 @@ static void tell_for(uint32_t budget_ms, const char *name, uint32_t flags,
             unit_fail(__FILE__, __LINE__, "%s,%llu: %s", name,
                       (unsigned long long)life.seed, life.story.wrong);
         }
-    } while (now_ms() < until && only == NULL);
+    } while (story_now_ms() < until && only == NULL);
     sim_seen_destroy(seen);
     if (getenv("VERBOSE"))
         printf("%s: %llu states in %llu stories\n", name, (unsigned long long)states,
