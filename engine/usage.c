@@ -144,6 +144,10 @@ scn_status usage_rebuild(struct usage *usage, struct rebuild *job,
     settle(usage);
     job->next = next_row;
     job->page_freed = row_page_freed;
+    /* The caller's functions expect the caller's ctx; rows are few and lie in their leaves. */
+    job->value_dropped = NULL;
+    job->value_added = NULL;
+    job->step = NULL;
     job->ctx = &feed;
     return rebuild_tree(job, root);
 }
