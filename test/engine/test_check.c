@@ -103,22 +103,36 @@ static scn_slice pick_value(struct filler *filler)
     return (scn_slice){filler->bytes + pick(filler, 1000), pick(filler, bound)};
 }
 
+/* Also in threads of their own, so nothing is checked here. */
+static scn_status write_rows(struct filler *filler, scn_txn *txn, scn_table_id id,
+                             uint32_t count)
+{
+    char key[16];
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < count && st >= 0; i++) {
+        scn_slice slice = key_of(key, pick(filler, 3000));
+        st = pick(filler, 5) == 0
+                 ? scn_del(txn, id, slice)
+                 : scn_put(txn, id, slice, pick_value(filler), SCN_PUT_BLIND);
+    }
+    return st < 0 ? st : SCN_OK;
+}
+
 static scn_status write_some(struct filler *filler, const char *table, uint32_t flags,
                              uint32_t count)
 {
     scn_txn *txn;
     scn_table_id id;
-    char key[16];
-    CHECK_OK(scn_begin(filler->db, SCN_WRITE, &txn));
-    CHECK_OK(scn_table(txn, table, SCN_CREATE | flags, &id));
-    for (uint32_t i = 0; i < count; i++) {
-        scn_slice slice = key_of(key, pick(filler, 3000));
-        if (pick(filler, 5) == 0)
-            CHECK(scn_del(txn, id, slice) >= 0);
-        else
-            CHECK_OK(scn_put(txn, id, slice, pick_value(filler), SCN_PUT_BLIND));
-    }
-    return scn_commit(txn);
+    scn_status st = scn_begin(filler->db, SCN_WRITE, &txn);
+    if (st < 0)
+        return st;
+    st = scn_table(txn, table, SCN_CREATE | flags, &id);
+    if (st == SCN_OK)
+        st = write_rows(filler, txn, id, count);
+    if (st == SCN_OK)
+        return scn_commit(txn);
+    scn_abort(txn);
+    return st;
 }
 
 static void clear_table(scn_db *db, const char *table, bool drops)
@@ -253,15 +267,20 @@ struct writer_thread {
     uint32_t flags;
     atomic_bool *stops;
     uint64_t commits;
+    scn_status failed;
+    char why[256];
 };
 
 static void write_until_stopped(void *arg)
 {
     struct writer_thread *writer = arg;
-    while (!atomic_load(writer->stops)) {
+    while (!atomic_load(writer->stops) && writer->failed == SCN_OK) {
         scn_status st = write_some(writer->filler, writer->table, writer->flags, 30);
-        CHECK(st == SCN_OK || st == SCN_CONFLICT);
         writer->commits += st == SCN_OK;
+        if (st == SCN_OK || st == SCN_CONFLICT)
+            continue;
+        writer->failed = st;
+        snprintf(writer->why, sizeof writer->why, "%s", error_last()->text);
     }
 }
 
@@ -275,8 +294,10 @@ TEST(check__is_silent_beside_writers_and_checkpoints)
     struct writer_thread writers[WRITERS];
     atomic_bool stops = false;
     for (uint32_t i = 0; i < WRITERS; i++) {
-        writers[i] = (struct writer_thread){filler_create(db, unit_seed() + i), tables[i],
-                                            i ? SCN_COMPRESS : 0, &stops, 0};
+        writers[i] = (struct writer_thread){.filler = filler_create(db, unit_seed() + i),
+                                            .table = tables[i],
+                                            .flags = i ? SCN_COMPRESS : 0,
+                                            .stops = &stops};
         CHECK_OK(write_some(writers[i].filler, tables[i], writers[i].flags, 1));
         CHECK_EQ(
             sys->ops->thread_start(sys, write_until_stopped, &writers[i], &threads[i]),
@@ -292,6 +313,8 @@ TEST(check__is_silent_beside_writers_and_checkpoints)
     atomic_store(&stops, true);
     for (int i = 0; i < WRITERS; i++) {
         sys->ops->thread_join(threads[i]);
+        if (writers[i].failed)
+            unit_fail(__FILE__, __LINE__, "%s", writers[i].why);
         CHECK(writers[i].commits > 0);
         mem_free(writers[i].filler);
     }
