@@ -2,12 +2,12 @@
  *
  * Keys are any bytes; one may be a prefix of another.  Entries are never taken out.
  *
- * [R1] One thread places and inserts; any number find and seek, without locks and
+ * [D5] One thread places and inserts; any number find and seek, without locks and
  *      without waiting.
- * [R2] Who synchronised with the inserter after an insert sees it.  An entry that is
+ * [D6] Who synchronised with the inserter after an insert sees it.  An entry that is
  *      inserted while a seek runs may be returned or passed over; all others are
  *      judged exactly.
- * [R3] Nodes come from the inserter's arena, whose owner reserves art_reserve_bytes
+ * [D7] Nodes come from the inserter's arena, whose owner reserves art_reserve_bytes
  *      before inserting. */
 #ifndef ENGINE_ART_H
 #define ENGINE_ART_H

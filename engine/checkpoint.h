@@ -5,7 +5,7 @@
  * publish pages synced -> superblock slot written and synced -> APPEND: the new view
  * forget log extents, pages and memory that nobody can reach any more
  *
- * [X1] The superblock is written after everything it leads to is durable (B1), and only
+ * [X1] The superblock is written after everything it leads to is durable [H1], and only
  *      if the file is not poisoned.
  * [X2] A failure before that changes nothing: deltas and log stay authoritative,
  *      allocation is restored.

@@ -1,9 +1,9 @@
 /* Validation: is what the transaction read and overwrote still so?
  *
- * The history holds the sources of all commits above window_start. A commit above the
- * snapshot is a conflict when it touched a key in the read set, or a key that this
- * transaction writes and did not put blindly. Where the history does not reach back to
- * the snapshot the answer is CONFLICT, without guessing.
+ * [I3] The history holds the sources of all commits above window_start. A commit above
+ *      the snapshot is a conflict when it touched a key in the read set, or a key that
+ *      this transaction writes and did not put blindly. Where the history does not reach
+ *      back to the snapshot the answer is CONFLICT, without guessing.
  *
  * Bulk runs of others are judged by their bounds: a cold page must not be read under the
  * append lock. */

@@ -274,8 +274,8 @@ static uint64_t source_version(const struct source *source, uint32_t table_id,
     return table ? delta_table_version(table, max_lsn) : 0;
 }
 
-/* It tells the user something, so it is a read of the whole table [13]; where that cannot
- * be noted, the transaction cannot commit any more. */
+/* It tells the user something, so it is a read of the whole table [I1]; where that
+ * cannot be noted, the transaction cannot commit any more. */
 static void track_version(struct scn_txn *txn, uint32_t table_id)
 {
     scn_status st = txn_tracks(txn, 0) ? readset_table(&txn->reads, table_id) : SCN_OK;

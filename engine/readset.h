@@ -1,9 +1,12 @@
 /* What a write transaction has been told, so that commit can see whether it is still
  * true.
  *
- * Keys, closed ranges and whole tables. Past READSET_BYTES_MAX it is made coarser (a
- * table's keys and ranges become one range, then the table): that can add conflicts,
- * never drop a read. Used by one thread. */
+ * Keys, closed ranges and whole tables. Used by one thread.
+ *
+ * [I1] Whatever tells the user something is a read, also absence, the end of a range, and
+ *      counts. A rollback to a savepoint takes back writes, never reads.
+ * [I2] Past READSET_BYTES_MAX the set is made coarser (a table's keys and ranges become
+ *      one range, then the table): that can add conflicts, never drop a read. */
 #ifndef ENGINE_READSET_H
 #define ENGINE_READSET_H
 

@@ -172,7 +172,7 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
     return space_load(store->space, &store->file, &sb->space, sb->page_count, sb->gen);
 }
 
-/* [B2]: greater than any generation in either slot, readable or probable, and not in the
+/* [H2]: greater than any generation in either slot, readable or probable, and not in the
  * slot of the good one. */
 static uint64_t first_new_gen(const struct slots *slots, uint32_t chosen)
 {

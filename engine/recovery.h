@@ -8,9 +8,9 @@
  *      records reference (runs, extents) is reserved.
  * 3. judge the end of the log: a torn tail is cut, by starting a new epoch at the cut;
  *      corruption refuses writing and changes nothing.
- * 4. what was adopted beyond the watermark is written again and synced: so far it may
- *      only live in the page cache. Nothing is written before step 4, and nothing at all
- *      where there was no tail to adopt. */
+ * 4. what was adopted beyond the watermark is written again: so far it may only live in
+ *      the page cache. The header of what was torn behind it is erased, and both are
+ *      synced (wal/log.h, [L8]). Nothing is written before step 4. */
 #ifndef ENGINE_RECOVERY_H
 #define ENGINE_RECOVERY_H
 

@@ -107,7 +107,7 @@ struct store {
     struct sys_mutex *extend_mutex; /* who makes log extents; in front of APPEND */
 
     uint64_t replayed_lsn;     /* open; what recovery or a read-only open replayed */
-    _Atomic uint64_t lazy_lsn; /* [9] lazy commits are visible up to here */
+    _Atomic uint64_t lazy_lsn; /* [C2] lazy commits are visible up to here */
     _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */
     _Atomic uint64_t base_lsn;      /* of the newest superblock */
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */

@@ -439,7 +439,7 @@ static scn_status load_range(struct loader *loader, struct ledger *ledger)
     return fault == NULL ? ledger_add_range(ledger, &range) : loader_fault(loader, fault);
 }
 
-/* [L2], and no page is there twice: it would be freed twice. */
+/* [A6], and no page is there twice: it would be freed twice. */
 static scn_status judge_own(const struct ledger *ledger, struct bitmap *seen)
 {
     for (uint32_t i = 0; i < ledger->own_count; i++) {

@@ -1,10 +1,9 @@
 /* The ledger: one generation's allocation as it lies on disk (page/space.h says what it
-   means).
+ * means, and has the other invariants).
  *
- * [L1] freed is a subset of used, and has exactly the pages of the ranges.
- * [L2] own lists the PAGE_SPACE pages that the ledger was read from or will be written
- * to, in the
- *      order of the chain.  They are used and not freed.
+ * [A5] freed is a subset of used, and has exactly the pages of the ranges.
+ * [A6] own lists the PAGE_SPACE pages that the ledger was read from or will be written
+ *      to, in the order of the chain.  They are used and not freed.
  *
  * Not locked; used by page/space.c alone. */
 #ifndef PAGE_LEDGER_H

@@ -4,9 +4,9 @@
  * torn write leaves the other generation whole.  Byte table in docs/format.md,
  * "Superblock".
  *
- * [B1] Every page a superblock leads to is durable before the slot is written.
- * [B2] gen is greater than any gen in either slot, readable or probable.
- * [B3] A slot is only believed if its XXH3-128 is right; a generation only if its roots
+ * [H1] Every page a superblock leads to is durable before the slot is written.
+ * [H2] gen is greater than any gen in either slot, readable or probable.
+ * [H3] A slot is only believed if its XXH3-128 is right; a generation only if its roots
  *      can be read (engine/recovery.c).  Nothing is ever deleted or recreated because a
  *      check failed. */
 #ifndef PAGE_SUPERBLOCK_H
@@ -64,7 +64,7 @@ enum superblock_verdict {
 void superblock_encode(const struct superblock *sb, uint8_t slot[SUPERBLOCK_BYTES]);
 /* why, when not NULL, gets a static sentence, or NULL for GOOD and BLANK (for NEWER: use
  * superblock_say_newer).  For BROKEN and NEWER *out holds the fields as they lie there:
- * good for guessing a probable gen [B2] and for superblock_say_newer, for nothing else.
+ * good for guessing a probable gen [H2] and for superblock_say_newer, for nothing else.
  * For BLANK and FOREIGN it is zeroed. */
 enum superblock_verdict superblock_decode(const uint8_t slot[SUPERBLOCK_BYTES],
                                           struct superblock *out, const char **why);
@@ -85,7 +85,7 @@ static inline bool superblock_is_read_only(const struct superblock *sb)
 scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
                            enum superblock_verdict *verdict, const char **why) MUST_USE;
 /* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot
- * leads to [B1].  A failed write may have torn this slot, never the other.  What
+ * leads to [H1].  A failed write may have torn this slot, never the other.  What
  * superblock_decode would not accept is not written: the file is poisoned and
  * SCN_POISONED returned.  SCN_VERSION: the file is read-only for us; SCN_IO, SCN_FULL,
  * SCN_POISONED. */

@@ -194,7 +194,7 @@ TEST(superblock__broken_newer_slots_are_broken)
     superblock_encode(&sb, slot);
     slot[700] ^= 1;
     CHECK_EQ(superblock_decode(slot, &back, NULL), SUPERBLOCK_BROKEN);
-    CHECK_EQ(back.gen, 41); /* what [B2] calls probable */
+    CHECK_EQ(back.gen, 41); /* what [H2] calls probable */
 }
 
 TEST(superblock__unknown_read_compatible_features_forbid_writing_only)
