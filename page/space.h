@@ -71,8 +71,8 @@ scn_status space_take(struct space *space, uint32_t count, uint32_t *pgno) MUST_
 scn_status space_adopt(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
 /* A used range is no longer reachable from the generation being built. Pages taken in the
  * same generation (birth == gen) become free at once; birth is not above the link_gen of
- * the pointer. A page that is not used is SCN_CORRUPT (double free), and so is a birth that
- * cannot be. */
+ * the pointer. A page that is not used is SCN_CORRUPT (double free), and so is a birth
+ * that cannot be. */
 scn_status space_free(struct space *space, uint32_t pgno, uint32_t count, uint64_t birth,
                       enum space_kind kind) MUST_USE;
 /* Makes the file longer by count pages, the first of which is *pgno. */
