@@ -575,6 +575,22 @@ bool story_check(struct story *story, scn_db *db, uint32_t *number)
     return story->wrong[0] == 0;
 }
 
+static scn_status take_issue(void *ctx, const scn_issue *issue)
+{
+    if (issue->kind != SCN_ISSUE_SLOT)
+        story_fail(ctx, "the check finds, page %" PRIu64 ", offset %" PRIu64 ": %s",
+                   issue->page, issue->offset, issue->text);
+    return SCN_OK;
+}
+
+bool story_check_file(struct story *story, scn_db *db)
+{
+    scn_status st = scn_check(db, SCN_CHECK_ALL, take_issue, story, NULL);
+    if (st != SCN_OK)
+        story_fail(story, "the check says %d", st);
+    return story->wrong[0] == 0;
+}
+
 /* ---- time ---- */
 
 uint64_t story_now_ms(void)

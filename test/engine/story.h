@@ -62,6 +62,8 @@ void story_settle(struct story *story, uint32_t number);
 scn_status story_read(struct story *story, scn_db *db, uint32_t *number);
 /* As story_read, and a failure to read is wrong, too. */
 bool story_check(struct story *story, scn_db *db, uint32_t *number);
+/* scn_check finds nothing; but for a superblock that a power cut has torn. */
+bool story_check_file(struct story *story, scn_db *db);
 
 /* Of a clock that only rises. */
 uint64_t story_now_ms(void);

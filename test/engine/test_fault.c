@@ -176,6 +176,7 @@ static void live_on(struct trial *trial)
             judge(trial, story_commit(&trial->story, trial->db), "a commit at the end");
         if (trial->story.wrong[0] == 0)
             judge(trial, scn_checkpoint(trial->db), "a checkpoint at the end");
+        (void)story_check_file(&trial->story, trial->db);
     }
     judge(trial, st, "opening at the end");
     trial_close(trial);

@@ -70,7 +70,8 @@ static void life_resume(struct life *life)
         return;
     }
     life->is_named = true;
-    if (story_check(&life->story, life->db, &number))
+    if (story_check(&life->story, life->db, &number) &&
+        story_check_file(&life->story, life->db))
         story_settle(&life->story, number);
 }
 
@@ -270,6 +271,7 @@ static void checkpoint_some(struct life *life)
     for (uint64_t i = 0; i < count && is_fine(life); i++) {
         must(life, scn_checkpoint(life->db), "a checkpoint");
         story_ack(&life->story);
+        (void)story_check_file(&life->story, life->db);
         cut_power_here(life);
     }
 }
