@@ -345,7 +345,7 @@ static scn_status seek_merge(struct scn_cursor *cursor, const scn_slice *key, in
                              struct merge_item *item)
 {
     scn_status st = collect(cursor);
-    return st < 0 ? st : merge_seek(cursor->merge, key, op, item);
+    return st != SCN_OK ? st : merge_seek(cursor->merge, key, op, item);
 }
 
 /* From the end of the table or of the bounds. */
@@ -443,8 +443,10 @@ static scn_status seek(struct scn_cursor *cursor, scn_slice from, int op, scn_sl
 {
     struct merge_item item;
     bool forward = op != SCN_LE && op != SCN_LT;
+    if (op == SCN_EQ && is_outside(cursor, from))
+        return SCN_NOTFOUND;
     if (forward && cursor->lower.is_set && text_order(from, &cursor->lower) < 0)
-        return op == SCN_EQ ? SCN_NOTFOUND : from_edge(cursor, true, key, value);
+        return from_edge(cursor, true, key, value);
     if (!forward && cursor->upper.is_set && text_order(from, &cursor->upper) >= 0)
         return from_edge(cursor, false, key, value);
     cursor->last.is_set = false;

@@ -205,7 +205,7 @@ scn_status frozen_input_open(struct frozen_input *input, const struct frozen *fr
         const struct source *source = &frozen->sources[i];
         const struct delta_table *table = table_of(source, table_id);
         if (table)
-            merge_add_delta(input->merge, table, UINT64_MAX, false);
+            merge_add_delta(input->merge, table, UINT64_MAX, NULL);
         else if (source->run && source->run->tree.table_id == table_id)
             merge_add_tree(input->merge, &source->run->tree);
     }

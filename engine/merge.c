@@ -26,7 +26,7 @@ static struct merge_sub *add_sub(struct merge *merge)
     struct merge_sub *sub = &merge->subs[merge->sub_count++];
     sub->delta = NULL;
     sub->entry = NULL;
-    sub->is_mutable = false;
+    sub->changes = NULL;
     sub->is_adds = false;
     sub->has_key = false;
     sub->is_spent = false;
@@ -34,17 +34,18 @@ static struct merge_sub *add_sub(struct merge *merge)
 }
 
 void merge_add_delta(struct merge *merge, const struct delta_table *delta,
-                     uint64_t max_lsn, bool is_mutable)
+                     uint64_t max_lsn, const uint64_t *changes)
 {
     struct merge_sub *sub = add_sub(merge);
     sub->delta = delta;
     sub->max_lsn = max_lsn;
-    sub->is_mutable = is_mutable;
+    sub->changes = changes;
 }
 
-void merge_add_additions(struct merge *merge, const struct delta_table *adds)
+void merge_add_additions(struct merge *merge, const struct delta_table *adds,
+                         const uint64_t *changes)
 {
-    merge_add_delta(merge, adds, UINT64_MAX, true);
+    merge_add_delta(merge, adds, UINT64_MAX, changes);
     merge->subs[merge->sub_count - 1].is_adds = true;
 }
 
@@ -65,6 +66,7 @@ static void delta_sub_seek(struct merge_sub *sub, const scn_slice *key, int op)
 {
     struct delta_entry *entry = delta_seek(sub->delta, key, op);
     int on = op == SCN_GE || op == SCN_GT ? SCN_GT : SCN_LT;
+    sub->changes_seen = sub->changes ? *sub->changes : 0;
     while (entry) {
         sub->version = delta_entry_version(entry, sub->max_lsn);
         if (sub->version && (!sub->is_adds || sub->version->kind == DELTA_ADD))
@@ -105,7 +107,7 @@ static scn_status sub_step(struct merge *merge, struct merge_sub *sub,
 {
     int op = merge->is_forward ? SCN_GT : SCN_LT;
     if (sub->delta) {
-        if (sub->is_mutable || sub->is_spent)
+        if (sub->is_spent || (sub->changes && *sub->changes != sub->changes_seen))
             delta_sub_seek(sub, last, op);
     } else if (sub->is_spent) {
         scn_status st = merge->is_forward

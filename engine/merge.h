@@ -22,7 +22,10 @@ struct merge_sub {
     uint64_t max_lsn;
     struct delta_entry *entry;
     const struct delta_version *version;
-    bool is_mutable; /* the transaction's own writes: sought again at every step */
+    /* The transaction's own writes change under the merge: then so does this number, and
+     * the position is sought again.  NULL: they do not. */
+    const uint64_t *changes;
+    uint64_t changes_seen;
     bool is_adds;    /* only versions of kind ADD count */
     /* ... or a tree */
     struct tree_cursor cursor;
@@ -61,9 +64,10 @@ void merge_destroy(struct merge *merge);
 
 /* Newest first.  A delta's own range tombstones count up to max_lsn. */
 void merge_add_delta(struct merge *merge, const struct delta_table *delta,
-                     uint64_t max_lsn, bool is_mutable);
+                     uint64_t max_lsn, const uint64_t *changes);
 /* The pending additions of a transaction. */
-void merge_add_additions(struct merge *merge, const struct delta_table *adds);
+void merge_add_additions(struct merge *merge, const struct delta_table *adds,
+                         const uint64_t *changes);
 void merge_add_tree(struct merge *merge, const struct tree *tree);
 
 /* op: SCN_GE, SCN_GT, SCN_LE, SCN_LT; key NULL: first (GE) or last (LE). SCN_END:

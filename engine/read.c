@@ -219,7 +219,7 @@ static void add_delta(struct merge *merge, const struct delta *delta, uint32_t t
 {
     const struct delta_table *table = delta_table(delta, table_id);
     if (table)
-        merge_add_delta(merge, table, max_lsn, false);
+        merge_add_delta(merge, table, max_lsn, NULL);
 }
 
 static void add_run(struct merge *merge, const struct run *run, uint32_t table_id)
@@ -243,9 +243,9 @@ scn_status read_merge(struct scn_txn *txn, const struct binding *binding,
                                          ? delta_table(txn->writes.adds, table_id)
                                          : NULL;
     if (adds)
-        merge_add_additions(merge, adds);
+        merge_add_additions(merge, adds, &txn->writes.sequence);
     if (own)
-        merge_add_delta(merge, own, UINT64_MAX, true);
+        merge_add_delta(merge, own, UINT64_MAX, &txn->writes.sequence);
     for (uint32_t i = txn->writes.segment_count; i > 0; i--) {
         const struct segment *segment = &txn->writes.segments[i - 1];
         for (uint32_t j = 0; j < segment->run_count; j++)
