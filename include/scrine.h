@@ -430,8 +430,9 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms);
 
 /* fn is called when the transaction ends, in the thread that ends it, with the status and
  * the LSN that scn_commit_at would give; SCN_INTERRUPTED and 0 for scn_abort.  Several
- * are called in the order given.  The transaction counts as ended.  fn must not commit:
- * in a transaction of scn_update it may run under a lock.  SCN_NOMEM, SCN_MISUSE. */
+ * are called in the order given.  The transaction counts as ended, and fn may use the
+ * store; but after a transaction of scn_update it may run under the lock that all commits
+ * take, and must not rely on a commit of its own.  SCN_NOMEM, SCN_MISUSE. */
 scn_status scn_on_end(scn_txn *txn, void (*fn)(void *ctx, scn_status st, uint64_t lsn),
                       void *ctx);
 
