@@ -88,32 +88,67 @@ static uint32_t key_head(const struct positions *positions, const uint8_t *key,
     return head;
 }
 
-/* How many of count numbers are below bound.  Up to four numbers behind them are read
- * too: what follows the heads in a page is longer than that. */
+#if defined(__SSE4_1__)
+/* Minus one in each lane whose number is not below its bound. */
+static inline __m128i reached_lanes(const uint8_t *at, __m128i bounds)
+{
+    __m128i numbers = _mm_loadu_si128((const __m128i *)(const void *)at);
+    return _mm_cmpeq_epi32(_mm_max_epu32(numbers, bounds), numbers);
+}
+
+static inline uint32_t lane_sum(__m128i lanes)
+{
+    lanes = _mm_add_epi32(lanes, _mm_shuffle_epi32(lanes, 0x4e));
+    lanes = _mm_add_epi32(lanes, _mm_shuffle_epi32(lanes, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(lanes);
+}
+#endif
+
+/* How many of count numbers are below bound.  Up to eight numbers behind them are read
+ * too: what follows the heads in a page, and in its buffer, is longer than that. */
 static inline uint32_t count_below(const uint8_t *at, uint32_t count, uint32_t bound)
 {
 #if defined(__SSE4_1__)
     const __m128i bounds = _mm_set1_epi32((int)bound);
-    const __m128i ramp = _mm_setr_epi32(0, 1, 2, 3);
-    __m128i reached = _mm_setzero_si128(); /* minus one for each number not below */
-    uint32_t whole = count & ~3u;
-    for (uint32_t i = 0; i < whole; i += 4) {
-        __m128i numbers = _mm_loadu_si128((const __m128i *)(const void *)(at + 4 * i));
-        reached = _mm_add_epi32(reached,
-                                _mm_cmpeq_epi32(_mm_max_epu32(numbers, bounds), numbers));
+    __m128i first = _mm_setzero_si128();
+    __m128i second = _mm_setzero_si128();
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        first = _mm_add_epi32(first, reached_lanes(at + 4 * i, bounds));
+        second = _mm_add_epi32(second, reached_lanes(at + 4 * i + 16, bounds));
     }
-    __m128i rest = _mm_loadu_si128((const __m128i *)(const void *)(at + 4 * whole));
-    __m128i is_number = _mm_cmpgt_epi32(_mm_set1_epi32((int)(count - whole)), ramp);
-    rest = _mm_and_si128(is_number, _mm_cmpeq_epi32(_mm_max_epu32(rest, bounds), rest));
-    reached = _mm_add_epi32(reached, rest);
-    reached = _mm_add_epi32(reached, _mm_shuffle_epi32(reached, 0x4e));
-    reached = _mm_add_epi32(reached, _mm_shuffle_epi32(reached, 0xb1));
-    return count + (uint32_t)_mm_cvtsi128_si32(reached);
+    const __m128i left = _mm_set1_epi32((int)(count - i));
+    __m128i is_first = _mm_cmpgt_epi32(left, _mm_setr_epi32(0, 1, 2, 3));
+    __m128i is_second = _mm_cmpgt_epi32(left, _mm_setr_epi32(4, 5, 6, 7));
+    first = _mm_add_epi32(first,
+                          _mm_and_si128(is_first, reached_lanes(at + 4 * i, bounds)));
+    second = _mm_add_epi32(
+        second, _mm_and_si128(is_second, reached_lanes(at + 4 * i + 16, bounds)));
+    return count + lane_sum(_mm_add_epi32(first, second));
 #else
     uint32_t below = 0;
     for (uint32_t i = 0; i < count; i++)
         below += get_u32(at + 4 * i) < bound;
     return below;
+#endif
+}
+
+/* The same of the hints, which are always so many. */
+static inline uint32_t hints_below(const struct slots *slots, uint32_t bound)
+{
+    const uint8_t *at = slots->page + slots->hints_off;
+#if defined(__SSE4_1__)
+    const __m128i bounds = _mm_set1_epi32((int)bound);
+    __m128i first = reached_lanes(at, bounds);
+    __m128i second = reached_lanes(at + 16, bounds);
+#pragma GCC unroll 4
+    for (uint32_t i = 32; i < SLOTS_HINT_BYTES; i += 32) {
+        first = _mm_add_epi32(first, reached_lanes(at + i, bounds));
+        second = _mm_add_epi32(second, reached_lanes(at + i + 16, bounds));
+    }
+    return SLOTS_HINT_COUNT + lane_sum(_mm_add_epi32(first, second));
+#else
+    return count_below(at, SLOTS_HINT_COUNT, bound);
 #endif
 }
 
@@ -145,6 +180,10 @@ static const uint8_t *shared_bytes(const struct slots *slots,
 static int seek_head(const struct slots *slots, const struct positions *positions,
                      const uint8_t *key, uint32_t len, uint32_t *head)
 {
+    if (positions->at[0] == 0 && is_dense(positions) && len > positions->at[3]) {
+        *head = get_be32(key);
+        return 0;
+    }
     const uint8_t *shared = shared_bytes(slots, positions);
     uint32_t from = 0;
     *head = 0;
@@ -196,8 +235,7 @@ static uint32_t ties_end(const struct slots *slots, uint32_t idx, uint32_t head)
         return idx + 1;
     if (head == UINT32_MAX)
         return slots->count;
-    uint32_t hint =
-        count_below(slots->page + slots->hints_off, SLOTS_HINT_COUNT, head + 1);
+    uint32_t hint = hints_below(slots, head + 1);
     uint32_t high = hint < SLOTS_HINT_COUNT ? hint_idx(hint, slots->count) : slots->count;
     const uint8_t *heads = slots->page + slots->heads_off + SLOTS_HEAD_BYTES * idx;
     return idx + count_below(heads, high - idx, head + 1);
@@ -208,7 +246,7 @@ static uint32_t lower_head(const struct slots *slots, uint32_t head)
 {
     const uint8_t *page = slots->page;
     uint32_t count = slots->count;
-    uint32_t hint = count_below(page + slots->hints_off, SLOTS_HINT_COUNT, head);
+    uint32_t hint = hints_below(slots, head);
     /* hints[hint - 1] < head <= hints[hint] */
     uint32_t low = hint > 0 ? hint_idx(hint - 1, count) + 1 : 0;
     uint32_t high = hint < SLOTS_HINT_COUNT ? hint_idx(hint, count) : count;
