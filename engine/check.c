@@ -51,6 +51,7 @@ struct check {
     struct log_spare *extents; /* of the log */
     uint32_t extent_count;
     uint32_t extent_capacity;
+    bool log_is_whole;
     struct rows names; /* struct name_row, of 'N' rows */
     struct rows ids;   /* struct name_row, of 'I' rows */
     struct rows roots; /* struct root_row */
@@ -202,9 +203,9 @@ static scn_status check_log(struct check *check)
         st = scan_log_alone(check, &is_good, &result);
     if (st != SCN_OK)
         return findings_add_error(&check->findings, SCN_ISSUE_LOG, st);
+    check->log_is_whole = is_good;
     if (is_good)
         return SCN_OK;
-    check->claims.is_whole = false;
     return findings_add(
         &check->findings, SCN_ISSUE_LOG, result.bad_off / PAGE_BYTES, result.bad_off,
         "the log is damaged at offset %" PRIu64 " before acknowledged commits: %s",
@@ -488,19 +489,26 @@ static scn_status check_runs(struct check *check, const struct view *view)
 
 /* ---- all of it ---- */
 
+/* The file's size comes after everything that may lie at its end: runs, extents. */
+static scn_status begin_claims(struct check *check)
+{
+    struct file *file = &check->store->file;
+    uint32_t pages = (uint32_t)atomic_load(&file->page_count);
+    scn_status st = claims_init(&check->claims, &check->findings, check->space, pages);
+    check->claims.is_whole = check->log_is_whole;
+    if (st == SCN_OK)
+        st = treecheck_create(file, &check->findings, &check->claims,
+                              check->superblock.gen, &check->trees);
+    return st;
+}
+
 static scn_status check_everything(struct check *check, const struct view *view)
 {
-    struct store *store = check->store;
-    uint64_t pages = atomic_load(&store->file.page_count);
-    scn_status st = claims_init(&check->claims, &check->findings, check->space,
-                                (uint32_t)pages);
+    scn_status st = check_log(check);
     if (st == SCN_OK)
-        st = treecheck_create(&store->file, &check->findings, &check->claims,
-                              check->superblock.gen, &check->trees);
+        st = begin_claims(check);
     if (st == SCN_OK)
         st = claim_fixed(check);
-    if (st == SCN_OK)
-        st = check_log(check);
     if (st == SCN_OK)
         st = claim_log(check);
     if (st == SCN_OK)
