@@ -110,6 +110,7 @@ static bool is_blind(const struct delta_entry *entry)
 struct write_check {
     struct scn_txn *txn;
     const struct source *source;
+    bool is_adds; /* they build on whatever is there, like blind puts */
 };
 
 static scn_status table_write_check(void *ctx, uint32_t table_id,
@@ -133,7 +134,7 @@ static scn_status table_write_check(void *ctx, uint32_t table_id,
                                 .lo = key,
                                 .hi = key,
                                 .is_key = true};
-        if (!is_blind(entry)) {
+        if (!check->is_adds && !is_blind(entry)) {
             at.hash = leaf_hash(key.data, key.size);
             if (read_changed(&at, source, lsn))
                 return SCN_CONFLICT;
@@ -165,12 +166,16 @@ static bool segment_changed(const struct segment *segment, const struct source *
 
 static bool writes_changed(struct scn_txn *txn, const struct source *source)
 {
-    struct write_check check = {txn, source};
+    struct write_check check = {txn, source, false};
+    struct write_check adds = {txn, source, true};
     for (uint32_t i = 0; i < txn->writes.segment_count; i++)
         if (segment_changed(&txn->writes.segments[i], source, txn->lsn))
             return true;
-    return txn->writes.delta &&
-           delta_each_table(txn->writes.delta, table_write_check, &check) == SCN_CONFLICT;
+    if (txn->writes.delta &&
+        delta_each_table(txn->writes.delta, table_write_check, &check) == SCN_CONFLICT)
+        return true;
+    return txn->writes.adds &&
+           delta_each_table(txn->writes.adds, table_write_check, &adds) == SCN_CONFLICT;
 }
 
 /* ---- all ---- */

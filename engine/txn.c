@@ -239,8 +239,12 @@ static void shell_empty(struct scn_txn *txn)
     readset_destroy(&txn->reads);
     write_destroy(txn);
     txn->broken = SCN_OK;
-    txn->is_in_update = false;
     txn->is_priority = false;
+    if (txn->is_in_update) {
+        txn->store->sys->ops->mutex_lock(txn->store->state_mutex);
+        txn->is_in_update = false;
+        txn->store->sys->ops->mutex_unlock(txn->store->state_mutex);
+    }
 }
 
 static void shell_rest(struct scn_txn *txn)

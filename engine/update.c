@@ -1,4 +1,5 @@
 /* scn_update, the one-call writes, and waiting for durability. */
+#include "engine/room.h"
 #include "engine/txn.h"
 
 enum {
@@ -15,6 +16,16 @@ static scn_status make_visible(struct store *store)
     return appended > store_visible(store) ? log_sync(store->log, appended, 0) : SCN_OK;
 }
 
+static void set_in_update(struct scn_txn *txn)
+{
+    const struct sys_ops *ops = txn->store->sys->ops;
+    ops->mutex_lock(txn->store->state_mutex);
+    txn->is_in_update = true;
+    ops->mutex_unlock(txn->store->state_mutex);
+}
+
+/* With priority the append lock is held, and given up before the end calls: they may
+ * write. */
 static scn_status attempt(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx,
                           bool is_priority)
 {
@@ -22,11 +33,14 @@ static scn_status attempt(scn_db *db, scn_status (*fn)(scn_txn *, void *), void 
     struct scn_txn *txn;
     uint64_t lsn = 0;
     scn_status st = txn_begin_on(store, db, SCN_WRITE, &txn);
-    if (st < 0)
+    if (st < 0) {
+        if (is_priority)
+            lock_give(&store->locks, LOCK_APPEND);
         return st;
+    }
     uint64_t until = store->sys->ops->now_ns(store->sys) +
                      PRIORITY_MS * UINT64_C(1000000);
-    txn->is_in_update = true;
+    set_in_update(txn);
     txn->is_priority = is_priority;
     atomic_fetch_add(&store->update_count, 1);
     st = fn(txn, ctx);
@@ -39,6 +53,10 @@ static scn_status attempt(scn_db *db, scn_status (*fn)(scn_txn *, void *), void 
             PRIORITY_MS);
     if (st == SCN_OK)
         st = commit_txn(txn, &lsn);
+    if (is_priority) {
+        lock_give(&store->locks, LOCK_APPEND);
+        room_after_commit(store);
+    }
     txn_end(txn, st, lsn);
     return st;
 }
@@ -53,7 +71,7 @@ static scn_status attempt_with_priority(scn_db *db, scn_status (*fn)(scn_txn *, 
         return st;
     st = make_visible(store);
     if (st == SCN_OK)
-        st = attempt(db, fn, ctx, true);
+        return attempt(db, fn, ctx, true);
     lock_give(&store->locks, LOCK_APPEND);
     return st;
 }
