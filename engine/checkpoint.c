@@ -649,8 +649,7 @@ static void note_published(struct checkpoint *cp, struct view *view)
     store_trim_history(store);
 }
 
-/* The superblock is durable: from here on nothing may fail softly. view was made before.
- */
+/* The superblock is durable: from here on nothing may fail softly. */
 static scn_status publish(struct checkpoint *cp)
 {
     struct store *store = cp->store;
@@ -659,12 +658,16 @@ static scn_status publish(struct checkpoint *cp)
         space_unreserve(store->space, cp->grown_next, cp->grown_end - cp->grown_next);
     cp->grown_next = cp->grown_end = 0;
     scn_status st = lock_take(&store->locks, LOCK_APPEND, UINT32_MAX);
-    if (st == SCN_OK)
-        st = make_view(cp, &view);
+    if (st < 0) {
+        file_poison(&store->file);
+        return st;
+    }
+    st = make_view(cp, &view);
     if (st < 0) {
         /* The file is ahead of this process's memory: reopening reads it, going on would
          * not be right. */
         file_poison(&store->file);
+        lock_give(&store->locks, LOCK_APPEND);
         return st;
     }
     space_commit(store->space);

@@ -11,8 +11,12 @@
 #include "test/sim/disk.h"
 
 #include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define STORE "store"
+
+#define ALLOCATOR "SCRINE_TEST_ALLOCATOR"
 
 enum { BUDGET_MS = PAGE_IS_SMALL ? 5000 : 2500 };
 
@@ -22,9 +26,44 @@ struct trial {
     scn_db *db;
     struct story story;
     struct sim_fault fault;
+    uint64_t failing_allocation; /* 0: none */
     bool is_named; /* opened once: acknowledged to be there */
     bool is_over;  /* the fault has been taken away */
 };
+
+/* ---- memory that runs out ---- */
+
+/* An allocator can only be set before the first allocation: the test of it runs in a
+ * process of its own. */
+static struct {
+    uint64_t count;
+    uint64_t nth; /* 0: none fails */
+    bool is_forever;
+} memory;
+
+static void *take_memory(void *user, size_t size)
+{
+    (void)user;
+    memory.count++;
+    if (memory.nth && (memory.is_forever ? memory.count >= memory.nth
+                                         : memory.count == memory.nth))
+        return NULL;
+    return malloc(size);
+}
+
+static void give_memory(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+__attribute__((constructor)) static void set_allocator(void)
+{
+    if (getenv(ALLOCATOR) && scn_set_allocator(take_memory, give_memory, NULL) != SCN_OK)
+        abort();
+}
+
+/* ---- a trial ---- */
 
 static scn_status trial_open(struct trial *trial)
 {
@@ -41,6 +80,7 @@ static scn_status trial_open(struct trial *trial)
 static void take_fault_away(struct trial *trial)
 {
     sim_fault_clear(trial->sys);
+    memory.nth = 0;
     trial->is_over = true;
 }
 
@@ -55,7 +95,7 @@ static bool is_clean(const struct trial *trial, scn_status st)
     case SCN_FULL:
         return trial->fault.error == ENOSPC;
     case SCN_NOMEM:
-        return trial->fault.call == SIM_MUTEX_CREATE ||
+        return memory.nth || trial->fault.call == SIM_MUTEX_CREATE ||
                trial->fault.call == SIM_COND_CREATE;
     case SCN_BUSY:
         return trial->fault.call == SIM_LOCK || trial->fault.call == SIM_ANY;
@@ -154,7 +194,7 @@ static void run_step(struct trial *trial, enum step step)
     } else {
         look(trial, false);
         /* A fault that has struck and is gone leaves nothing behind. */
-        if (!trial->fault.is_forever)
+        if (!trial->fault.is_forever && !memory.is_forever)
             trial->is_over = true;
     }
     if (trial->story.wrong[0] == 0)
@@ -191,12 +231,12 @@ static void end(struct trial *trial, uint64_t n)
     trial_close(trial);
     if (sim_process_open_files(trial->sys) != 0)
         story_fail(&trial->story, "a closed store leaves files open");
+    take_fault_away(trial);
     sim_process_destroy(trial->sys);
     struct sim_disk *after = sim_crash(trial->disk, &choice);
     sim_disk_destroy(trial->disk);
     trial->disk = after;
     trial->sys = sim_process_create(after);
-    trial->is_over = true;
     for (int i = 0; i < 2 && trial->story.wrong[0] == 0; i++)
         live_on(trial);
     sim_process_destroy(trial->sys);
@@ -210,8 +250,9 @@ static void run_trial(struct trial *trial, uint64_t seed, uint32_t flags)
     trial->sys = sim_process_create(trial->disk);
     if (trial->fault.kind)
         sim_fault_set(trial->sys, &trial->fault);
-    else
-        trial->is_over = true;
+    memory.count = 0;
+    memory.nth = trial->failing_allocation;
+    trial->is_over = !trial->fault.kind && memory.nth == 0;
     reopen(trial);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (trial->story.wrong[0] == 0)
@@ -338,4 +379,74 @@ TEST(fault__in_any_call_loses_nothing_of_small_commits)
 TEST(fault__in_any_call_loses_nothing_of_bulk_runs_and_tables)
 {
     try_all(STORY_BULK | STORY_TABLE | STORY_LAZY | STORY_BIG);
+}
+
+static void try_allocation(uint64_t seed, uint32_t flags, uint64_t nth, bool is_forever)
+{
+    struct trial trial = {.failing_allocation = nth};
+    memory.is_forever = is_forever;
+    run_trial(&trial, seed, flags);
+    end(&trial, nth);
+    story_destroy(&trial.story);
+    if (trial.story.wrong[0] != 0)
+        unit_fail(__FILE__, __LINE__, "%s\n    ALLOCATION=%llu,%u,%llu,%d",
+                  trial.story.wrong, (unsigned long long)seed, flags,
+                  (unsigned long long)nth, is_forever);
+}
+
+static bool try_allocation_only(void)
+{
+    unsigned long long seed;
+    unsigned long long nth;
+    unsigned flags;
+    int is_forever;
+    const char *only = getenv("ALLOCATION");
+    if (only == NULL ||
+        sscanf(only, "%llu,%u,%llu,%d", &seed, &flags, &nth, &is_forever) != 4)
+        return false;
+    try_allocation(seed, flags, nth, is_forever);
+    return true;
+}
+
+static void try_all_allocations(uint32_t flags, uint64_t budget_ms)
+{
+    enum { STEP = 64 };
+    uint64_t seed = unit_seed() % 1000003;
+    uint64_t until = story_now_ms() + story_budget_ms(budget_ms);
+    if (try_allocation_only())
+        return;
+    try_allocation(seed, flags, 0, false);
+    uint64_t count = memory.count;
+    uint64_t tried = 0;
+    for (uint64_t i = 0; i < STEP && story_now_ms() < until; i++)
+        for (uint64_t n = 1 + (seed + i * 7) % STEP; n <= count; n += STEP, tried++)
+            try_allocation(seed, flags, n, (n + i) % 2);
+    if (getenv("VERBOSE"))
+        printf("flags %u: %llu of %llu allocations\n", flags, (unsigned long long)tried,
+               (unsigned long long)count);
+    CHECK(tried > 10);
+}
+
+TEST(fault__in_any_allocation_loses_nothing)
+{
+    if (getenv(ALLOCATOR)) {
+        try_all_allocations(STORY_TINY, BUDGET_MS / 2);
+        try_all_allocations(STORY_BULK | STORY_TABLE | STORY_LAZY, BUDGET_MS / 2);
+        return;
+    }
+    char seed[32];
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)unit_seed());
+    setenv("SEED", seed, 1);
+    int status = -1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        setenv(ALLOCATOR, "1", 1);
+        dup2(2, 1);
+        execl("/proc/self/exe", "test-engine", "fault__in_any_allocation", (char *)NULL);
+        _exit(127);
+    }
+    CHECK(child > 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
 }

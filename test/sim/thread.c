@@ -60,8 +60,11 @@ int sim_mutex_create(struct sys *sys, struct sys_mutex **out)
         return st;
     struct sim_mutex *mutex = must(calloc(1, sizeof *mutex));
     mutex->disk = process->disk;
-    if (real_ops()->mutex_create(sys_posix(), &mutex->real) < 0)
-        abort();
+    st = real_ops()->mutex_create(sys_posix(), &mutex->real);
+    if (st < 0) {
+        free(mutex);
+        return st;
+    }
     *out = (struct sys_mutex *)mutex;
     return 0;
 }
@@ -121,8 +124,11 @@ int sim_cond_create(struct sys *sys, struct sys_cond **out)
         return st;
     struct sim_cond *cond = must(calloc(1, sizeof *cond));
     cond->disk = process->disk;
-    if (real_ops()->cond_create(sys_posix(), &cond->real) < 0)
-        abort();
+    st = real_ops()->cond_create(sys_posix(), &cond->real);
+    if (st < 0) {
+        free(cond);
+        return st;
+    }
     *out = (struct sys_cond *)cond;
     return 0;
 }
