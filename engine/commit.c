@@ -104,11 +104,32 @@ static scn_status seal_record(struct scn_txn *txn)
                           (uint32_t)txn->ops.len);
 }
 
-/* What does not fit one record goes into runs. */
+/* Table, code, two lengths and the value, beside the key. */
+enum { ADDITION_BYTES_MAX = 32 };
+
+static scn_status measure_additions(void *ctx, uint32_t table_id,
+                                    const struct delta_table *table)
+{
+    size_t *bytes = ctx;
+    (void)table_id;
+    struct delta_entry *entry = delta_seek(table, NULL, SCN_GE);
+    while (entry) {
+        scn_slice key = {entry->key, entry->key_len};
+        *bytes += key.size + ADDITION_BYTES_MAX;
+        entry = delta_seek(table, &key, SCN_GT);
+    }
+    return SCN_OK;
+}
+
+/* What does not fit one record, with the additions that are resolved later, goes into
+ * runs. */
 static scn_status make_record(struct scn_txn *txn)
 {
+    size_t later = 0;
     scn_status st = encode(txn);
-    if (st == SCN_OK && txn->ops.len > log_payload_max()) {
+    if (st == SCN_OK && txn->writes.adds)
+        st = delta_each_table(txn->writes.adds, measure_additions, &later);
+    if (st == SCN_OK && txn->writes.delta && txn->ops.len + later > log_payload_max()) {
         txn_enter(txn);
         st = spill(txn);
         st = txn_leave(txn, st);

@@ -1,0 +1,73 @@
+/* Transactions at the edges of what a record holds: found by stories, told again here. */
+#include "engine/store.h"
+#include "test/unit/unit.h"
+
+static scn_db *open_store(void)
+{
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    scn_db *db;
+    options.pool_bytes = 64 * PAGE_BYTES;
+    CHECK_OK(scn_open(":memory:", &options, &db));
+    return db;
+}
+
+static scn_txn *begin(scn_db *db, scn_table_id *table)
+{
+    scn_txn *txn;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "table", SCN_CREATE, table));
+    return txn;
+}
+
+static scn_slice make_key(char buf[16], uint32_t key)
+{
+    return (scn_slice){buf, (size_t)snprintf(buf, 16, "key%06u", key)};
+}
+
+/* The addition goes into the record last, when it is too late for a bulk run. */
+TEST(edges__a_full_record_leaves_room_for_its_additions)
+{
+    scn_db *db = open_store();
+    scn_table_id table;
+    uint8_t *noise = malloc(log_payload_max());
+    uint64_t random = unit_seed() | 1;
+    for (uint32_t i = 0; i < log_payload_max(); i++)
+        noise[i] = (uint8_t)(unit_random(&random) >> 24);
+    for (uint32_t less = 0; less < 120; less += 3) {
+        scn_txn *txn = begin(db, &table);
+        scn_slice value = {noise, log_payload_max() - less};
+        CHECK_OK(scn_put(txn, table, (scn_slice){"large", 5}, value, 0));
+        CHECK_OK(scn_add(txn, table, (scn_slice){"sum", 3}, 1, INT64_MIN, INT64_MAX));
+        CHECK_OK(scn_commit(txn));
+    }
+    free(noise);
+    CHECK_OK(scn_close(db));
+}
+
+/* A bulk run may hold more deletions than rows. */
+TEST(edges__a_bulk_run_may_hold_little_but_deletions)
+{
+    enum { KEYS = PAGE_IS_SMALL ? 3000 : 60000, LONG = 40 };
+    static const uint8_t zeros[LONG];
+    scn_db *db = open_store();
+    scn_table_id table;
+    char buf[16];
+    uint64_t count;
+    for (int round = 0; round < 2; round++) {
+        scn_txn *txn = begin(db, &table);
+        for (uint32_t i = 0; i < KEYS; i++)
+            CHECK_OK(scn_put(txn, table, make_key(buf, i), (scn_slice){zeros, LONG}, 0));
+        CHECK_OK(scn_commit(txn));
+        txn = begin(db, &table);
+        CHECK_OK(scn_put(txn, table, make_key(buf, 7), (scn_slice){zeros, LONG}, 0));
+        for (uint32_t i = 10; i < KEYS; i++)
+            CHECK_OK(scn_del(txn, table, make_key(buf, i)));
+        CHECK_OK(scn_commit(txn));
+        txn = begin(db, &table);
+        CHECK_OK(scn_table_count(txn, table, &count));
+        CHECK_EQ(count, 10);
+        scn_abort(txn);
+        CHECK_OK(scn_checkpoint(db));
+    }
+    CHECK_OK(scn_close(db));
+}
