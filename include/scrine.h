@@ -630,8 +630,8 @@ scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from,
 scn_status scn_cursor_prefix(scn_cursor *cursor, scn_slice prefix);
 /* The nearest row: op SCN_GE, SCN_GT: the first at or behind `at`; SCN_LE, SCN_LT: the
  * last at or before it; SCN_END where there is none.  SCN_EQ: the row with this key,
- * SCN_NOTFOUND; a key outside the bounds may also be SCN_END.  From beyond a bound the
- * search begins at the bound.  `at` may be empty: before all keys. */
+ * SCN_NOTFOUND, also for one outside the bounds.  Else a search from beyond a bound
+ * begins at the bound.  `at` may be empty: before all keys. */
 scn_status scn_seek(scn_cursor *cursor, scn_slice at, int op, scn_slice *key,
                     scn_slice *value);
 /* The row behind, or before, the one it stands on.  SCN_END. */
