@@ -65,7 +65,7 @@ bool pool_hold(struct pool_reader *reader, const uint8_t *page) MUST_USE;
 /* Drops everything held before the latest pool_enter (the bytes of the previous call);
  * what was held since stays.  Called as the last step of an operation, before or after
  * pool_leave. */
-void pool_release_previous(struct pool_reader *reader);
+static inline void pool_release_previous(struct pool_reader *reader);
 void pool_release_all(struct pool_reader *reader);
 
 /* A page just written: copied in and resident from now on, if there is room without
@@ -147,6 +147,8 @@ struct pool_reader {
 /* What pool_get does when the hit path found nothing. */
 scn_status pool_load(struct pool_reader *reader, const struct page_ref *ref,
                      const uint8_t **page) MUST_USE;
+/* Of pool_release_previous: the places that are in these bits. */
+void pool_release_places(struct pool_reader *reader, uint32_t places);
 /* Frees the private frames that are not held. */
 void pool_drop_privates(struct pool_reader *reader);
 
@@ -180,6 +182,13 @@ static inline void pool_leave(struct pool_reader *reader)
     atomic_store_explicit(&reader->epoch, 0, memory_order_release);
     if (reader->privates != NULL)
         pool_drop_privates(reader);
+}
+
+static inline void pool_release_previous(struct pool_reader *reader)
+{
+    uint32_t places = reader->held_places & ~reader->fresh_places;
+    if (places != 0)
+        pool_release_places(reader, places);
 }
 
 static inline void pool_count_hit(struct pool_reader *reader)

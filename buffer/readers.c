@@ -210,7 +210,7 @@ bool pool_hold(struct pool_reader *reader, const uint8_t *page)
     return take_place(reader, place != NOT_HELD ? place : find_mark(reader, mark), mark);
 }
 
-static void release_places(struct pool_reader *reader, uint32_t places)
+void pool_release_places(struct pool_reader *reader, uint32_t places)
 {
     for (uint32_t left = places; left != 0; left &= left - 1) {
         int i = __builtin_ctz(left);
@@ -225,12 +225,7 @@ static void release_places(struct pool_reader *reader, uint32_t places)
         pool_drop_privates(reader);
 }
 
-void pool_release_previous(struct pool_reader *reader)
-{
-    release_places(reader, reader->held_places & ~reader->fresh_places);
-}
-
 void pool_release_all(struct pool_reader *reader)
 {
-    release_places(reader, reader->held_places);
+    pool_release_places(reader, reader->held_places);
 }

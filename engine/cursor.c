@@ -296,23 +296,31 @@ static bool is_outside(const struct scn_cursor *cursor, scn_slice key)
            (cursor->lower.is_set && text_order(key, &cursor->lower) < 0);
 }
 
+/* An addition is on top of what older sources say. */
+static scn_status added_value(struct scn_cursor *cursor, scn_slice key, scn_slice *value)
+{
+    struct binding *binding;
+    struct found found;
+    scn_status st = catalog_bind(cursor->txn, cursor->table_id, &binding);
+    if (st == SCN_OK)
+        st = read_find(cursor->txn, binding, key, leaf_hash(key.data, key.size), &found);
+    return st == SCN_OK ? read_value(cursor->txn, &found, value) : st;
+}
+
 static scn_status item_value(struct scn_cursor *cursor, const struct merge_item *item,
                              scn_slice *value)
 {
-    struct scn_txn *txn = cursor->txn;
-    struct found found = {.bytes = item->value, .page = item->page};
-    if (item->kind == MERGE_ADD) {
-        struct binding *binding;
-        scn_status st = catalog_bind(txn, cursor->table_id, &binding);
-        if (st == SCN_OK)
-            st = read_find(txn, binding, item->key,
-                           leaf_hash(item->key.data, item->key.size), &found);
-        if (st != SCN_OK)
-            return st;
-    } else {
-        found.kind = item->kind == MERGE_REF ? FOUND_REF : FOUND_BYTES;
+    struct found found = {
+        .kind = FOUND_REF, .bytes = item->value, .page = item->page};
+    switch (item->kind) {
+    case MERGE_ADD:
+        return added_value(cursor, item->key, value);
+    case MERGE_REF:
+        return read_value(cursor->txn, &found, value);
+    default:
+        *value = item->value;
+        return txn_keep(cursor->txn, item->page, value);
     }
-    return read_value(txn, &found, value);
 }
 
 /* An answer: judged against the bounds, noted, handed out. Errors stick: a cursor that
@@ -334,8 +342,9 @@ static scn_status answer(struct scn_cursor *cursor, scn_status st, bool forward,
                                         st == SCN_OK ? &item->key : NULL);
         st = noted < 0 ? noted : st;
     }
+    /* Our copy outlives the page. */
     if (st == SCN_OK && key)
-        *key = item->key;
+        *key = text_slice(&cursor->last);
     if (st < 0)
         cursor->broken = st;
     return st;

@@ -207,7 +207,7 @@ scn_status frozen_input_open(struct frozen_input *input, const struct frozen *fr
         if (table)
             merge_add_delta(input->merge, table, UINT64_MAX, NULL);
         else if (source->run && source->run->tree.table_id == table_id)
-            merge_add_tree(input->merge, &source->run->tree);
+            merge_add_run(input->merge, &source->run->tree);
     }
     return SCN_OK;
 }

@@ -28,6 +28,7 @@ static struct merge_sub *add_sub(struct merge *merge)
     sub->entry = NULL;
     sub->changes = NULL;
     sub->is_adds = false;
+    sub->is_run = false;
     sub->has_key = false;
     sub->is_spent = false;
     return sub;
@@ -47,6 +48,12 @@ void merge_add_additions(struct merge *merge, const struct delta_table *adds,
 {
     merge_add_delta(merge, adds, UINT64_MAX, changes);
     merge->subs[merge->sub_count - 1].is_adds = true;
+}
+
+void merge_add_run(struct merge *merge, const struct tree *tree)
+{
+    merge_add_tree(merge, tree);
+    merge->subs[merge->sub_count - 1].is_run = true;
 }
 
 void merge_add_tree(struct merge *merge, const struct tree *tree)
@@ -262,9 +269,50 @@ static scn_status seek_all(struct merge *merge, const scn_slice *key, int op)
     return SCN_OK;
 }
 
+/* ---- a tree alone ---- */
+
+static bool is_lone_tree(const struct merge *merge)
+{
+    return merge->sub_count == 1 && merge->subs[0].delta == NULL &&
+           !merge->subs[0].is_run;
+}
+
+static scn_status lone_item(const struct merge_sub *sub, scn_status st,
+                            struct merge_item *out)
+{
+    if (st != SCN_OK)
+        return st;
+    out->key = (scn_slice){sub->record.record.key, sub->record.record.key_len};
+    fill_from_tree(sub, out);
+    return SCN_OK;
+}
+
+static scn_status lone_seek(struct merge *merge, const scn_slice *key, int op,
+                            struct merge_item *out)
+{
+    struct merge_sub *sub = &merge->subs[0];
+    scn_status st = tree_seek(merge->reader, &sub->cursor, key, op, &sub->record);
+    merge->is_positioned = st == SCN_OK;
+    return lone_item(sub, st, out);
+}
+
+/* At an end the cursor stays on the last item: from there the other direction goes. */
+static scn_status lone_step(struct merge *merge, bool forward, struct merge_item *out)
+{
+    struct merge_sub *sub = &merge->subs[0];
+    scn_status st = forward ? tree_next(merge->reader, &sub->cursor, &sub->record)
+                            : tree_prev(merge->reader, &sub->cursor, &sub->record);
+    sub->cursor.is_positioned = true;
+    return lone_item(sub, st, out);
+}
+
+/* ---- seeking and stepping ---- */
+
 scn_status merge_seek(struct merge *merge, const scn_slice *key, int op,
                       struct merge_item *out)
 {
+    if (is_lone_tree(merge))
+        return lone_seek(merge, key, op, out);
     merge->is_positioned = false;
     scn_status st = seek_all(merge, key, op);
     return st < 0 ? st : pick(merge, out);
@@ -273,6 +321,8 @@ scn_status merge_seek(struct merge *merge, const scn_slice *key, int op,
 scn_status merge_step(struct merge *merge, bool forward, struct merge_item *out)
 {
     ASSERT(merge->is_positioned);
+    if (is_lone_tree(merge))
+        return lone_step(merge, forward, out);
     scn_slice last = {merge->last, merge->last_len};
     scn_status st = forward == merge->is_forward
                         ? step_all(merge, &last)

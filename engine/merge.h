@@ -8,8 +8,12 @@
  * Every source keeps a position: in the direction of travel, the first of its keys not
  * yet handed out. Those that took part in the last answer are `spent` and step at the
  * next call. All functions run between pool_enter and pool_leave of the reader. An
- * item's key is good until the next call on the merge; its value until pool_leave, or
- * longer where the caller holds its page (of deltas: as long as the delta). */
+ * item's key is good until pool_leave or the next call on the merge; its value until
+ * pool_leave, or longer where the caller holds its page (of deltas: as long as the
+ * delta).
+ *
+ * A tree alone, which is what most cursors see soon after a checkpoint, is not merged:
+ * its own position is the merge's. */
 #ifndef ENGINE_MERGE_H
 #define ENGINE_MERGE_H
 
@@ -27,6 +31,7 @@ struct merge_sub {
     const uint64_t *changes;
     uint64_t changes_seen;
     bool is_adds;    /* only versions of kind ADD count */
+    bool is_run;     /* a tree that may hold tombstones */
     /* ... or a tree */
     struct tree_cursor cursor;
     struct tree_record record;
@@ -68,6 +73,7 @@ void merge_add_delta(struct merge *merge, const struct delta_table *delta,
 /* The pending additions of a transaction. */
 void merge_add_additions(struct merge *merge, const struct delta_table *adds,
                          const uint64_t *changes);
+void merge_add_run(struct merge *merge, const struct tree *tree);
 void merge_add_tree(struct merge *merge, const struct tree *tree);
 
 /* op: SCN_GE, SCN_GT, SCN_LE, SCN_LT; key NULL: first (GE) or last (LE). SCN_END:

@@ -92,27 +92,32 @@ static scn_status ask_segments(struct scn_txn *txn, uint32_t table_id, scn_slice
     return SCN_NOTFOUND;
 }
 
+static scn_status ask_source(struct scn_txn *txn, const struct source *source,
+                             uint32_t table_id, scn_slice key, uint64_t hash,
+                             struct found *out)
+{
+    if (source->delta)
+        return ask_delta(source->delta, table_id, key, hash, txn->lsn, out);
+    if (source->run->lsn <= txn->lsn)
+        return ask_run(txn, source->run, table_id, key, hash, out);
+    return SCN_NOTFOUND;
+}
+
 scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
                            uint32_t first_source, scn_slice key, uint64_t hash,
                            struct found *out)
 {
     const struct view *view = txn->view;
-    scn_status st;
     out->kind = FOUND_NONE;
     out->has_add = false;
     out->page = NULL;
     for (uint32_t i = first_source; i < view->source_count; i++) {
-        const struct source *source = &view->sources[i];
-        if (source->delta)
-            st = ask_delta(source->delta, binding->table_id, key, hash, txn->lsn, out);
-        else if (source->run->lsn <= txn->lsn)
-            st = ask_run(txn, source->run, binding->table_id, key, hash, out);
-        else
-            st = SCN_NOTFOUND;
+        scn_status st = ask_source(txn, &view->sources[i], binding->table_id, key, hash,
+                                   out);
         if (st != SCN_NOTFOUND)
             return st;
     }
-    st = ask_tree(txn, &binding->tree, key, hash, out);
+    scn_status st = ask_tree(txn, &binding->tree, key, hash, out);
     return st == SCN_NOTFOUND ? SCN_OK : st;
 }
 
@@ -158,9 +163,16 @@ scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key,
     return st;
 }
 
+static bool has_own_writes(const struct scn_txn *txn)
+{
+    return txn->writes.delta || txn->writes.adds || txn->writes.segment_count;
+}
+
 scn_status read_find(struct scn_txn *txn, const struct binding *binding, scn_slice key,
                      uint64_t hash, struct found *out)
 {
+    if (!has_own_writes(txn))
+        return read_find_committed(txn, binding, key, hash, out);
     scn_status st = read_find_own(txn, binding->table_id, key, hash, out);
     if (st != SCN_NOTFOUND)
         return st;
@@ -225,7 +237,7 @@ static void add_delta(struct merge *merge, const struct delta *delta, uint32_t t
 static void add_run(struct merge *merge, const struct run *run, uint32_t table_id)
 {
     if (run->tree.table_id == table_id && !page_ref_is_null(&run->tree.root))
-        merge_add_tree(merge, &run->tree);
+        merge_add_run(merge, &run->tree);
 }
 
 scn_status read_merge(struct scn_txn *txn, const struct binding *binding,

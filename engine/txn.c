@@ -17,7 +17,7 @@ static scn_status gone(void)
                      "to others; abort and begin anew");
 }
 
-scn_status txn_check(const struct scn_txn *txn)
+scn_status txn_refuse(const struct scn_txn *txn)
 {
     if (txn == NULL)
         return error_misuse("the transaction is NULL");
@@ -59,23 +59,16 @@ static void arena_reset(struct arena_block **arena, size_t keep_bytes)
     *arena = block;
 }
 
-void txn_enter(struct scn_txn *txn)
+void txn_reuse_arena(struct scn_txn *txn)
 {
-    txn->turn ^= 1;
-    if (txn->arena[txn->turn])
-        arena_reset(&txn->arena[txn->turn], ARENA_KEEP_BYTES);
-    pool_enter(txn->reader);
+    arena_reset(&txn->arena[txn->turn], ARENA_KEEP_BYTES);
 }
 
-scn_status txn_leave(struct scn_txn *txn, scn_status st)
+/* Marked before its pages were given out, so a page that is no longer the snapshot's is
+ * found here. */
+scn_status txn_failure(struct scn_txn *txn, scn_status st)
 {
-    pool_release_previous(txn->reader);
-    pool_leave(txn->reader);
-    /* Marked before its pages were given out, so a page that is no longer the snapshot's
-     * is found here. */
-    if (st < 0 && atomic_load(&txn->is_gone))
-        return gone();
-    return st;
+    return atomic_load(&txn->is_gone) ? gone() : st;
 }
 
 scn_status txn_copy(struct scn_txn *txn, scn_slice *bytes)

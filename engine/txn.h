@@ -116,16 +116,41 @@ static inline bool txn_tracks(const struct scn_txn *txn, uint32_t flags)
            !(flags & SCN_UNTRACKED);
 }
 
+/* Why a transaction cannot be used. */
+scn_status txn_refuse(const struct scn_txn *txn) MUST_USE;
 /* SCN_OK; SCN_MISUSE for NULL, ended or foreign handles; SCN_FORKED; the sticky error. */
-scn_status txn_check(const struct scn_txn *txn) MUST_USE;
+static inline scn_status txn_check(const struct scn_txn *txn)
+{
+    bool is_usable = txn != NULL && txn->magic == TXN_MAGIC &&
+                     !txn->store->sys->ops->is_forked(txn->store->sys) &&
+                     !atomic_load_explicit(&txn->is_gone, memory_order_relaxed) &&
+                     txn->broken == SCN_OK;
+    return is_usable ? SCN_OK : txn_refuse(txn);
+}
 /* As txn_check, and the transaction may write.  SCN_READONLY where the store cannot. */
 scn_status txn_check_write(const struct scn_txn *txn) MUST_USE;
 
+/* The copies made for the call before the last may go. */
+void txn_reuse_arena(struct scn_txn *txn);
+/* What a failed call tells: st, or SCN_SNAPSHOT_GONE in its place. */
+scn_status txn_failure(struct scn_txn *txn, scn_status st) MUST_USE;
+
 /* Around every operation that touches pages. txn_leave drops the bytes of the previous
- * call. */
-void txn_enter(struct scn_txn *txn);
-/* Passes st on, or SCN_SNAPSHOT_GONE in its place. */
-scn_status txn_leave(struct scn_txn *txn, scn_status st) MUST_USE;
+ * call, and passes st on, or what it stands for. */
+static inline void txn_enter(struct scn_txn *txn)
+{
+    txn->turn ^= 1;
+    if (txn->arena[txn->turn])
+        txn_reuse_arena(txn);
+    pool_enter(txn->reader);
+}
+
+MUST_USE static inline scn_status txn_leave(struct scn_txn *txn, scn_status st)
+{
+    pool_release_previous(txn->reader);
+    pool_leave(txn->reader);
+    return st < 0 ? txn_failure(txn, st) : st;
+}
 /* Keeps a page until the next operation ends, or copies the bytes when no place is left.
  */
 scn_status txn_keep(struct scn_txn *txn, const uint8_t *page, scn_slice *bytes) MUST_USE;
