@@ -308,13 +308,16 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
         apply_abandon(&apply);
         return st;
     }
+    atomic_store(&store->applying_lsn, start);
     st = log_append(store->log, &txn->packet, lsn);
     if (st < 0) {
         apply_abandon(&apply);
+        atomic_store(&store->applying_lsn, UINT64_MAX);
         return st;
     }
     uint64_t ops = apply.count ? 0 : apply.ops;
     apply_finish(store, &apply, *lsn);
+    atomic_store(&store->applying_lsn, UINT64_MAX);
     atomic_fetch_add(&store->active_ops, ops);
     atomic_store(&store->delta_debt,
                  atomic_load(&store->frozen_bytes) + delta_bytes(store->active));

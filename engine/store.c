@@ -463,6 +463,7 @@ static scn_status store_start(struct sys *sys, const char *path,
     store->sys = sys;
     store->options = *options;
     store->is_read_only = (options->flags & SCN_RDONLY) != 0;
+    atomic_store(&store->applying_lsn, UINT64_MAX);
     store->opened_ns = sys->ops->now_ns(sys);
     scn_status st = start(store, path);
     if (st < 0 || st == SCN_NOTFOUND) {

@@ -107,6 +107,9 @@ struct store {
     struct sys_mutex *extend_mutex; /* who makes log extents; in front of APPEND */
 
     uint64_t replayed_lsn;     /* open; what recovery or a read-only open replayed */
+    /* [9] Start of the record that is being appended and applied, UINT64_MAX when there is
+     * none: a sync may cover it before its operations are in the delta. */
+    _Atomic uint64_t applying_lsn;
     _Atomic uint64_t lazy_lsn; /* [C2] lazy commits are visible up to here */
     _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */
     _Atomic uint64_t base_lsn;      /* of the newest superblock */
@@ -151,7 +154,9 @@ static inline uint64_t store_visible(struct store *store)
         return store->replayed_lsn;
     uint64_t synced = log_synced(store->log);
     uint64_t lazy = atomic_load(&store->lazy_lsn);
-    return lazy > synced ? lazy : synced;
+    uint64_t applying = atomic_load(&store->applying_lsn); /* after synced */
+    uint64_t settled = lazy > synced ? lazy : synced;
+    return settled < applying ? settled : applying;
 }
 
 /* The current view and the visible LSN, taken together [W2].  view_release ends it. */

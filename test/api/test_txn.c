@@ -60,13 +60,17 @@ TEST(savepoint__rolled_back_to_nothing_commits_nothing)
     CHECK_OK(scn_close(db));
 }
 
-/* Rows of about 150 bytes: `to` of them are more than a write set keeps in memory. */
-enum { LARGE_ROWS = KIT_IS_SMALL ? 4000 : 500000, STEP_ROWS = LARGE_ROWS / 4 };
+/* Half of these rows are more than a write set keeps in memory. */
+enum {
+    LARGE_ROWS = KIT_IS_SMALL ? 4000 : 100000,
+    STEP_ROWS = LARGE_ROWS / 4,
+    ROW_BYTES = KIT_IS_SMALL ? 128 : 1000
+};
 
 static void put_rows(scn_txn *txn, scn_table_id id, uint32_t from, uint32_t to, uint32_t seed)
 {
     char key[16];
-    uint8_t bytes[128];
+    uint8_t bytes[ROW_BYTES];
     for (uint32_t i = from; i < to; i++) {
         memset(bytes, (int)(i + seed), sizeof bytes);
         CHECK_OK(scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, sizeof bytes}, 0));
@@ -79,7 +83,7 @@ static void check_rows(scn_txn *txn, scn_table_id id, uint32_t from, uint32_t to
     uint32_t step = (to - from) / 997 + 1;
     for (uint32_t i = from; i < to; i += step) {
         scn_slice value;
-        uint8_t bytes[128];
+        uint8_t bytes[ROW_BYTES];
         memset(bytes, (int)(i + seed), sizeof bytes);
         CHECK_OK(scn_get(txn, id, kit_number_key(key, i), &value));
         CHECK_EQ(value.size, sizeof bytes);

@@ -239,7 +239,7 @@ static void *put_often(void *arg)
     struct worker *worker = arg;
     for (int i = 0; i < worker->rounds && worker->failed == SCN_OK; i++) {
         char key[16];
-        char table[16];
+        char table[32];
         snprintf(table, sizeof table, "table-%d", i / 20);
         worker->failed = scn_put1(worker->db, table, kit_number_key(key, (uint32_t)i % 7),
                                   text("v"));
