@@ -1,0 +1,24 @@
+/* The commands.  Each gets its arguments already parsed and counted, says itself what
+ * went wrong, and returns the exit code. */
+#ifndef TOOLS_COMMANDS_H
+#define TOOLS_COMMANDS_H
+
+#include "tools/args.h"
+
+/* tools/pair.c */
+enum outcome command_put(const struct args *args);
+enum outcome command_get(const struct args *args);
+enum outcome command_del(const struct args *args);
+/* tools/listing.c */
+enum outcome command_scan(const struct args *args);
+/* tools/load.c */
+enum outcome command_load(const struct args *args);
+/* tools/dump.c */
+enum outcome command_dump(const struct args *args);
+/* tools/report.c */
+enum outcome command_tables(const struct args *args);
+enum outcome command_stat(const struct args *args);
+enum outcome command_check(const struct args *args);
+enum outcome command_checkpoint(const struct args *args);
+
+#endif

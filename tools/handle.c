@@ -1,0 +1,74 @@
+/* One snapshot a command: what it prints belongs together, whatever other programs
+ * write meanwhile. */
+#include "tools/handle.h"
+
+enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags)
+{
+    scn_options options;
+    scn_options_init(&options);
+    options.flags |= flags;
+    *handle = (struct handle){.path = path};
+    scn_status st = scn_open(path, &options, &handle->db);
+    if (st == SCN_OK)
+        return OUTCOME_OK;
+    enum outcome outcome = outcome_of_store(NULL, path, st);
+    return st == SCN_NOTFOUND ? OUTCOME_IO : outcome; /* no key is absent, but the file */
+}
+
+enum outcome handle_open_to_read(struct handle *handle, const char *path)
+{
+    scn_health_t health = {.struct_size = sizeof health};
+    enum outcome outcome = handle_open(handle, path, SCN_RDONLY | SCN_NOCREATE);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    scn_status st = scn_health(handle->db, &health);
+    if (st != SCN_OK)
+        return handle_close(handle, handle_fail(handle, st));
+    if (!health.healthy)
+        handle->warning = outcome_say(OUTCOME_CORRUPT, "%s: %s", path, health.reason);
+    return OUTCOME_OK;
+}
+
+enum outcome handle_fail(const struct handle *handle, scn_status st)
+{
+    return outcome_of_store(handle->db, handle->path, st);
+}
+
+enum outcome handle_no_key(const struct handle *handle, const char *table,
+                           const char *key)
+{
+    return outcome_say(OUTCOME_FINDINGS, "%s: table \"%s\" has no key \"%s\"",
+                       handle->path, table, key);
+}
+
+enum outcome handle_read(struct handle *handle)
+{
+    scn_status st = scn_begin(handle->db, SCN_READ, &handle->txn);
+    return st == SCN_OK ? OUTCOME_OK : handle_fail(handle, st);
+}
+
+enum outcome handle_read_table(struct handle *handle, const char *name,
+                               scn_table_id *table)
+{
+    enum outcome outcome = handle_read(handle);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    scn_status st = scn_table(handle->txn, name, 0, table);
+    if (st == SCN_NOTFOUND)
+        return outcome_say(OUTCOME_FINDINGS, "%s: there is no table \"%s\"", handle->path,
+                           name);
+    return st == SCN_OK ? OUTCOME_OK : handle_fail(handle, st);
+}
+
+enum outcome handle_close(struct handle *handle, enum outcome outcome)
+{
+    if (handle->txn)
+        scn_abort(handle->txn);
+    scn_status st = handle->db ? scn_close(handle->db) : SCN_OK;
+    if (st != SCN_OK && outcome == OUTCOME_OK)
+        outcome = outcome_of_store(NULL, handle->path, st);
+    if (outcome == OUTCOME_OK)
+        outcome = handle->warning;
+    *handle = (struct handle){0};
+    return outcome;
+}

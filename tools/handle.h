@@ -1,0 +1,37 @@
+/* The store that a command works on: opened, read in one snapshot, closed. */
+#ifndef TOOLS_HANDLE_H
+#define TOOLS_HANDLE_H
+
+#include "tools/outcome.h"
+#include "tools/text.h"
+
+/* Zeroed is closed. */
+struct handle {
+    const char *path;
+    scn_db *db;
+    scn_txn *txn; /* the snapshot; NULL until handle_read */
+    enum outcome warning; /* what handle_close returns when all else went well */
+};
+
+/* flags as for scn_open.  Otherwise than OUTCOME_OK: said why, nothing to close. */
+enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags);
+/* For a command that only reads: never creates, never changes a byte.  Of a file whose
+ * log is damaged it reads what is left, but says so and will end with OUTCOME_CORRUPT:
+ * nobody is to take a part for the whole. */
+enum outcome handle_open_to_read(struct handle *handle, const char *path);
+/* Begins the snapshot. */
+enum outcome handle_read(struct handle *handle);
+/* Begins the snapshot and finds a table in it.  OUTCOME_FINDINGS: there is none of
+ * that name, said so. */
+enum outcome handle_read_table(struct handle *handle, const char *name,
+                               scn_table_id *table);
+/* Says what the library said about a failed call. */
+enum outcome handle_fail(const struct handle *handle, scn_status st);
+/* Says that the table holds no such key. */
+enum outcome handle_no_key(const struct handle *handle, const char *table,
+                           const char *key);
+/* Ends snapshot and store.  The outcome given is kept unless it is OUTCOME_OK and
+ * closing fails. */
+enum outcome handle_close(struct handle *handle, enum outcome outcome);
+
+#endif

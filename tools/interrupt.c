@@ -1,0 +1,47 @@
+/* The threads of the library block every signal, so SIGINT always reaches the one
+ * thread of this program, and blocking it here holds it back until ppoll opens the
+ * door. */
+#include "tools/interrupt.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+
+static volatile sig_atomic_t is_seen;
+
+static void note(int signal_no)
+{
+    (void)signal_no;
+    is_seen = 1;
+}
+
+void interrupt_watch(void)
+{
+    /* Without SA_RESTART, so that a write to a full pipe returns; the library repeats
+     * its own calls.  A shell that started us in the background had SIGINT ignored: that
+     * is undone, as we stop more gently than it can. */
+    struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+bool interrupt_seen(void)
+{
+    return is_seen;
+}
+
+bool interrupt_wait_readable(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    sigset_t only_interrupt, before;
+    int result = 0;
+    sigemptyset(&only_interrupt);
+    sigaddset(&only_interrupt, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &only_interrupt, &before);
+    /* Any error but EINTR is left to the read that follows. */
+    while (!is_seen && result == 0)
+        result = ppoll(&wait, 1, NULL, &before) < 0 && errno == EINTR ? 0 : 1;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !is_seen;
+}

@@ -1,0 +1,17 @@
+/* ^C: the first one asks the command to stop where it leaves whole work behind, the
+ * second one ends it at once, which the store survives like any other kill. */
+#ifndef TOOLS_INTERRUPT_H
+#define TOOLS_INTERRUPT_H
+
+#include <stdbool.h>
+
+/* From here on SIGINT is noted.  Before, and in commands that do not call this, it
+ * simply ends the program. */
+void interrupt_watch(void);
+bool interrupt_seen(void);
+
+/* Waits until fd has something to read or has ended; false: interrupted.  A signal
+ * between the look and the wait is not lost. */
+bool interrupt_wait_readable(int fd);
+
+#endif

@@ -1,0 +1,66 @@
+/* Exit codes are few and stable; the sentence carries the rest.  The library's own
+ * sentence is printed unchanged: it names page, offset and system error, and says what
+ * to do. */
+#include "tools/outcome.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum outcome outcome_of(scn_status st)
+{
+    switch (st) {
+    case SCN_OK:
+        return OUTCOME_OK;
+    case SCN_NOTFOUND:
+    case SCN_EXISTS:
+    case SCN_END:
+        return OUTCOME_FINDINGS;
+    case SCN_CORRUPT:
+        return OUTCOME_CORRUPT;
+    case SCN_NOTADB:
+    case SCN_VERSION:
+        return OUTCOME_FOREIGN;
+    case SCN_MISUSE:
+    case SCN_TOOBIG:
+        return OUTCOME_USAGE;
+    case SCN_BUSY:
+    case SCN_CONFLICT:
+    case SCN_SNAPSHOT_GONE:
+        return OUTCOME_BUSY;
+    case SCN_INTERRUPTED:
+        return OUTCOME_INTERRUPTED;
+    default:
+        return OUTCOME_IO;
+    }
+}
+
+enum outcome outcome_say(enum outcome outcome, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    flockfile(stderr);
+    fputs("scrine: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    funlockfile(stderr);
+    va_end(args);
+    return outcome;
+}
+
+enum outcome outcome_of_store(const scn_db *db, const char *path, scn_status st)
+{
+    scn_error error = {.struct_size = sizeof error};
+    scn_last_error(db, &error);
+    const char *text =
+        error.status == st && error.text[0] ? error.text : scn_strerror(st);
+    if (strstr(text, path))
+        return outcome_say(outcome_of(st), "%s", text);
+    return outcome_say(outcome_of(st), "%s: %s", path, text);
+}
+
+void outcome_no_memory(void)
+{
+    exit(outcome_say(OUTCOME_IO, "out of memory"));
+}

@@ -1,0 +1,61 @@
+#include "tools/output.h"
+#include "tools/interrupt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void output_prepare(void)
+{
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGPIPE, &action, NULL);
+    /* open takes the lowest free number.  The wrong way round, so that use is still an
+     * error. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+bool output_is_broken(void)
+{
+    return ferror(stdout) != 0;
+}
+
+static bool is_reader_gone(void)
+{
+    struct pollfd end = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP));
+}
+
+enum outcome output_finish(enum outcome outcome)
+{
+    /* After ^C the last lines may stay in a pipe that nobody empties: waiting for that
+     * is what ^C was to end. */
+    if (outcome == OUTCOME_INTERRUPTED)
+        return outcome;
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return outcome;
+    if (interrupt_seen())
+        return OUTCOME_INTERRUPTED;
+    if (outcome != OUTCOME_OK || is_reader_gone())
+        return outcome;
+    return outcome_say(OUTCOME_IO, "cannot write the output: %s",
+                       errno ? strerror(errno) : "an earlier write failed");
+}
+
+void output_json(json_t *json, size_t flags)
+{
+    char *text = json ? json_dumps(json, flags) : NULL;
+    if (text == NULL)
+        outcome_no_memory();
+    puts(text);
+    free(text);
+    json_decref(json);
+}

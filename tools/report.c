@@ -1,0 +1,268 @@
+/* tables, stat, check, checkpoint: what is to be said about a whole file. */
+#include "tools/commands.h"
+#include "tools/handle.h"
+#include "tools/jsonl.h"
+#include "tools/output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- tables ---- */
+
+struct table {
+    char name[256];
+    scn_table_id id;
+    scn_table_stat stat;
+};
+
+struct table_list {
+    scn_txn *txn;
+    bool takes_all; /* also those kept about other tables, with a tilde in front */
+    struct table *items;
+    size_t count;
+    size_t capacity;
+};
+
+static scn_status add_table(void *ctx, const char *name, scn_table_id id)
+{
+    struct table_list *list = ctx;
+    if (name[0] == '~' && !list->takes_all)
+        return SCN_OK;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? list->capacity * 2 : 16;
+        list->items = realloc(list->items, list->capacity * sizeof *list->items);
+        if (list->items == NULL)
+            outcome_no_memory();
+    }
+    struct table *table = &list->items[list->count++];
+    *table = (struct table){.id = id, .stat.struct_size = sizeof table->stat};
+    snprintf(table->name, sizeof table->name, "%s", name);
+    return scn_table_info(list->txn, id, &table->stat);
+}
+
+static void print_name(const struct table *table)
+{
+    text_print_escaped(stdout, (scn_slice){table->name, strlen(table->name)});
+}
+
+static json_t *table_json(const struct table *table)
+{
+    const scn_table_stat *stat = &table->stat;
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "name", table->name, "id",
+                     (json_int_t)table->id, "rows", (json_int_t)stat->count, "key_bytes",
+                     (json_int_t)stat->key_bytes, "value_bytes",
+                     (json_int_t)stat->value_bytes, "stored_bytes",
+                     (json_int_t)stat->stored_bytes);
+}
+
+static json_t *tables_json(const struct table_list *list)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < list->count; i++)
+        if (json_array_append_new(array, table_json(&list->items[i])) < 0)
+            outcome_no_memory();
+    return array;
+}
+
+static enum outcome list_tables(struct handle *handle, struct table_list *list)
+{
+    enum outcome outcome = handle_read(handle);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    list->txn = handle->txn;
+    scn_status st = scn_table_each(handle->txn, add_table, list);
+    return st < 0 ? handle_fail(handle, st) : OUTCOME_OK;
+}
+
+enum outcome command_tables(const struct args *args)
+{
+    struct handle handle;
+    struct table_list list = {.takes_all = args_has(args, OPTION_ALL)};
+    enum outcome outcome = handle_open_to_read(&handle, args->operands[0]);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    outcome = list_tables(&handle, &list);
+    if (outcome == OUTCOME_OK && args_has(args, OPTION_JSON))
+        output_json(tables_json(&list), JSON_INDENT(2));
+    for (size_t i = 0;
+         outcome == OUTCOME_OK && !args_has(args, OPTION_JSON) && i < list.count; i++) {
+        print_name(&list.items[i]);
+        putchar('\n');
+    }
+    free(list.items);
+    return handle_close(&handle, outcome);
+}
+
+/* ---- stat ---- */
+
+struct summary {
+    scn_stats_t stats;
+    scn_health_t health;
+    struct table_list tables;
+};
+
+static enum outcome summarize(struct handle *handle, struct summary *out)
+{
+    *out = (struct summary){.stats.struct_size = sizeof out->stats,
+                            .health.struct_size = sizeof out->health,
+                            .tables.takes_all = true};
+    scn_status st = scn_stats(handle->db, &out->stats);
+    if (st == SCN_OK)
+        st = scn_health(handle->db, &out->health);
+    return st < 0 ? handle_fail(handle, st) : list_tables(handle, &out->tables);
+}
+
+static void print_summary_json(const char *path, const struct summary *summary)
+{
+    const scn_stats_t *stats = &summary->stats;
+    json_t *json = json_object();
+    jsonl_set_bytes(json, "file", (scn_slice){path, strlen(path)});
+    json_t *rest = json_pack(
+        "{s:I, s:I, s:b, s:s, s:I, s:I, s:I, s:b, s:o}", "file_bytes",
+        (json_int_t)stats->file_bytes, "page_bytes", (json_int_t)stats->page_bytes,
+        "healthy", (int)summary->health.healthy, "reason", summary->health.reason,
+        "checkpoint", (json_int_t)stats->gen, "log_bytes", (json_int_t)stats->log_bytes,
+        "log_records", (json_int_t)stats->recovered_records, "torn_tail",
+        (int)stats->torn_tail, "tables", tables_json(&summary->tables));
+    if (json_object_update(json, rest) < 0)
+        outcome_no_memory();
+    json_decref(rest);
+    output_json(json, JSON_INDENT(2));
+}
+
+static void print_summary(const char *path, const struct summary *summary)
+{
+    const scn_stats_t *stats = &summary->stats;
+    printf("file        %s\n", path);
+    printf("size        %" PRIu64 " bytes, pages of %" PRIu32 "\n", stats->file_bytes,
+           stats->page_bytes);
+    printf("healthy     %s%s\n",
+           summary->health.healthy ? "yes" : "no: ", summary->health.reason);
+    printf("checkpoint  number %" PRIu64 "; the log behind it has %" PRIu64
+           " records, %" PRIu64 " bytes%s\n",
+           stats->gen, stats->recovered_records, stats->log_bytes,
+           stats->torn_tail ? ", and a torn end that was never acknowledged" : "");
+    printf("tables      %zu\n", summary->tables.count);
+    if (summary->tables.count)
+        printf("\n%12s %14s %14s %14s  %s\n", "rows", "key bytes", "value bytes",
+               "stored bytes", "table (bytes: as of the checkpoint)");
+    for (size_t i = 0; i < summary->tables.count; i++) {
+        const struct table *table = &summary->tables.items[i];
+        printf("%12" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 "  ",
+               table->stat.count, table->stat.key_bytes, table->stat.value_bytes,
+               table->stat.stored_bytes);
+        print_name(table);
+        putchar('\n');
+    }
+}
+
+enum outcome command_stat(const struct args *args)
+{
+    struct handle handle;
+    struct summary summary;
+    enum outcome outcome = handle_open_to_read(&handle, args->operands[0]);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    outcome = summarize(&handle, &summary);
+    if (outcome == OUTCOME_OK && args_has(args, OPTION_JSON))
+        print_summary_json(args->operands[0], &summary);
+    else if (outcome == OUTCOME_OK)
+        print_summary(args->operands[0], &summary);
+    free(summary.tables.items);
+    return handle_close(&handle, outcome);
+}
+
+/* ---- check ---- */
+
+struct findings {
+    json_t *issues;       /* NULL: printed as they come */
+    enum outcome outcome; /* the worst so far */
+};
+
+/* What the next checkpoint puts right by itself is no damage. */
+static bool is_harmless(const scn_issue *issue)
+{
+    return issue->kind == SCN_ISSUE_SLOT || issue->kind == SCN_ISSUE_LOST;
+}
+
+static scn_status take_issue(void *ctx, const scn_issue *issue)
+{
+    struct findings *findings = ctx;
+    if (!is_harmless(issue))
+        findings->outcome = OUTCOME_CORRUPT;
+    else if (findings->outcome == OUTCOME_OK)
+        findings->outcome = OUTCOME_FINDINGS;
+    if (findings->issues == NULL) {
+        printf("page %" PRIu64 ", offset %" PRIu64 ": %s\n", issue->page, issue->offset,
+               issue->text);
+        return SCN_OK;
+    }
+    json_t *json =
+        json_pack("{s:I, s:I, s:I, s:b, s:s}", "kind", (json_int_t)issue->kind, "page",
+                  (json_int_t)issue->page, "offset", (json_int_t)issue->offset,
+                  "harmless", is_harmless(issue), "text", issue->text);
+    return json_array_append_new(findings->issues, json) < 0 ? SCN_NOMEM : SCN_OK;
+}
+
+static void print_verdict_json(const char *path, const struct findings *findings)
+{
+    json_t *json = json_object();
+    jsonl_set_bytes(json, "file", (scn_slice){path, strlen(path)});
+    json_t *clean = json_boolean(findings->outcome == OUTCOME_OK);
+    if (json_object_set_new(json, "clean", clean) < 0 ||
+        json_object_set_new(json, "issues", findings->issues) < 0)
+        outcome_no_memory();
+    output_json(json, JSON_INDENT(2));
+}
+
+static void print_verdict(const char *path, const struct findings *findings,
+                          uint64_t count)
+{
+    if (count == 0)
+        printf("%s: clean\n", path);
+    else
+        printf("%s: %" PRIu64 " findings, %s\n", path, count,
+               findings->outcome == OUTCOME_CORRUPT
+                   ? "the file is damaged"
+                   : "which the next checkpoint puts right");
+}
+
+static enum outcome check(struct handle *handle, struct findings *findings)
+{
+    uint64_t count = 0;
+    scn_status st = scn_check(handle->db, SCN_CHECK_ALL, take_issue, findings, &count);
+    if (st != SCN_OK)
+        return handle_fail(handle, st);
+    if (findings->issues)
+        print_verdict_json(handle->path, findings);
+    else
+        print_verdict(handle->path, findings, count);
+    return findings->outcome;
+}
+
+enum outcome command_check(const struct args *args)
+{
+    struct handle handle;
+    struct findings findings = {NULL, OUTCOME_OK};
+    enum outcome outcome = handle_open_to_read(&handle, args->operands[0]);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    if (args_has(args, OPTION_JSON))
+        findings.issues = json_array();
+    return handle_close(&handle, check(&handle, &findings));
+}
+
+/* ---- checkpoint ---- */
+
+enum outcome command_checkpoint(const struct args *args)
+{
+    struct handle handle;
+    enum outcome outcome =
+        handle_open(&handle, args->operands[0], SCN_NOCREATE | SCN_NOTHREAD);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    scn_status st = scn_checkpoint(handle.db);
+    return handle_close(&handle, st == SCN_OK ? OUTCOME_OK : handle_fail(&handle, st));
+}
