@@ -144,16 +144,17 @@ static uint64_t all_pages_needed(struct store *store, uint64_t ops, uint64_t byt
     return needed;
 }
 
-scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes, uint64_t run_pages,
-                      bool has_puts)
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
+                      uint64_t run_pages, bool has_puts)
 {
     uint64_t room = atomic_load(&store->room_pages);
     uint64_t reserve = has_puts ? RESERVE_PAGES : 0;
     if (all_pages_needed(store, ops, bytes, run_pages) + reserve <= room)
         return SCN_OK;
-    return error_set(SCN_FULL, 0, 0, 0,
-                     "no room is left that a checkpoint would need for this commit; delete "
-                     "something, allow a larger file or free disk space");
+    return error_set(
+        SCN_FULL, 0, 0, 0,
+        "no room is left that a checkpoint would need for this commit; delete "
+        "something, allow a larger file or free disk space");
 }
 
 /* ---- growth ---- */

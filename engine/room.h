@@ -26,8 +26,8 @@ scn_status room_extend(struct store *store, bool has_append) MUST_USE;
 /* Can a checkpoint still absorb this commit? A commit that it could not is refused
  * before it is appended: SCN_FULL. `ops` operations with `bytes` in all, and pages of
  * runs; one without puts may use the reserve, so that a full store can be emptied. */
-scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes, uint64_t run_pages,
-                      bool has_puts) MUST_USE;
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
+                      uint64_t run_pages, bool has_puts) MUST_USE;
 /* Looks again how far the file may grow: at open and after each checkpoint. */
 void room_measure(struct store *store);
 /* New pages at the end of the file, reserved; for runs and extents. */

@@ -290,7 +290,8 @@ scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
     for (;;) {
         ops->mutex_lock(store->state_mutex);
         uint32_t views = count_views(store);
-        for (const struct view *view = store->views; view && views <= room; view = view->next)
+        for (const struct view *view = store->views; view && views <= room;
+             view = view->next)
             if (view->references > view->gone_holders)
                 *count += insert_gen(*gens, *count, view->gen);
         ops->mutex_unlock(store->state_mutex);

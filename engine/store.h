@@ -107,8 +107,8 @@ struct store {
     struct sys_mutex *extend_mutex; /* who makes log extents; in front of APPEND */
 
     uint64_t replayed_lsn;     /* open; what recovery or a read-only open replayed */
-    /* [9] Start of the record that is being appended and applied, UINT64_MAX when there is
-     * none: a sync may cover it before its operations are in the delta. */
+    /* [9] Start of the record that is being appended and applied, UINT64_MAX when there
+     *     is none: a sync may cover it before its operations are in the delta. */
     _Atomic uint64_t applying_lsn;
     _Atomic uint64_t lazy_lsn; /* [C2] lazy commits are visible up to here */
     _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */

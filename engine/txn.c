@@ -12,9 +12,10 @@ enum { ARENA_KEEP_BYTES = 65536 };
 
 static scn_status gone(void)
 {
-    return error_set(SCN_SNAPSHOT_GONE, 0, 0, 0,
-                     "the snapshot is older than max_snapshot_age and its pages were given "
-                     "to others; abort and begin anew");
+    return error_set(
+        SCN_SNAPSHOT_GONE, 0, 0, 0,
+        "the snapshot is older than max_snapshot_age and its pages were given "
+        "to others; abort and begin anew");
 }
 
 scn_status txn_refuse(const struct scn_txn *txn)

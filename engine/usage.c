@@ -144,7 +144,8 @@ scn_status usage_rebuild(struct usage *usage, struct rebuild *job,
     settle(usage);
     job->next = next_row;
     job->page_freed = row_page_freed;
-    /* The caller's functions expect the caller's ctx; rows are few and lie in their leaves. */
+    /* The caller's functions expect the caller's ctx; rows are few and lie in their
+     * leaves. */
     job->value_dropped = NULL;
     job->value_added = NULL;
     job->step = NULL;

@@ -337,7 +337,8 @@ static scn_status list_range(struct scn_txn *txn, const struct binding *binding,
         out->count++;
         if (st < 0 || (out->count > DEL_RANGE_SINGLE && !counts_all))
             break;
-        /* A long walk lets go of its pages now and then: the merge finds its place again. */
+        /* A long walk lets go of its pages now and then: the merge finds its place
+         * again. */
         if (out->count % RANGE_STEP == 0) {
             pool_leave(txn->reader);
             pool_enter(txn->reader);

@@ -1,0 +1,160 @@
+/* The log's extents in a checkpoint: see extents.h. */
+#include "engine/extents.h"
+
+#include "page/mem.h"
+
+static scn_status own(struct extents *extents, uint32_t pgno, uint32_t pages)
+{
+    return space_is_used(extents->store->space, pgno)
+               ? SCN_OK
+               : space_adopt(extents->store->space, pgno, pages);
+}
+
+/* Extents of the chain belong to the generation; those wholly before the base are freed
+ * in it (A3: the older slot still needs them). */
+static scn_status settle_chain(struct extents *extents, const struct log_extent *chain,
+                               uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        scn_status st = own(extents, chain[i].pgno, chain[i].pages);
+        if (st == SCN_OK && chain[i].number < extents->base->extent_number)
+            st = space_free(extents->store->space, chain[i].pgno, chain[i].pages,
+                            extents->gen - 1, SPACE_LOG);
+        if (st < 0)
+            return st;
+    }
+    return SCN_OK;
+}
+
+uint32_t extents_wanted(const struct extents *extents)
+{
+    const struct store *store = extents->store;
+    uint32_t have = log_spare_count(extents->store->log);
+    if (extents->drains)
+        return 0;
+    uint64_t wanted =
+        store->options.log_bytes / (LOG_EXTENT_PAGES * (uint64_t)PAGE_BYTES) + 1;
+    if (wanted > LOG_SPARE_MAX / 2)
+        wanted = LOG_SPARE_MAX / 2;
+    return have < wanted ? (uint32_t)wanted - have : 0;
+}
+
+/* Append lock held: the chain and the spares as they are now, the latter for the
+ * superblock. */
+static scn_status list_log(struct extents *extents, struct log_extent **chain,
+                           uint32_t *count)
+{
+    struct store *store = extents->store;
+    struct superblock *sb = extents->superblock;
+    uint32_t room = log_extents(store->log, NULL, 0);
+    *chain = mem_alloc((room + 1) * sizeof **chain);
+    if (*chain == NULL)
+        return error_nomem();
+    *count = log_extents(store->log, *chain, room);
+    if (extents->drains)
+        extents->dropped_count = log_drop_spares(
+            store->log, 0, extents->low.pages ? 0 : 1, extents->dropped);
+    sb->spare_count = log_spares(store->log, sb->spares, LOG_SPARE_MAX);
+    return SCN_OK;
+}
+
+/* Draining: an extent at the end of the file keeps the file from shrinking.  When there
+ * is room before it, the log is to go on there, and its spares are given up. */
+static scn_status find_low(struct extents *extents)
+{
+    struct store *store = extents->store;
+    uint32_t pgno;
+    scn_status st = space_take(store->space, LOG_EXTENT_PAGES, &pgno);
+    if (st == SCN_FULL)
+        return SCN_OK;
+    if (st < 0)
+        return st;
+    if (pgno + LOG_EXTENT_PAGES > extents->base->extent_pgno)
+        return space_free(store->space, pgno, LOG_EXTENT_PAGES, extents->gen,
+                          SPACE_PAGES);
+    st = log_prepare_extent(&store->file, pgno, LOG_EXTENT_PAGES);
+    if (st == SCN_OK)
+        extents->low = (struct log_spare){pgno, LOG_EXTENT_PAGES};
+    return st;
+}
+
+static scn_status free_dropped(struct extents *extents)
+{
+    for (uint32_t i = 0; i < extents->dropped_count; i++) {
+        const struct log_spare *spare = &extents->dropped[i];
+        scn_status st = own(extents, spare->pgno, spare->pages);
+        if (st == SCN_OK)
+            st = space_free(extents->store->space, spare->pgno, spare->pages,
+                            extents->gen - 1, SPACE_PAGES);
+        if (st < 0)
+            return st;
+    }
+    return SCN_OK;
+}
+
+static scn_status add_spares_to_superblock(struct extents *extents)
+{
+    struct superblock *sb = extents->superblock;
+    for (uint32_t i = 0; i < sb->spare_count; i++) {
+        scn_status st = own(extents, sb->spares[i].pgno, sb->spares[i].pages);
+        if (st < 0)
+            return st;
+    }
+    for (uint32_t i = 0; i < extents->matured_count && sb->spare_count < LOG_SPARE_MAX;
+         i++)
+        sb->spares[sb->spare_count++] = extents->matured[i];
+    if (extents->low.pages && sb->spare_count < LOG_SPARE_MAX)
+        sb->spares[sb->spare_count++] = extents->low;
+    return SCN_OK;
+}
+
+scn_status extents_settle(struct extents *extents)
+{
+    struct store *store = extents->store;
+    struct log_extent *chain = NULL;
+    uint32_t count = 0;
+    scn_status st = extents->drains ? find_low(extents) : SCN_OK;
+    if (st == SCN_OK)
+        st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = list_log(extents, &chain, &count);
+    lock_give(&store->locks, LOCK_APPEND);
+    if (st == SCN_OK)
+        st = settle_chain(extents, chain, count);
+    if (st == SCN_OK)
+        st = free_dropped(extents);
+    if (st == SCN_OK)
+        st = add_spares_to_superblock(extents);
+    mem_free(chain);
+    return st;
+}
+
+/* Append lock held, the superblock durable. */
+void extents_publish(struct extents *extents)
+{
+    struct store *store = extents->store;
+    struct log_extent freed[16]; /* settle_chain did so */
+    while (log_forget(store->log, extents->base, freed, 16) == 16)
+        ;
+    if (extents->low.pages && log_add_spare(store->log, extents->low) == SCN_OK &&
+        log_roll(store->log) < 0)
+        file_poison(&store->file);
+    for (uint32_t i = 0; i < extents->matured_count; i++)
+        /* The list has room: what does not fit was not asked for. */
+        if (log_add_spare(store->log, extents->matured[i]) < 0)
+            break;
+}
+
+/* The spares that were given up come back. */
+void extents_abandon(struct extents *extents)
+{
+    struct store *store = extents->store;
+    if (extents->dropped_count == 0 ||
+        lock_take(&store->locks, LOCK_APPEND, UINT32_MAX) < 0)
+        return;
+    for (uint32_t i = 0; i < extents->dropped_count; i++)
+        if (log_add_spare(store->log, extents->dropped[i]) < 0)
+            break; /* the list filled up: this extent is lost until the next open */
+    lock_give(&store->locks, LOCK_APPEND);
+}

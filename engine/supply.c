@@ -1,0 +1,98 @@
+/* The supply of pages: see supply.h. */
+#include "engine/supply.h"
+
+#include "engine/room.h"
+
+enum {
+    /* Growth is by bounded steps, never by doubling: a 32nd of the file. */
+    GROW_PAGES_MIN = 4,
+    GROW_PAGES_MAX = (16 << 20) / PAGE_BYTES,
+    /* A checkpoint beside commits writes no faster: their syncs share the device. */
+    PACED_BYTES_PER_MS = 200 << 10
+};
+
+void supply_init(struct supply *supply, struct store *store)
+{
+    *supply = (struct supply){.store = store,
+                              .paced_appended = log_appended(store->log),
+                              .paced_ns = store->sys->ops->now_ns(store->sys)};
+}
+
+void supply_release(struct supply *supply)
+{
+    if (supply->grown_next < supply->grown_end)
+        space_unreserve(supply->store->space, supply->grown_next,
+                        supply->grown_end - supply->grown_next);
+    supply->grown_next = supply->grown_end = 0;
+}
+
+static uint32_t grow_step(const struct store *store, uint32_t count)
+{
+    uint64_t step = atomic_load(&store->file.page_count) / 32;
+    if (step < GROW_PAGES_MIN)
+        step = GROW_PAGES_MIN;
+    if (step > GROW_PAGES_MAX)
+        step = GROW_PAGES_MAX;
+    return count > step ? count : (uint32_t)step;
+}
+
+/* At the end of the file, where a full disk allows less than a whole step. */
+static scn_status grow(struct supply *supply, uint32_t count)
+{
+    uint32_t step = grow_step(supply->store, count);
+    supply_release(supply);
+    scn_status st = room_grow(supply->store, step, false, &supply->grown_next);
+    if (st == SCN_FULL && step > count) {
+        step = count;
+        st = room_grow(supply->store, step, false, &supply->grown_next);
+    }
+    if (st == SCN_OK)
+        supply->grown_end = supply->grown_next + step;
+    return st;
+}
+
+scn_status supply_take_new(void *ctx, uint32_t count, uint32_t *pgno)
+{
+    struct supply *supply = ctx;
+    if (supply->grown_end - supply->grown_next < count) {
+        scn_status st = grow(supply, count);
+        if (st < 0)
+            return st;
+    }
+    *pgno = supply->grown_next;
+    supply->grown_next += count;
+    return SCN_OK;
+}
+
+scn_status supply_take(void *ctx, uint32_t count, uint32_t *pgno)
+{
+    struct supply *supply = ctx;
+    scn_status st = space_take(supply->store->space, count, pgno);
+    if (st != SCN_FULL)
+        return st;
+    st = supply_take_new(supply, count, pgno);
+    return st < 0 ? st : space_adopt(supply->store->space, *pgno, count);
+}
+
+/* Waits so long that the writing stays at its pace while somebody commits. */
+void supply_pace(void *ctx, uint64_t bytes)
+{
+    struct supply *supply = ctx;
+    struct store *store = supply->store;
+    const struct sys_ops *ops = store->sys->ops;
+    uint64_t appended = log_appended(store->log);
+    uint64_t now = ops->now_ns(store->sys);
+    bool is_alone = appended == supply->paced_appended;
+    uint64_t until = supply->paced_ns + bytes * 1000000 / PACED_BYTES_PER_MS;
+    supply->paced_appended = appended;
+    supply->paced_ns = now;
+    if (is_alone || until <= now || store->background == NULL ||
+        log_bytes_since(store->log, atomic_load(&store->base_lsn)) >
+            store->options.log_bytes / 4 * 3)
+        return;
+    ops->mutex_lock(store->state_mutex);
+    while (ops->cond_wait(store->space_cond, store->state_mutex, until))
+        ;
+    ops->mutex_unlock(store->state_mutex);
+    supply->paced_ns = ops->now_ns(store->sys);
+}

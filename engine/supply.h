@@ -1,0 +1,30 @@
+/* Pages for a checkpoint: free ones first, lowest address first, then the file grows by
+ * bounded steps. And its pace: beside commits it writes no faster than their syncs can
+ * bear.
+ *
+ * Used by the checkpoint's thread, between space_begin and space_commit or
+ * space_abandon. */
+#ifndef ENGINE_SUPPLY_H
+#define ENGINE_SUPPLY_H
+
+#include "engine/store.h"
+
+struct supply {
+    struct store *store;
+    uint32_t grown_next; /* pages grown and not yet taken, reserved: [next, end) */
+    uint32_t grown_end;
+    uint64_t paced_appended; /* log end at the last pace */
+    uint64_t paced_ns;
+};
+
+void supply_init(struct supply *supply, struct store *store);
+/* Pages of the generation being built (writer_take_fn; ctx is the supply).  SCN_FULL. */
+scn_status supply_take(void *ctx, uint32_t count, uint32_t *pgno) MUST_USE;
+/* Grown pages, not yet adopted (space_grow_fn). */
+scn_status supply_take_new(void *ctx, uint32_t count, uint32_t *pgno) MUST_USE;
+/* After each written batch (writer_pace_fn). */
+void supply_pace(void *ctx, uint64_t bytes);
+/* What was grown and not taken is nobody's again. */
+void supply_release(struct supply *supply);
+
+#endif
