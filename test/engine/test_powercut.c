@@ -35,6 +35,7 @@ struct life {
     bool is_named; /* the file has been opened once: no power cut takes its name */
     struct sim_seen *seen;
     uint64_t state_count;
+    uint64_t until_ms; /* the story ends here; 0: it is told to its end */
     const char *only; /* POWERCUT, when it is meant for this life */
 };
 
@@ -191,12 +192,18 @@ static void look_at_only(struct life *life)
     look_at(life, &choice);
 }
 
+/* The budget is spent, and enough was seen. */
+static bool is_late(const struct life *life)
+{
+    return life->until_ms && life->state_count > 40 && story_now_ms() > life->until_ms;
+}
+
 static void cut_power_here(struct life *life)
 {
     life->moment++;
     for (int i = 0; i < CHOICES && is_fine(life); i++) {
         struct sim_choice choice = some_choice(life);
-        if (life->only == NULL)
+        if (life->only == NULL && !is_late(life))
             look_at(life, &choice);
     }
     if (life->only && is_fine(life))
@@ -304,7 +311,8 @@ static void tell(struct life *life, uint32_t flags, uint32_t step_count)
     sim_hook_set(life->disk, on_call, life);
     life_resume(life);
     for (uint32_t i = 0; i < step_count && is_fine(life); i++)
-        step(life);
+        if (!is_late(life))
+            step(life);
     life_close(life);
     sim_process_destroy(life->sys);
     sim_disk_destroy(life->disk);
@@ -325,6 +333,7 @@ static void tell_for(uint32_t budget_ms, const char *name, uint32_t flags,
     struct sim_seen *seen = sim_seen_create();
     do {
         struct life life = {.name = name, .seed = seed++, .seen = seen, .only = only};
+        life.until_ms = only ? 0 : until;
         tell(&life, flags, step_count);
         states += life.state_count;
         story_destroy(&life.story);
