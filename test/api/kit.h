@@ -21,7 +21,8 @@ static inline scn_slice text(const char *from)
 
 static inline bool is_text(scn_slice bytes, const char *expected)
 {
-    return bytes.size == strlen(expected) && memcmp(bytes.data, expected, bytes.size) == 0;
+    return bytes.size == strlen(expected) &&
+           memcmp(bytes.data, expected, bytes.size) == 0;
 }
 
 static inline scn_db *kit_open_flags(const char *path, uint32_t flags)
@@ -71,7 +72,8 @@ static inline scn_status kit_put(scn_txn *txn, scn_table_id id, const char *key,
 }
 
 /* NULL: it must not be there. */
-static inline bool kit_has(scn_txn *txn, scn_table_id id, const char *key, const char *value)
+static inline bool kit_has(scn_txn *txn, scn_table_id id, const char *key,
+                           const char *value)
 {
     scn_slice got;
     scn_status st = scn_get(txn, id, text(key), &got);
@@ -79,7 +81,8 @@ static inline bool kit_has(scn_txn *txn, scn_table_id id, const char *key, const
 }
 
 /* One write in a transaction of its own. */
-static inline void kit_write(scn_db *db, scn_table_id id, const char *key, const char *value)
+static inline void kit_write(scn_db *db, scn_table_id id, const char *key,
+                             const char *value)
 {
     scn_txn *txn = kit_begin(db, SCN_WRITE);
     if (value)

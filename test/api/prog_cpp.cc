@@ -73,7 +73,7 @@ int main()
     check(scn_open(":memory:", &options, &db) == SCN_OK, "open");
     check(scn_update(db, store_words, &context) == SCN_OK, "update");
     check(context.calls == 1, "one attempt is enough");
-    check(scn_update(db, store_words, &context) == SCN_EXISTS, "the answer of the callback");
+    check(scn_update(db, store_words, &context) == SCN_EXISTS, "the callback's answer");
     read_words(db, context.id);
     check(scn_close(db) == SCN_OK, "close");
     check(std::strlen(scn_version()) > 0, "version");

@@ -56,7 +56,8 @@ static void conflicts(const char *what, uint32_t flags, act_fn mine, act_fn thei
     for (int variant = 0; variant < 4; variant++) {
         scn_status st = play(variant, flags, mine, theirs);
         if (st != SCN_CONFLICT)
-            unit_fail(__FILE__, __LINE__, "%s, variant %d: no conflict but %d", what, variant, st);
+            unit_fail(__FILE__, __LINE__, "%s, variant %d: no conflict but %d", what,
+                      variant, st);
     }
 }
 
@@ -100,10 +101,7 @@ ACT(get_many_d_e)
     scn_status statuses[2];
     CHECK_OK(scn_get_many(txn, duel->id, keys, 2, values, statuses));
 }
-ACT(count)
-{
-    CHECK_EQ(kit_count_in(txn, duel->id), 104);
-}
+ACT(count) { CHECK_EQ(kit_count_in(txn, duel->id), 104); }
 ACT(info)
 {
     scn_table_stat stat = {.struct_size = sizeof stat};
@@ -115,8 +113,14 @@ ACT(put_new_d)
     CHECK_EQ(scn_put(txn, duel->id, text("d"), text("x"), SCN_PUT_NEW), SCN_EXISTS);
 }
 ACT(put_new_e) { CHECK_OK(scn_put(txn, duel->id, text("e"), text("x"), SCN_PUT_NEW)); }
-ACT(put_same_d) { CHECK_OK(scn_put(txn, duel->id, text("d"), text("old"), SCN_PUT_SAME)); }
-ACT(put_same_e) { CHECK_OK(scn_put(txn, duel->id, text("e"), text("same"), SCN_PUT_SAME)); }
+ACT(put_same_d)
+{
+    CHECK_OK(scn_put(txn, duel->id, text("d"), text("old"), SCN_PUT_SAME));
+}
+ACT(put_same_e)
+{
+    CHECK_OK(scn_put(txn, duel->id, text("e"), text("same"), SCN_PUT_SAME));
+}
 ACT(put_d) { CHECK_OK(kit_put(txn, duel->id, "d", "new")); }
 ACT(put_e) { CHECK_OK(kit_put(txn, duel->id, "e", "new")); }
 ACT(put_f) { CHECK_OK(kit_put(txn, duel->id, "f", "new")); }
@@ -156,7 +160,8 @@ ACT(blind_in_large_range)
     CHECK_OK(scn_put(txn, duel->id, text("k00000042"), text("x"), SCN_PUT_BLIND));
 }
 
-static void walk(scn_txn *txn, struct duel *duel, const char *from, int steps, uint32_t flags)
+static void walk(scn_txn *txn, struct duel *duel, const char *from, int steps,
+                 uint32_t flags)
 {
     scn_cursor *cursor;
     scn_slice key;
@@ -226,7 +231,11 @@ static scn_status pass(void *ctx, const char *name, scn_table_id id)
     (void)ctx, (void)name, (void)id;
     return SCN_OK;
 }
-ACT(list_tables) { (void)duel; CHECK_OK(scn_table_each(txn, pass, NULL)); }
+ACT(list_tables)
+{
+    (void)duel;
+    CHECK_OK(scn_table_each(txn, pass, NULL));
+}
 ACT(read_and_roll_back)
 {
     uint32_t savepoint;
@@ -464,7 +473,7 @@ TEST(conflict__is_found_when_the_read_set_is_coarse)
 /* A bulk run of the other side. */
 TEST(conflict__is_found_in_a_large_transaction)
 {
-    static uint8_t bytes[1000];
+    static uint8_t bytes[KIT_IS_SMALL ? 1000 : 60000];
     for (int variant = 0; variant < 6; variant++) {
         struct duel duel = duel_open(variant & 1, 0);
         char key[16];
@@ -477,8 +486,9 @@ TEST(conflict__is_found_in_a_large_transaction)
         } else {
             put_d(small, &duel);
         }
-        for (uint32_t i = 0; i < (KIT_IS_SMALL ? 400 : 60000); i++)
-            CHECK_OK(scn_put(large, duel.id, kit_number_key(key, i), (scn_slice){bytes, 1000}, 0));
+        for (uint32_t i = 0; i < (KIT_IS_SMALL ? 400 : 1000); i++)
+            CHECK_OK(scn_put(large, duel.id, kit_number_key(key, i),
+                             (scn_slice){bytes, sizeof bytes}, 0));
         CHECK_OK(kit_put(large, duel.id, "d", "new"));
         CHECK_OK(scn_commit(duel.theirs));
         CHECK_EQ(scn_commit(duel.mine), SCN_CONFLICT);

@@ -35,7 +35,8 @@ static void walk_close(struct walk *walk)
     CHECK_OK(scn_close(walk->db));
 }
 
-/* A script: n and p step, F and L go to the ends, each followed by the expected key or '.'. */
+/* A script: n and p step, F and L go to the ends, each followed by the expected key or
+ * '.'. */
 static void walk_steps(struct walk *walk, const char *steps)
 {
     for (; steps[0]; steps += 2) {
@@ -157,15 +158,15 @@ TEST(cursor__prefix_limits_to_keys_that_begin_so)
 {
     scn_db *db = kit_memory();
     scn_table_id id = kit_table(db, "t");
-    static const scn_slice keys[] = {{"a", 1}, {"a\xff", 2}, {"a\xff\xff", 3}, {"a\xff\xffz", 4},
-                                     {"b", 1}, {"ba", 2}, {"\xff", 1}, {"\xff\xff", 2},
-                                     {"\xff\xff\x01", 3}};
+    static const scn_slice keys[] = {
+        {"a", 1},  {"a\xff", 2}, {"a\xff\xff", 3}, {"a\xff\xffz", 4},  {"b", 1},
+        {"ba", 2}, {"\xff", 1},  {"\xff\xff", 2},  {"\xff\xff\x01", 3}};
     static const struct {
         scn_slice prefix;
         int first;
         int count;
     } cases[] = {{{"a", 1}, 0, 4}, {{"a\xff", 2}, 1, 3}, {{"a\xff\xff", 3}, 2, 2},
-                 {{"b", 1}, 4, 2}, {{"\xff", 1}, 6, 3}, {{"\xff\xff", 2}, 7, 2},
+                 {{"b", 1}, 4, 2}, {{"\xff", 1}, 6, 3},  {{"\xff\xff", 2}, 7, 2},
                  {{"c", 1}, 0, 0}, {{"", 0}, 0, 9}};
     scn_txn *txn = kit_begin(db, SCN_WRITE);
     for (int i = 0; i < 9; i++)
@@ -300,7 +301,8 @@ TEST(cursor__walks_a_table_larger_than_the_pool)
         scn_txn *txn = kit_begin(db, SCN_WRITE);
         for (uint32_t j = 0; j < 1000; j++, i++) {
             kit_fill(bytes, i % 2000, i);
-            CHECK_OK(scn_put(txn, id, kit_number_key(name, i), (scn_slice){bytes, i % 2000}, 0));
+            CHECK_OK(scn_put(txn, id, kit_number_key(name, i),
+                             (scn_slice){bytes, i % 2000}, 0));
         }
         CHECK_OK(scn_commit(txn));
     }

@@ -159,8 +159,10 @@ TEST(misuse__unknown_flags_are_refused)
     CHECK_EQ(scn_table(rig.writer, "u", 64, &id), SCN_MISUSE);
     CHECK_EQ(scn_get_flags(rig.reader, rig.id, key, 2, NULL), SCN_MISUSE);
     CHECK_EQ(scn_put(rig.writer, rig.id, key, key, 8), SCN_MISUSE);
-    CHECK_EQ(scn_put(rig.writer, rig.id, key, key, SCN_PUT_NEW | SCN_PUT_BLIND), SCN_MISUSE);
-    CHECK_EQ(scn_put(rig.writer, rig.id, key, key, SCN_PUT_SAME | SCN_PUT_BLIND), SCN_MISUSE);
+    CHECK_EQ(scn_put(rig.writer, rig.id, key, key, SCN_PUT_NEW | SCN_PUT_BLIND),
+             SCN_MISUSE);
+    CHECK_EQ(scn_put(rig.writer, rig.id, key, key, SCN_PUT_SAME | SCN_PUT_BLIND),
+             SCN_MISUSE);
     CHECK_EQ(scn_set_durability(rig.writer, 3), SCN_MISUSE);
     CHECK_OK(scn_cursor_open(rig.reader, rig.id, &cursor));
     CHECK_EQ(scn_cursor_flags(cursor, 2), SCN_MISUSE);

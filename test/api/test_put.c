@@ -78,8 +78,9 @@ TEST(put__stores_values_without_bytes)
 
 TEST(put__keys_may_be_any_bytes_and_prefixes_of_each_other)
 {
-    static const scn_slice keys[] = {{"\0", 1}, {"\0\0", 2}, {"\0\0\1", 3}, {"a", 1}, {"a\0", 2},
-                                     {"ab", 2}, {"\xff", 1}, {"\xff\xff", 2}};
+    static const scn_slice keys[] = {{"\0", 1},   {"\0\0", 2},    {"\0\0\1", 3},
+                                     {"a", 1},    {"a\0", 2},     {"ab", 2},
+                                     {"\xff", 1}, {"\xff\xff", 2}};
     enum { COUNT = sizeof keys / sizeof keys[0] };
     scn_db *db = kit_memory();
     scn_table_id id = kit_table(db, "t");
@@ -95,7 +96,8 @@ TEST(put__keys_may_be_any_bytes_and_prefixes_of_each_other)
         CHECK_OK(scn_cursor_open(txn, id, &cursor));
         for (int i = 0; i < COUNT; i++) {
             CHECK_OK(scn_next(cursor, &key, &value));
-            CHECK(key.size == keys[i].size && memcmp(key.data, keys[i].data, key.size) == 0);
+            CHECK(key.size == keys[i].size &&
+                  memcmp(key.data, keys[i].data, key.size) == 0);
             CHECK(value.size == key.size && memcmp(value.data, key.data, key.size) == 0);
         }
         CHECK_EQ(scn_next(cursor, &key, &value), SCN_END);
@@ -131,7 +133,8 @@ TEST(get_many__answers_each_key_and_keeps_all_bytes)
             CHECK_EQ(statuses[i], i % 2 ? SCN_NOTFOUND : SCN_OK);
             kit_fill(bytes, sizeof bytes, i);
             CHECK_EQ(values[i].size, i % 2 ? 0 : i % 3 ? 10 : 3000);
-            CHECK(values[i].size == 0 || memcmp(values[i].data, bytes, values[i].size) == 0);
+            CHECK(values[i].size == 0 ||
+                  memcmp(values[i].data, bytes, values[i].size) == 0);
         }
         if (round == 0)
             CHECK_OK(scn_commit(txn));
@@ -328,7 +331,8 @@ TEST(add__counts_on_from_a_value_in_a_bulk_run)
     scn_txn *txn = kit_begin(db, SCN_WRITE);
     CHECK_OK(scn_put(txn, id, text("n"), (scn_slice){&start, 8}, 0));
     for (uint32_t i = 0; i < (KIT_IS_SMALL ? 5 : 1000); i++)
-        CHECK_OK(scn_put(txn, id, kit_number_key(key, i), (scn_slice){filler, sizeof filler}, 0));
+        CHECK_OK(scn_put(txn, id, kit_number_key(key, i),
+                         (scn_slice){filler, sizeof filler}, 0));
     CHECK_OK(scn_commit(txn));
     CHECK_OK(add_one(db, id, "n", 1, 0, 5000));
     CHECK_EQ(counter(db, id, "n"), 1001);

@@ -62,22 +62,25 @@ TEST(savepoint__rolled_back_to_nothing_commits_nothing)
 
 /* Half of these rows are more than a write set keeps in memory. */
 enum {
-    LARGE_ROWS = KIT_IS_SMALL ? 4000 : 100000,
+    LARGE_ROWS = KIT_IS_SMALL ? 4000 : 8000,
     STEP_ROWS = LARGE_ROWS / 4,
-    ROW_BYTES = KIT_IS_SMALL ? 128 : 1000
+    ROW_BYTES = KIT_IS_SMALL ? 128 : 12000
 };
 
-static void put_rows(scn_txn *txn, scn_table_id id, uint32_t from, uint32_t to, uint32_t seed)
+static void put_rows(scn_txn *txn, scn_table_id id, uint32_t from, uint32_t to,
+                     uint32_t seed)
 {
     char key[16];
     uint8_t bytes[ROW_BYTES];
     for (uint32_t i = from; i < to; i++) {
         memset(bytes, (int)(i + seed), sizeof bytes);
-        CHECK_OK(scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, sizeof bytes}, 0));
+        CHECK_OK(scn_put(txn, id, kit_number_key(key, i),
+                         (scn_slice){bytes, sizeof bytes}, 0));
     }
 }
 
-static void check_rows(scn_txn *txn, scn_table_id id, uint32_t from, uint32_t to, uint32_t seed)
+static void check_rows(scn_txn *txn, scn_table_id id, uint32_t from, uint32_t to,
+                       uint32_t seed)
 {
     char key[16];
     uint32_t step = (to - from) / 997 + 1;
@@ -355,7 +358,8 @@ TEST(snapshot__stays_the_same_through_overwrites_and_checkpoints)
         scn_txn *txn = kit_begin(db, SCN_WRITE);
         for (uint32_t i = 0; i < KEYS; i++) {
             kit_fill(bytes, i * 100, round * KEYS + i);
-            CHECK_OK(scn_put(txn, id, kit_number_key(name, i), (scn_slice){bytes, i * 100}, 0));
+            CHECK_OK(scn_put(txn, id, kit_number_key(name, i),
+                             (scn_slice){bytes, i * 100}, 0));
         }
         CHECK_OK(scn_del(txn, id, kit_number_key(name, round)));
         CHECK_OK(scn_commit(txn));
@@ -366,7 +370,8 @@ TEST(snapshot__stays_the_same_through_overwrites_and_checkpoints)
     for (uint32_t round = 0; round < SNAPSHOTS; round++) {
         for (uint32_t i = 0; i < KEYS; i++) {
             scn_slice value;
-            scn_status st = scn_get(snapshots[round], id, kit_number_key(name, i), &value);
+            scn_status st = scn_get(snapshots[round], id, kit_number_key(name, i),
+                                    &value);
             CHECK_EQ(st, i == round ? SCN_NOTFOUND : SCN_OK);
             kit_fill(bytes, i * 100, round * KEYS + i);
             CHECK_EQ(value.size, i == round ? 0 : i * 100);
@@ -422,7 +427,8 @@ TEST(nothread__tick_does_the_background_work)
     scn_table_id id = kit_table(db, "t");
     for (uint32_t i = 0; i < 8000; i++) {
         scn_txn *txn = kit_begin(db, SCN_WRITE);
-        CHECK_OK(scn_put(txn, id, kit_number_key(key, i % 1000), (scn_slice){bytes, 1000}, 0));
+        CHECK_OK(
+            scn_put(txn, id, kit_number_key(key, i % 1000), (scn_slice){bytes, 1000}, 0));
         CHECK_OK(scn_commit(txn));
         if (i % 50 == 0)
             CHECK_OK(scn_tick(db, 10));
@@ -445,7 +451,8 @@ TEST(nothread__a_full_log_is_emptied_by_the_committer)
     scn_table_id id = kit_table(db, "t");
     for (uint32_t i = 0; i < (KIT_IS_SMALL ? 3000 : 20000); i++) {
         scn_txn *txn = kit_begin(db, SCN_WRITE);
-        CHECK_OK(scn_put(txn, id, kit_number_key(key, i % 100), (scn_slice){bytes, 1000}, 0));
+        CHECK_OK(
+            scn_put(txn, id, kit_number_key(key, i % 100), (scn_slice){bytes, 1000}, 0));
         CHECK_OK(scn_commit(txn));
     }
     CHECK_EQ(kit_count(db, id), 100);

@@ -1,10 +1,11 @@
 /* Values of all sizes, whole and in parts. */
 #include "test/api/kit.h"
 
-static const uint32_t sizes[] = {0, 1, 2, 7, 8, 9, 100, 287, 288, 289, 1000, 1023, 1024, 1025,
-                                 3967, 4000, 4031, 4032, 4033, 4096, 8191, 8192, 16384, 20000,
-                                 32768, 65408, 65471, 65472, 65473, 65535, 65536, 65537, 100000,
-                                 131072, 300000, 1 << 20, (1 << 20) + 1};
+static const uint32_t sizes[] = {
+    0,     1,     2,      7,      8,      9,       100,          287,   288,   289,
+    1000,  1023,  1024,   1025,   3967,   4000,    4031,         4032,  4033,  4096,
+    8191,  8192,  16384,  20000,  32768,  65408,   65471,        65472, 65473, 65535,
+    65536, 65537, 100000, 131072, 300000, 1 << 20, (1 << 20) + 1};
 enum { SIZE_COUNT = sizeof sizes / sizeof sizes[0], LARGEST = (1 << 20) + 1 };
 static uint8_t bytes[LARGEST];
 static uint8_t buf[LARGEST];
@@ -14,7 +15,8 @@ static void put_sizes(scn_txn *txn, scn_table_id id)
     char key[16];
     for (uint32_t i = 0; i < SIZE_COUNT; i++) {
         kit_fill(bytes, sizes[i], i + 1);
-        CHECK_OK(scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, sizes[i]}, 0));
+        CHECK_OK(
+            scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, sizes[i]}, 0));
     }
 }
 
@@ -91,7 +93,8 @@ static void check_all_ways(const char *file, uint32_t table_flags)
             kit_write(db, id, "k00000003", "a neighbour changes");
             kit_fill(bytes, sizes[3], 4);
             txn = kit_begin(db, SCN_WRITE);
-            CHECK_OK(scn_put(txn, id, text("k00000003"), (scn_slice){bytes, sizes[3]}, 0));
+            CHECK_OK(
+                scn_put(txn, id, text("k00000003"), (scn_slice){bytes, sizes[3]}, 0));
             CHECK_OK(scn_commit(txn));
             CHECK_OK(scn_checkpoint(db));
         }
@@ -161,7 +164,8 @@ TEST(value__bytes_handed_out_may_be_the_next_calls_input)
     scn_txn *txn = kit_begin(db, SCN_WRITE);
     for (uint32_t i = 0; i < LENGTHS; i++) {
         kit_fill(bytes, lengths[i], i);
-        CHECK_OK(scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, lengths[i]}, 0));
+        CHECK_OK(
+            scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, lengths[i]}, 0));
     }
     CHECK_OK(scn_commit(txn));
     for (int round = 0; round < 3; round++) {

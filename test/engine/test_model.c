@@ -1,10 +1,10 @@
 /* Random transactions against a model.
  *
- * The model is a few small tables in arrays.  Transactions run on the store, alone or from
- * several threads, and write down every step and what it answered.  Afterwards the
- * committed ones are put into the order of their LSNs and played on the model, which gives
- * the state after each commit.  Then every transaction, also those that did not commit, is
- * judged:
+ * The model is a few small tables in arrays.  Transactions run on the store, alone or
+ * from several threads, and write down every step and what it answered.  Afterwards the
+ * committed ones are put into the order of their LSNs and played on the model, which
+ * gives the state after each commit.  Then every transaction, also those that did not
+ * commit, is judged:
  *
  *     [snapshot]      its answers are those of the state at its snapshot, with its own
  *                     writes on top
@@ -158,8 +158,8 @@ static struct val val_of(scn_slice bytes)
 
 static struct val random_val(uint64_t *random, uint32_t key)
 {
-    static const uint32_t sizes[] = {0, 3, 8, 20, 100, 287, 289, 700, 1023, 1025, 2500, 5000,
-                                     9000, 25000};
+    static const uint32_t sizes[] = {0,   3,    8,    20,   100,  287,  289,
+                                     700, 1023, 1025, 2500, 5000, 9000, 25000};
     struct val val = {8, unit_random(random) % 1000};
     if (key >= COUNTERS) {
         uint32_t pick = (uint32_t)(unit_random(random) % 30);
@@ -217,7 +217,8 @@ static void run_get_many(struct actor *actor, struct step *step)
         keys[i] = key_bytes((step->key + i * apart) % KEYS, bufs[i]);
     step->st = scn_get_many(actor->txn, step->id, keys, MANY, values, statuses);
     for (uint32_t i = 0; i < MANY && step->st == SCN_OK; i++) {
-        struct val val = statuses[i] == SCN_OK ? val_of(values[i]) : (struct val){ABSENT, 0};
+        struct val val = statuses[i] == SCN_OK ? val_of(values[i])
+                                               : (struct val){ABSENT, 0};
         step->fold = fold_val(step->fold, &val);
     }
 }
@@ -243,7 +244,8 @@ static void run_read_at(struct actor *actor, struct step *step)
 {
     size_t got = 0;
     scn_slice key = key_bytes(step->key, actor->key);
-    step->st = scn_read_at(actor->txn, step->id, key, step->to, actor->part, step->count, &got);
+    step->st = scn_read_at(actor->txn, step->id, key, step->to, actor->part, step->count,
+                           &got);
     if (step->st == SCN_OK) {
         step->fold = fold_in(0, got);
         for (size_t i = 0; i < got; i++)
@@ -271,16 +273,16 @@ static void fold_row(struct step *step, scn_slice key, scn_slice value)
     step->fold = fold_val(fold_in(step->fold, key_number(key)), &val);
 }
 
-static scn_status scan_start(struct actor *actor, scn_cursor *cursor, const struct step *step,
-                             scn_slice *key, scn_slice *value)
+static scn_status scan_start(struct actor *actor, scn_cursor *cursor,
+                             const struct step *step, scn_slice *key, scn_slice *value)
 {
     bool forward = step->flags & SCAN_FORWARD;
     bool strict = step->flags & SCAN_STRICT;
     if (step->flags & SCAN_FROM_EDGE)
         return forward ? scn_first(cursor, key, value) : scn_last(cursor, key, value);
     return scn_seek(cursor, key_bytes(step->key, actor->key),
-                    forward ? (strict ? SCN_GT : SCN_GE) : (strict ? SCN_LT : SCN_LE), key,
-                    value);
+                    forward ? (strict ? SCN_GT : SCN_GE) : (strict ? SCN_LT : SCN_LE),
+                    key, value);
 }
 
 /* `count` steps one way, and where it turns as many back. */
@@ -316,7 +318,8 @@ static void run_scan(struct actor *actor, struct step *step)
     if (began && st >= 0 && (step->flags & SCAN_TURNS)) {
         st = SCN_OK;
         for (uint32_t i = 0; st == SCN_OK && i < step->count; i++) {
-            st = forward ? scn_prev(cursor, &key, &value) : scn_next(cursor, &key, &value);
+            st = forward ? scn_prev(cursor, &key, &value)
+                         : scn_next(cursor, &key, &value);
             if (st == SCN_OK)
                 fold_row(step, key, value);
         }
@@ -385,7 +388,7 @@ static uint32_t walk_act(const struct step *step, uint32_t key)
 
 static uint32_t walk_target(uint32_t act, uint32_t key)
 {
-    return act == WALK_PUTS_BEHIND ? (key + 1) % KEYS
+    return act == WALK_PUTS_BEHIND   ? (key + 1) % KEYS
            : act == WALK_PUTS_BEFORE ? (key + KEYS - 1) % KEYS
                                      : key;
 }
@@ -418,7 +421,8 @@ static void run_walk(struct actor *actor, struct step *step)
             st = scn_put(actor->txn, step->id, target_key,
                          val_bytes(walk_val(step, target), actor->value), 0);
         if (st == SCN_OK)
-            st = forward ? scn_next(cursor, &key, &value) : scn_prev(cursor, &key, &value);
+            st = forward ? scn_next(cursor, &key, &value)
+                         : scn_prev(cursor, &key, &value);
     }
     step->fold = fold_in(step->fold, (uint64_t)st);
     scn_cursor_close(cursor);
@@ -459,7 +463,9 @@ static void run_table(struct actor *actor, struct step *step)
         step->st = scn_table_clear(actor->txn, step->id);
     else
         step->st = scn_table(actor->txn, slot_name(step->slot),
-                             step->kind == DO_CREATE ? SCN_CREATE | (step->slot == 1 ? SCN_COMPRESS : 0) : 0,
+                             step->kind == DO_CREATE
+                                 ? SCN_CREATE | (step->slot == 1 ? SCN_COMPRESS : 0)
+                                 : 0,
                              &step->id);
     if (step->kind == DO_DROP && step->st == SCN_OK)
         actor->ids[step->slot] = 0;
@@ -518,8 +524,8 @@ static void run_step(struct actor *actor, struct step *step)
         break;
     case DO_ADD:
         key = key_bytes(step->key, actor->key);
-        step->st = scn_add(actor->txn, step->id, key, (int64_t)step->val.number, INT64_MIN,
-                           INT64_MAX);
+        step->st = scn_add(actor->txn, step->id, key, (int64_t)step->val.number,
+                           INT64_MIN, INT64_MAX);
         break;
     case DO_DEL:
         step->st = scn_del(actor->txn, step->id, key_bytes(step->key, actor->key));
@@ -558,8 +564,8 @@ static struct step *add_step(struct actor *actor, struct step step)
 
 static struct step random_read(struct actor *actor, struct step step)
 {
-    static const uint8_t kinds[] = {DO_GET, DO_GET, DO_GET, DO_GET_MANY, DO_SIZE, DO_READ_AT,
-                                    DO_COUNT, DO_SCAN, DO_SCAN, DO_SCAN};
+    static const uint8_t kinds[] = {DO_GET,     DO_GET,   DO_GET,  DO_GET_MANY, DO_SIZE,
+                                    DO_READ_AT, DO_COUNT, DO_SCAN, DO_SCAN,     DO_SCAN};
     step.kind = kinds[pick(actor, sizeof kinds)];
     if (step.kind == DO_GET && pick(actor, 8) == 0)
         step.flags = IS_UNTRACKED;
@@ -579,7 +585,8 @@ static struct step random_read(struct actor *actor, struct step step)
 
 static struct step random_write(struct actor *actor, struct step step, bool is_snapshot)
 {
-    static const uint8_t put_flags[] = {0, 0, 0, SCN_PUT_NEW, SCN_PUT_BLIND, SCN_PUT_SAME};
+    static const uint8_t put_flags[] = {0,           0, 0, SCN_PUT_NEW, SCN_PUT_BLIND,
+                                        SCN_PUT_SAME};
     uint32_t kind = pick(actor, 100);
     step.kind = kind < 55   ? DO_PUT
                 : kind < 67 ? DO_ADD
@@ -606,7 +613,8 @@ static struct step random_write(struct actor *actor, struct step step, bool is_s
 
 static void random_step(struct actor *actor, uint32_t flags)
 {
-    struct step step = {.slot = (uint8_t)pick(actor, SLOTS), .key = (uint16_t)pick(actor, KEYS)};
+    struct step step = {.slot = (uint8_t)pick(actor, SLOTS),
+                        .key = (uint16_t)pick(actor, KEYS)};
     bool writes = flags & SCN_WRITE;
     uint32_t what = pick(actor, 100);
     if (writes && what < 4 && actor->savepoints < SAVEPOINTS) {
@@ -675,13 +683,14 @@ static void end_txn(struct actor *actor, struct trial *record)
 
 static void one_txn(struct actor *actor)
 {
-    static const uint32_t kinds[] = {SCN_READ, SCN_WRITE, SCN_WRITE, SCN_WRITE, SCN_WRITE,
-                                     SCN_WRITE | SCN_SNAPSHOT};
+    static const uint32_t kinds[] = {SCN_READ,  SCN_WRITE, SCN_WRITE,
+                                     SCN_WRITE, SCN_WRITE, SCN_WRITE | SCN_SNAPSHOT};
     struct trial *record = &actor->records[actor->record_count++];
     uint64_t acknowledged = atomic_load(actor->acknowledged);
     uint32_t steps = 1 + pick(actor, 20);
-    *record = (struct trial){.flags = kinds[pick(actor, 6)], .actor = actor->number,
-                              .first_step = actor->step_count};
+    *record = (struct trial){.flags = kinds[pick(actor, 6)],
+                             .actor = actor->number,
+                             .first_step = actor->step_count};
     actor->failed_status = scn_begin(actor->db, record->flags, &actor->txn);
     if (actor->failed_status != SCN_OK) {
         actor->failed = "begin failed";
@@ -693,7 +702,8 @@ static void one_txn(struct actor *actor)
     record->snapshot_lsn = scn_txn_lsn(actor->txn);
     if (record->snapshot_lsn < acknowledged)
         actor->failed = "a snapshot lacks an acknowledged commit";
-    if ((record->flags & SCN_WRITE) && scn_set_durability(actor->txn, pick(actor, 3)) != SCN_OK)
+    if ((record->flags & SCN_WRITE) &&
+        scn_set_durability(actor->txn, pick(actor, 3)) != SCN_OK)
         actor->failed = "set_durability failed";
     for (uint32_t i = 0; i < steps && !actor->failed; i++) {
         random_step(actor, record->flags);
@@ -786,7 +796,8 @@ static void model_savepoint(struct play *play, const struct step *step)
     }
 }
 
-static void model_one_row(struct slot *slot, const struct step *step, struct step *expected)
+static void model_one_row(struct slot *slot, const struct step *step,
+                          struct step *expected)
 {
     struct val *row = &slot->rows[step->key];
     if (step->kind != DO_PUT && step->kind != DO_ADD)
@@ -849,19 +860,22 @@ static struct step play_step(struct play *play, const struct step *step)
 
 static bool agrees(const struct step *step, const struct step *expected)
 {
-    return step->st == expected->st && step->fold == expected->fold && step->id == expected->id;
+    return step->st == expected->st && step->fold == expected->fold &&
+           step->id == expected->id;
 }
 
 static _Noreturn void tell(const char *what, const struct trial *record, uint32_t number,
                            const struct step *step, const struct step *expected)
 {
-    unit_fail(__FILE__, __LINE__,
-              "%s: thread %u, flags %u, snapshot %llu, commit %llu, step %u of %u: kind %u, slot "
-              "%u, key %u, to %u, count %u, flags %u: %d %llx, expected %d %llx",
-              what, record->actor, record->flags, (unsigned long long)record->snapshot_lsn,
-              (unsigned long long)record->commit_lsn, number, record->step_count, step->kind,
-              step->slot, step->key, step->to, step->count, step->flags, step->st,
-              (unsigned long long)step->fold, expected->st, (unsigned long long)expected->fold);
+    unit_fail(
+        __FILE__, __LINE__,
+        "%s: thread %u, flags %u, snapshot %llu, commit %llu, step %u of %u: kind %u, "
+        "slot "
+        "%u, key %u, to %u, count %u, flags %u: %d %llx, expected %d %llx",
+        what, record->actor, record->flags, (unsigned long long)record->snapshot_lsn,
+        (unsigned long long)record->commit_lsn, number, record->step_count, step->kind,
+        step->slot, step->key, step->to, step->count, step->flags, step->st,
+        (unsigned long long)step->fold, expected->st, (unsigned long long)expected->fold);
 }
 
 /* ---- a round ---- */
@@ -883,7 +897,8 @@ struct world {
     uint32_t actor_count;
     _Atomic uint64_t acknowledged;
     struct held held[HELD_MAX];
-    /* of the round: the commits in order, and the state after each; states[0] is before */
+    /* of the round: the commits in order, and the state after each; states[0] is before
+     */
     struct trial *order[ACTORS_MAX * TXNS_MAX];
     uint32_t order_count;
     struct state *states;
@@ -918,15 +933,16 @@ static bool is_read(const struct step *step)
 }
 
 /* Plays a transaction on a state; `why` names what is judged, NULL: nothing is. */
-static void play_record(struct world *world, const struct trial *record, struct play *play,
-                        const char *why)
+static void play_record(struct world *world, const struct trial *record,
+                        struct play *play, const char *why)
 {
     const struct step *steps = world->actors[record->actor]->steps + record->first_step;
     bool at_commit = why && strcmp(why, "snapshot") != 0;
     play->saved_count = 0;
     for (uint32_t i = 0; i < record->step_count; i++) {
         struct step expected = play_step(play, &steps[i]);
-        bool is_free = at_commit && (steps[i].kind == DO_GET || steps[i].kind == DO_SCAN) &&
+        bool is_free = at_commit &&
+                       (steps[i].kind == DO_GET || steps[i].kind == DO_SCAN) &&
                        (steps[i].flags & IS_UNTRACKED);
         if (why && is_read(&steps[i]) && !is_free && !agrees(&steps[i], &expected))
             tell(why, record, i, &steps[i], &expected);
@@ -936,7 +952,8 @@ static void play_record(struct world *world, const struct trial *record, struct 
 static void play_commits(struct world *world)
 {
     static struct play play;
-    world->states = realloc(world->states, (world->order_count + 1) * sizeof *world->states);
+    world->states = realloc(world->states,
+                            (world->order_count + 1) * sizeof *world->states);
     CHECK(world->states != NULL);
     world->states[0] = world->state;
     for (uint32_t i = 0; i < world->order_count; i++) {
@@ -1097,7 +1114,8 @@ static void run_actors(struct world *world, uint32_t txns)
         return;
     }
     for (uint32_t i = 0; i < world->actor_count; i++)
-        CHECK_EQ(pthread_create(&world->actors[i]->thread, NULL, act, world->actors[i]), 0);
+        CHECK_EQ(pthread_create(&world->actors[i]->thread, NULL, act, world->actors[i]),
+                 0);
     for (int i = 0; i < 4; i++)
         disturb(world);
     for (uint32_t i = 0; i < world->actor_count; i++)
@@ -1109,7 +1127,8 @@ static void judge_actors(struct world *world)
     for (uint32_t i = 0; i < world->actor_count; i++) {
         struct actor *actor = world->actors[i];
         if (actor->failed)
-            unit_fail(__FILE__, __LINE__, "%s: %d, kind %u", actor->failed, actor->failed_status,
+            unit_fail(__FILE__, __LINE__, "%s: %d, kind %u", actor->failed,
+                      actor->failed_status,
                       actor->step_count ? actor->steps[actor->step_count - 1].kind : 0);
     }
 }
@@ -1160,8 +1179,8 @@ static struct actor *actor_create(struct world *world, uint32_t number, bool has
     return actor;
 }
 
-static void run_world(struct sys *sys, const char *path, uint32_t open_flags, uint32_t actors,
-                      uint32_t rounds, uint32_t txns)
+static void run_world(struct sys *sys, const char *path, uint32_t open_flags,
+                      uint32_t actors, uint32_t rounds, uint32_t txns)
 {
     struct world *world = calloc(1, sizeof *world);
     CHECK(world != NULL);
