@@ -56,7 +56,8 @@ static scn_status sync_lazy(struct store *store, bool *did_work)
 static scn_status mark_when_quiet(struct store *store)
 {
     uint64_t appended = log_appended(store->log);
-    if (appended == store->marked_lsn || log_synced(store->log) != appended)
+    if (appended == store->marked_lsn || appended == store->recovered.end.lsn ||
+        log_synced(store->log) != appended)
         return SCN_OK;
     if (appended != store->quiet_lsn) {
         store->quiet_lsn = appended;
@@ -65,16 +66,19 @@ static scn_status mark_when_quiet(struct store *store)
     return checkpoint_mark(store);
 }
 
+/* A full disk that allows no new extent must not keep the checkpoint from making room. */
 scn_status background_round(struct store *store, bool *did_work)
 {
     *did_work = false;
-    scn_status st = file_check_poison(&store->file);
+    if (file_is_poisoned(&store->file))
+        return SCN_POISONED;
+    scn_status st = sync_lazy(store, did_work);
+    if (st < 0)
+        return st;
+    scn_status extended = extend_when_due(store, did_work);
+    st = checkpoint_when_due(store, did_work);
     if (st == SCN_OK)
-        st = sync_lazy(store, did_work);
-    if (st == SCN_OK)
-        st = extend_when_due(store, did_work);
-    if (st == SCN_OK)
-        st = checkpoint_when_due(store, did_work);
+        st = extended;
     if (st == SCN_OK && !*did_work)
         st = mark_when_quiet(store);
     return st;

@@ -116,8 +116,10 @@ static scn_status load_space(struct check *check)
     st = page_ref_is_null(&sb->space) ? space_init_new(check->space, sb->page_count)
                                       : space_load(check->space, &check->store->file,
                                                    &sb->space, sb->page_count, sb->gen);
-    if (st == SCN_OK)
+    if (st == SCN_OK) {
+        space_mature(check->space, NULL, 0); /* as recovery does */
         return SCN_OK;
+    }
     space_destroy(check->space);
     check->space = NULL;
     return findings_add_error(&check->findings, SCN_ISSUE_SPACE, st);

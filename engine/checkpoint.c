@@ -37,7 +37,7 @@ static scn_status freeze_under_append(struct checkpoint *cp)
     uint64_t visible;
     log_position(store->log, &cp->base);
     cp->file_pages = (uint32_t)atomic_load(&store->file.page_count);
-    scn_status st = apply_rotate(store);
+    scn_status st = delta_is_empty(store->active) ? SCN_OK : apply_rotate(store);
     if (st < 0)
         return st;
     struct view *view = store_view(store, &visible);
@@ -76,6 +76,7 @@ static scn_status write_superblock(struct checkpoint *cp)
     struct store *store = cp->store;
     struct superblock *sb = &cp->superblock;
     sb->gen = cp->gen;
+    store->sys->ops->boot_id(store->sys, sb->boot_id);
     sb->previous_gen_id = store->superblock.gen_id;
     sb->base = cp->base;
     int failed = store->sys->ops->random(store->sys, &sb->gen_id, sizeof sb->gen_id);
@@ -85,6 +86,8 @@ static scn_status write_superblock(struct checkpoint *cp)
     if (st < 0)
         return st;
     st = file_check_poison(&store->file);
+    if (st == SCN_OK)
+        st = file_check_handle(&store->file);
     if (st == SCN_OK)
         st = superblock_write(&store->file, sb);
     lock_give(&store->locks, LOCK_SYNC);
@@ -261,7 +264,9 @@ static scn_status run_one(struct store *store, bool drains)
 static bool has_work(struct store *store)
 {
     uint64_t visible;
-    bool has = false;
+    /* Records that are no commits fill the log too. */
+    bool has = log_bytes_since(store->log, atomic_load(&store->base_lsn)) >
+               store->options.log_bytes / 2;
     struct view *view = store_view(store, &visible);
     for (uint32_t i = 0; i < view->source_count; i++)
         has |= view->sources[i].run || !delta_is_empty(view->sources[i].delta);
@@ -302,7 +307,7 @@ static scn_status run_all(struct store *store, enum checkpoint_mode mode)
     return st;
 }
 
-static void note_outcome(struct store *store, scn_status st)
+static void note_outcome(struct store *store, enum checkpoint_mode mode, scn_status st)
 {
     atomic_store(&store->checkpoint_status, st);
     if (st < 0) {
@@ -313,6 +318,7 @@ static void note_outcome(struct store *store, scn_status st)
     }
     store->sys->ops->mutex_lock(store->state_mutex);
     atomic_fetch_add(&store->checkpoint_number, 1);
+    atomic_fetch_add(&store->drain_number, mode == CHECKPOINT_DRAIN);
     store->sys->ops->mutex_unlock(store->state_mutex);
     store->sys->ops->cond_wake_all(store->space_cond);
 }
@@ -326,7 +332,7 @@ scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
     st = file_check_poison(&store->file);
     if (st == SCN_OK)
         st = run_all(store, mode);
-    note_outcome(store, st);
+    note_outcome(store, mode, st);
     lock_give(&store->locks, LOCK_CHECKPOINT);
     return st;
 }

@@ -31,6 +31,7 @@ struct scn_cursor {
     uint32_t shape;
     struct text lower; /* inclusive */
     struct text upper; /* exclusive */
+    struct text wanted; /* what was sought last */
     struct text last;  /* the last key handed out, when is_set */
     struct text low;   /* the sweep's range so far; not set: unbounded */
     struct text high;
@@ -180,7 +181,7 @@ scn_status scn_cursor_open(scn_txn *txn, scn_table_id id, scn_cursor **out)
 
 static void cursor_free(struct scn_cursor *cursor)
 {
-    struct text *texts[] = {&cursor->lower, &cursor->upper, &cursor->last, &cursor->low,
+    struct text *texts[] = {&cursor->wanted, &cursor->lower, &cursor->upper, &cursor->last, &cursor->low,
                             &cursor->high};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         mem_free(texts[i]->data);
@@ -223,6 +224,9 @@ scn_status scn_cursor_flags(scn_cursor *cursor, uint32_t flags)
         return error_misuse("scn_cursor_flags: unknown flags 0x%x", flags);
     st = flush_sweep(cursor);
     cursor->flags = flags;
+    scn_slice last = text_slice(&cursor->last);
+    if (st == SCN_OK && cursor->last.is_set)
+        st = start_sweep(cursor, &last, true);
     return st;
 }
 
@@ -485,7 +489,11 @@ scn_status scn_seek(scn_cursor *cursor, scn_slice from, int op, scn_slice *key,
     txn_enter(cursor->txn);
     scn_slice found_key = {NULL, 0};
     scn_slice found_value = {NULL, 0};
-    st = seek(cursor, from, op, &found_key, value ? &found_value : NULL);
+    /* It may be part of the last key handed out, which the merge is about to replace. */
+    st = text_set(&cursor->wanted, from);
+    from = text_slice(&cursor->wanted);
+    if (st == SCN_OK)
+        st = seek(cursor, from, op, &found_key, value ? &found_value : NULL);
     st = txn_leave(cursor->txn, st);
     /* from may lie where the results go */
     if (key)

@@ -169,7 +169,10 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
         return st;
     if (page_ref_is_null(&sb->space))
         return space_init_new(store->space, sb->page_count);
-    return space_load(store->space, &store->file, &sb->space, sb->page_count, sb->gen);
+    st = space_load(store->space, &store->file, &sb->space, sb->page_count, sb->gen);
+    if (st == SCN_OK)
+        space_mature(store->space, NULL, 0);
+    return st;
 }
 
 /* [H2]: greater than any generation in either slot, readable or probable, and not in the

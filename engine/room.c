@@ -28,13 +28,15 @@ static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode
                                   uint64_t deadline_ns)
 {
     const struct sys_ops *ops = store->sys->ops;
-    uint64_t seen = atomic_load(&store->checkpoint_number);
+    const _Atomic uint64_t *number =
+        mode == CHECKPOINT_DRAIN ? &store->drain_number : &store->checkpoint_number;
+    uint64_t seen = atomic_load(number);
     bool in_time = true;
     if (mode == CHECKPOINT_DRAIN)
         atomic_store(&store->wants_drain, true);
     background_wake(store->background);
     ops->mutex_lock(store->state_mutex);
-    while (in_time && atomic_load(&store->checkpoint_number) == seen)
+    while (in_time && atomic_load(number) == seen)
         in_time = ops->cond_wait(store->space_cond, store->state_mutex, deadline_ns);
     ops->mutex_unlock(store->state_mutex);
     if (!in_time)
@@ -91,7 +93,7 @@ enum {
      */
     OVERHEAD_PAGES = 16,
     /* Kept for transactions that only delete. */
-    RESERVE_PAGES = (PAGE_IS_SMALL ? 128 << 10 : 4 << 20) / PAGE_BYTES
+    RESERVE_PAGES_MAX = (PAGE_IS_SMALL ? 128 << 10 : 4 << 20) / PAGE_BYTES
 };
 
 static uint64_t growable_pages(struct store *store, uint64_t end_pages)
@@ -113,8 +115,11 @@ void room_measure(struct store *store)
     struct space_stat stat;
     space_stat(store->space, &stat);
     atomic_store(&store->tree_pages, stat.used_pages - stat.freed_pages);
-    atomic_store(&store->room_pages,
-                 stat.free_pages + growable_pages(store, stat.end_pages));
+    uint64_t growable = growable_pages(store, stat.end_pages);
+    uint64_t reserve = (stat.end_pages + growable) / 16;
+    atomic_store(&store->room_pages, stat.free_pages + growable);
+    atomic_store(&store->reserve_pages,
+                 reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);
 }
 
 /* Each operation touches at most one leaf, and all of them at most all leaves; a leaf
@@ -148,7 +153,7 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts)
 {
     uint64_t room = atomic_load(&store->room_pages);
-    uint64_t reserve = has_puts ? RESERVE_PAGES : 0;
+    uint64_t reserve = has_puts ? atomic_load(&store->reserve_pages) : 0;
     if (all_pages_needed(store, ops, bytes, run_pages) + reserve <= room)
         return SCN_OK;
     return error_set(
@@ -159,10 +164,23 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
 
 /* ---- growth ---- */
 
+/* Growing costs nothing yet, zeroing does: a full disk would leave the file longer at
+ * each try. */
+static scn_status check_disk(struct store *store, uint32_t pages)
+{
+    uint64_t free_bytes;
+    if (store->sys->ops->free_bytes(store->file.handle, &free_bytes) != 0 ||
+        free_bytes >= (uint64_t)pages * PAGE_BYTES)
+        return SCN_OK;
+    return error_set(SCN_FULL, 0, 0, 0, "the disk has no room for another log extent");
+}
+
 static scn_status make_spare(struct store *store, bool has_append)
 {
     struct log_spare spare = {0, LOG_EXTENT_PAGES};
-    scn_status st = room_grow(store, spare.pages, has_append, &spare.pgno);
+    scn_status st = check_disk(store, spare.pages);
+    if (st == SCN_OK)
+        st = room_grow(store, spare.pages, has_append, &spare.pgno);
     if (st < 0)
         return st;
     st = log_prepare_extent(&store->file, spare.pgno, spare.pages);

@@ -574,26 +574,29 @@ scn_status scn_open(const char *path, const scn_options *options, scn_db **out)
 
 /* ---- closing ---- */
 
-/* The next open has little to replay, and a witness that all of it was durable. */
-static void finish(struct store *store)
+static void tell_host(struct store *store, scn_status st)
 {
-    uint64_t end;
-    background_stop(store->background);
-    store->background = NULL;
-    if (store->log == NULL || file_is_poisoned(&store->file))
-        return;
-    scn_status st = SCN_OK;
-    if (room_is_checkpoint_due(store))
-        st = checkpoint_run(store, CHECKPOINT_PLAIN);
-    end = log_appended(store->log);
-    if (st == SCN_OK && end != store->marked_lsn && end != store->recovered.end.lsn)
-        st = log_sync(store->log, end, 0);
-    if (st == SCN_OK && end != store->marked_lsn && end != store->recovered.end.lsn)
-        st = checkpoint_mark(store);
-    /* Nothing acknowledged depends on these: the log has it. The host may want to know.
-     */
     if (st < 0 && store->options.hooks.log)
         store->options.hooks.log(store->options.hooks.user, st, error_last()->text);
+}
+
+/* The next open has little to replay, and a witness that all of it was durable.  Only the
+ * sync matters to the caller: lazy commits wait for it. */
+static scn_status finish(struct store *store)
+{
+    background_stop(store->background);
+    store->background = NULL;
+    if (store->log == NULL)
+        return SCN_OK;
+    if (!file_is_poisoned(&store->file) && room_is_checkpoint_due(store))
+        tell_host(store, checkpoint_run(store, CHECKPOINT_PLAIN));
+    uint64_t end = log_appended(store->log);
+    if (end == store->marked_lsn || end == store->recovered.end.lsn)
+        return SCN_OK;
+    scn_status st = end > log_synced(store->log) ? log_sync(store->log, end, 0) : SCN_OK;
+    if (st == SCN_OK && !file_is_poisoned(&store->file))
+        tell_host(store, checkpoint_mark(store));
+    return st < 0 ? SCN_UNKNOWN : SCN_OK;
 }
 
 static void leave_registry(struct sys *sys, struct store *store)
@@ -622,7 +625,7 @@ scn_status scn_close(scn_db *db)
     sys->ops->mutex_lock(sys->registry_mutex);
     bool is_last = --store->handle_count == 0;
     if (is_last) {
-        finish(store);
+        st = finish(store);
         leave_registry(sys, store);
     }
     sys->ops->mutex_unlock(sys->registry_mutex);
@@ -630,5 +633,5 @@ scn_status scn_close(scn_db *db)
         store_destroy(store);
     db->magic = 0;
     mem_free(db);
-    return SCN_OK;
+    return st;
 }

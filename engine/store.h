@@ -118,6 +118,7 @@ struct store {
     _Atomic uint64_t active_ops;    /* ... and in the active delta */
     _Atomic uint64_t debt_run_pages; /* pages of runs that it has to merge */
     atomic_bool wants_drain;        /* a commit found the store full */
+    _Atomic uint64_t reserve_pages; /* of room_pages, for deletions alone */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
     _Atomic uint32_t run_count;     /* runs in the current view */
@@ -126,6 +127,7 @@ struct store {
     uint64_t marked_lsn;            /* background; the log ends with a MARK here */
     _Atomic int32_t checkpoint_status;  /* of the last one */
     _Atomic uint64_t checkpoint_number; /* finished ones, failed included */
+    _Atomic uint64_t drain_number;      /* of them, those that drained */
     _Atomic uint32_t update_count;      /* scn_update callbacks running */
     uint64_t opened_ns;                 /* open */
     struct log_scan_result recovered;   /* open */

@@ -61,6 +61,9 @@ scn_status supply_take_new(void *ctx, uint32_t count, uint32_t *pgno)
     }
     *pgno = supply->grown_next;
     supply->grown_next += count;
+    /* Only the checkpoint takes pages: nobody slips in before it adopts these.  And after
+     * a failure they are simply free. */
+    space_unreserve(supply->store->space, *pgno, count);
     return SCN_OK;
 }
 

@@ -162,8 +162,9 @@ static scn_status run_one_write(scn_db *db, const struct one_write *write)
         if (st == SCN_OK)
             st = commit_txn(txn, &lsn);
         txn_end(txn, st, lsn);
+        /* A conflict wrote nothing, whatever became of the sync. */
         if (st == SCN_CONFLICT && make_visible(db->store) < 0)
-            return SCN_UNKNOWN;
+            return file_check_poison(&db->store->file);
     } while (st == SCN_CONFLICT);
     return st;
 }
@@ -186,12 +187,12 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
     if (st < 0 || db->store->log == NULL)
         return st;
     struct store *store = db->store;
-    if (lsn > log_appended(store->log))
-        return error_misuse("scn_wait_durable: no commit has this LSN");
-    if (lsn > store->recovered.end.lsn && lsn < store->epoch_start_lsn)
+    if (lsn < store->epoch_start_lsn && lsn != store->recovered.end.lsn)
         return error_set(
             SCN_UNKNOWN, 0, 0, 0,
-            "the commit belongs to an earlier life of the log and did not survive it");
+            "the LSN belongs to an earlier life of the log, from before the store was opened");
+    if (lsn > log_appended(store->log))
+        return error_misuse("scn_wait_durable: no commit has this LSN");
     if (lsn <= log_synced(store->log))
         return SCN_OK;
     if (timeout_ms == 0)

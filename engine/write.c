@@ -84,17 +84,29 @@ static scn_status spill_when_large(struct scn_txn *txn)
     return spill(txn);
 }
 
+/* A write that failed is none: the row must not be committed with the others. */
+static void take_back(struct scn_txn *txn, uint64_t sequence)
+{
+    if (txn->writes.delta)
+        delta_rollback(txn->writes.delta, sequence);
+    if (txn->writes.adds)
+        delta_rollback(txn->writes.adds, sequence);
+}
+
 scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                         uint8_t kind, scn_slice value)
 {
+    uint64_t before = txn->writes.sequence;
     scn_status st = supersede(txn, table_id, key);
     if (st == SCN_OK)
         st = append_to(txn, &txn->writes.delta, table_id, key, kind, value);
+    if (st == SCN_OK)
+        st = spill_when_large(txn);
     if (st < 0)
-        return st;
-    if ((kind & ~DELTA_BLIND) == DELTA_PUT)
+        take_back(txn, before);
+    else if ((kind & ~DELTA_BLIND) == DELTA_PUT)
         txn->writes.has_puts = true;
-    return spill_when_large(txn);
+    return st;
 }
 
 static bool in_range(scn_slice key, const scn_slice *from, const scn_slice *to)
@@ -286,10 +298,13 @@ static scn_status del(struct scn_txn *txn, uint32_t id, scn_slice key)
     st = look(txn, binding, key, &found);
     if (st < 0)
         return st;
+    /* The answer is a read, which a rollback of the deletion does not undo. */
+    scn_status tracked = txn_tracks(txn, 0) ? depend_on(txn, id, key) : SCN_OK;
+    if (tracked < 0)
+        return tracked;
     if (st == SCN_EXISTS)
         return write_append(txn, id, key, DELTA_TOMBSTONE, (scn_slice){NULL, 0});
-    st = txn_tracks(txn, 0) ? depend_on(txn, id, key) : SCN_OK;
-    return st < 0 ? st : SCN_NOTFOUND;
+    return SCN_NOTFOUND;
 }
 
 scn_status scn_del(scn_txn *txn, scn_table_id id, scn_slice key)

@@ -370,7 +370,9 @@ scn_status scn_open(const char *path, const scn_options *options, scn_db **db);
 /* Ends a handle; the last one of a file syncs what SCN_SYNC_LAZY left, stops the
  * background thread and frees everything.  Other threads must be done with the handle.
  * SCN_MISUSE while transactions begun with it are open, SCN_FORKED: the handle stays.
- * Otherwise SCN_OK: what the last syncs report goes to the log hook. */
+ * Otherwise the handle is gone: SCN_OK, or SCN_UNKNOWN when the last sync failed and lazy
+ * commits may be lost.  A checkpoint that fails here costs nothing and goes to the log
+ * hook. */
 scn_status scn_close(scn_db *db);
 
 /* ---- transactions ---- */

@@ -399,6 +399,12 @@ static scn_status check_handle(struct file *file, struct sys_stat *st)
 /* A relative path leads elsewhere once the program changes its folder.  So it can only
  * prove that the file is still there; that it is gone shows in the number of its
  * names. */
+scn_status file_check_handle(struct file *file)
+{
+    struct sys_stat handle;
+    return check_handle(file, &handle);
+}
+
 scn_status file_check_moved(struct file *file)
 {
     struct sys_stat handle;

@@ -82,7 +82,10 @@ scn_status file_check_poison(struct file *file) MUST_USE;
 
 /* SCN_OK, or SCN_MOVED when the path no longer leads to this file (an absolute path; of a
  * relative one only that the file is deleted), or when the handle no longer does, which
- * poisons.  Cheap; called before each superblock write. */
+ * poisons. */
 scn_status file_check_moved(struct file *file) MUST_USE;
+/* The handle alone: hosts call closefrom(), and another file may have got the number.
+ * Before each superblock write. SCN_MOVED, poisoned. */
+scn_status file_check_handle(struct file *file) MUST_USE;
 
 #endif

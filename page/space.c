@@ -131,17 +131,6 @@ scn_status space_init_new(struct space *space, uint32_t used_pages)
     return st;
 }
 
-scn_status space_load(struct space *space, struct file *file,
-                      const struct page_ref *first, uint32_t page_count, uint64_t gen)
-{
-    struct ledger ledger = {0};
-    scn_status st = ledger_load(&ledger, file, first, page_count, gen);
-    if (st == SCN_OK)
-        space_replace(space, &ledger, gen);
-    ledger_destroy(&ledger);
-    return st;
-}
-
 /* ---- reservations ---- */
 
 static scn_status judge_bounds(uint32_t pgno, uint32_t count)
@@ -242,6 +231,26 @@ static void mature(struct space *space, const uint64_t *pins, uint32_t pin_count
             bitmap_clear(&now->used, range->pgno, range->count);
     }
     now->range_count = kept;
+}
+
+void space_mature(struct space *space, const uint64_t *pins, uint32_t pin_count)
+{
+    uint32_t spare_count = 0;
+    ASSERT(space->building == 0);
+    space_lock(space);
+    mature(space, pins, pin_count, 0, 0, NULL, &spare_count);
+    space_unlock(space);
+}
+
+scn_status space_load(struct space *space, struct file *file,
+                      const struct page_ref *first, uint32_t page_count, uint64_t gen)
+{
+    struct ledger ledger = {0};
+    scn_status st = ledger_load(&ledger, file, first, page_count, gen);
+    if (st == SCN_OK)
+        space_replace(space, &ledger, gen);
+    ledger_destroy(&ledger);
+    return st;
 }
 
 scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins,

@@ -43,6 +43,10 @@ void space_destroy(struct space *space);
 scn_status space_load(struct space *space, struct file *file,
                       const struct page_ref *first, uint32_t page_count,
                       uint64_t gen) MUST_USE;
+/* After loading, before anybody reserves: what [A1] and [A2] allow is free.  After a
+ * fallback to the older slot such pages may have become log extents or runs since, and
+ * their owners are about to reserve them. */
+void space_mature(struct space *space, const uint64_t *pins, uint32_t pin_count);
 /* State of a new file: the fixed pages and the first extent are used. */
 scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
 
