@@ -187,7 +187,6 @@ struct actor {
     uint32_t step_count;
     const char *failed;
     scn_status failed_status;
-    uint32_t commits;
     /* of the transaction under way */
     scn_txn *txn;
     scn_table_id ids[SLOTS];
@@ -672,7 +671,6 @@ static void end_txn(struct actor *actor, struct trial *record)
         actor->failed_status = st;
         return;
     }
-    actor->commits++;
     record->commit_lsn = lsn;
     record->wrote = lsn > record->snapshot_lsn;
     uint64_t known = atomic_load(actor->acknowledged);
@@ -903,7 +901,6 @@ struct world {
     uint32_t order_count;
     struct state *states;
     uint32_t commits;
-    uint32_t conflicts;
 };
 
 static int by_lsn(const void *left, const void *right)
@@ -1046,6 +1043,7 @@ static void world_open(struct world *world)
     options.flags = world->open_flags;
     options.busy_timeout_ms = 60000;
     options.lazy_interval_ms = 5;
+    options.group_window_ms = 1;
     CHECK_OK(scn_options_set(&options, "log", PAGE_IS_SMALL ? "128KiB" : "4MiB"));
     CHECK_OK(scn_options_set(&options, "pool", PAGE_IS_SMALL ? "512KiB" : "8MiB"));
     CHECK_OK(store_open_on(world->sys, world->path, &options, &world->db));
@@ -1158,11 +1156,7 @@ static void run_round(struct world *world, uint32_t txns)
     play_commits(world);
     judge_snapshots(world);
     know_held(world);
-    for (uint32_t i = 0; i < world->actor_count; i++) {
-        world->commits += world->order_count;
-        world->conflicts += world->actors[i]->record_count - world->actors[i]->commits;
-        world->actors[i]->commits = 0;
-    }
+    world->commits += world->order_count;
     maybe_reopen(world);
 }
 
