@@ -591,7 +591,9 @@ static scn_status walk_page(void *ctx, const struct page_ref *ref, const uint8_t
     struct page_header header;
     page_header_decode(page, &header);
     uint32_t *last_used = &state->last_used[ref->level];
-    if (*last_used != 0 && *last_used < PAGE_BYTES / 4)
+    /* Beside keys of half a page there is no even cut. */
+    uint32_t entries = ref->level ? inner_count(page) : leaf_count(page);
+    if (*last_used != 0 && *last_used < PAGE_BYTES / 4 && entries > 3)
         state->stat->small_pages++;
     *last_used = header.used;
     if (ref->level == 0) {
