@@ -29,11 +29,11 @@ struct scn_cursor {
     struct scn_cursor *next;
     struct merge *merge;
     uint32_t shape;
-    struct text lower; /* inclusive */
-    struct text upper; /* exclusive */
+    struct text lower;  /* inclusive */
+    struct text upper;  /* exclusive */
     struct text wanted; /* what was sought last */
-    struct text last;  /* the last key handed out, when is_set */
-    struct text low;   /* the sweep's range so far; not set: unbounded */
+    struct text last;   /* the last key handed out, when is_set */
+    struct text low;    /* the sweep's range so far; not set: unbounded */
     struct text high;
     bool has_sweep;
     bool is_fresh; /* the sweep has had no answer yet */
@@ -181,8 +181,8 @@ scn_status scn_cursor_open(scn_txn *txn, scn_table_id id, scn_cursor **out)
 
 static void cursor_free(struct scn_cursor *cursor)
 {
-    struct text *texts[] = {&cursor->wanted, &cursor->lower, &cursor->upper, &cursor->last, &cursor->low,
-                            &cursor->high};
+    struct text *texts[] = {&cursor->wanted, &cursor->lower, &cursor->upper,
+                            &cursor->last,   &cursor->low,   &cursor->high};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         mem_free(texts[i]->data);
     merge_destroy(cursor->merge);
@@ -314,8 +314,7 @@ static scn_status added_value(struct scn_cursor *cursor, scn_slice key, scn_slic
 static scn_status item_value(struct scn_cursor *cursor, const struct merge_item *item,
                              scn_slice *value)
 {
-    struct found found = {
-        .kind = FOUND_REF, .bytes = item->value, .page = item->page};
+    struct found found = {.kind = FOUND_REF, .bytes = item->value, .page = item->page};
     switch (item->kind) {
     case MERGE_ADD:
         return added_value(cursor, item->key, value);

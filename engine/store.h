@@ -114,7 +114,7 @@ struct store {
     _Atomic uint64_t full_lsn; /* end of the newest commit that waits for a sync */
     _Atomic uint64_t base_lsn;      /* of the newest superblock */
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */
-    _Atomic uint64_t frozen_ops;    /* operations that a checkpoint has to merge: frozen */
+    _Atomic uint64_t frozen_ops;    /* what a checkpoint has to merge: frozen rows */
     _Atomic uint64_t active_ops;    /* ... and in the active delta */
     _Atomic uint64_t debt_run_pages; /* pages of runs that it has to merge */
     atomic_bool wants_drain;        /* a commit found the store full */

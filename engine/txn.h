@@ -76,7 +76,7 @@ struct scn_txn {
     uint32_t magic;
     uint32_t flags; /* SCN_READ, SCN_WRITE, SCN_SNAPSHOT */
     uint32_t durability;
-    atomic_bool is_gone;      /* past max_snapshot_age; set under state, before a page is reused */
+    atomic_bool is_gone; /* past max_snapshot_age; set before a page is reused */
     bool is_priority; /* holds the append lock (scn_update) */
     bool is_in_update;        /* written under state */
     scn_status broken; /* sticky: only abort is possible */

@@ -188,9 +188,9 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
         return st;
     struct store *store = db->store;
     if (lsn < store->epoch_start_lsn && lsn != store->recovered.end.lsn)
-        return error_set(
-            SCN_UNKNOWN, 0, 0, 0,
-            "the LSN belongs to an earlier life of the log, from before the store was opened");
+        return error_set(SCN_UNKNOWN, 0, 0, 0,
+                         "the LSN belongs to an earlier life of the log, from before the "
+                         "store was opened");
     if (lsn > log_appended(store->log))
         return error_misuse("scn_wait_durable: no commit has this LSN");
     if (lsn <= log_synced(store->log))
