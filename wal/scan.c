@@ -201,6 +201,9 @@ static scn_status judge_end(struct log_walk *walk, const struct log_base *base,
     } else if (walk->has_bad_head) {
         out->bad_off = extent_file_off(base->extent_pgno);
         say_corrupt(out, "log: the header of the extent where the log begins is damaged");
+    } else if (walk->leads_outside) {
+        /* The file was that long, durably, before the record was written [L7]. */
+        say_corrupt(out, "log: the file was cut where the log goes on");
     } else if (has_sign || evidence.has_later) {
         out->kind = LOG_END_TORN;
     } else {

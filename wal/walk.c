@@ -130,9 +130,12 @@ static scn_status judge_next(struct log_walk *walk, const struct record *record,
     extent_payload_decode(walk->extent + walk->at.extent_off + RECORD_HEADER_BYTES, next);
     next->start_lsn = record->lsn + RECORD_EXTENT_BYTES;
     *why = "log: the extent a record leads to is impossible";
-    if (next->number != walk->at.extent_number + 1 ||
-        !extent_is_in_file(walk->file, next->pgno, next->pages))
+    if (next->number != walk->at.extent_number + 1)
         return SCN_OK;
+    if (!extent_is_in_file(walk->file, next->pgno, next->pages)) {
+        walk->leads_outside = true;
+        return SCN_OK;
+    }
     scn_status st = file_read(walk->file, extent_file_off(next->pgno), walk->head,
                               BLOCK_BYTES, walk->read_flags);
     if (st != SCN_OK)

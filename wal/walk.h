@@ -27,6 +27,7 @@ struct log_walk {
     uint8_t *head;        /* the head of the extent looked at last */
     uint64_t start_lsn;   /* of the extent entered last */
     bool has_bad_head;    /* the header of the base's extent is damaged */
+    bool leads_outside;   /* the last record leads to an extent behind the file's end */
     struct log_base at;   /* the place of the next record */
 
     /* The record found last. */
