@@ -337,6 +337,20 @@ scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
     return st;
 }
 
+static scn_status append_mark(struct store *store, struct log_packet *packet,
+                              uint64_t *end)
+{
+    scn_status st = lock_take(&store->locks, LOCK_APPEND,
+                              store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = log_append_room(store->log, packet);
+    if (st == SCN_OK)
+        st = log_append(store->log, packet, end);
+    lock_give(&store->locks, LOCK_APPEND);
+    return st;
+}
+
 scn_status checkpoint_mark(struct store *store)
 {
     struct log_packet packet;
@@ -344,16 +358,16 @@ scn_status checkpoint_mark(struct store *store)
     log_packet_init(&packet);
     scn_status st = log_packet_set(&packet, RECORD_MARK, NULL, 0);
     if (st == SCN_OK)
-        st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
-    if (st == SCN_OK) {
-        st = log_append_room(store->log, &packet);
+        st = append_mark(store, &packet, &end);
+    if (st == SCN_FULL) {
+        /* The extent is full: the next commit would need another one as well. */
+        st = room_extend(store, false);
         if (st == SCN_OK)
-            st = log_append(store->log, &packet, &end);
-        lock_give(&store->locks, LOCK_APPEND);
+            st = append_mark(store, &packet, &end);
     }
     log_packet_destroy(&packet);
     if (st == SCN_FULL)
-        return SCN_OK; /* the next commit makes room, and is a witness itself */
+        return SCN_OK; /* so is the disk; the next commit is a witness itself */
     if (st == SCN_OK)
         st = log_sync(store->log, end, 0);
     if (st == SCN_OK)
