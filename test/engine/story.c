@@ -535,8 +535,11 @@ static scn_status check_table(struct story *story, scn_txn *txn, uint32_t number
     if (st != SCN_OK || story->wrong[0] != 0)
         return SCN_OK;
     st = scn_cursor_open(txn, id, &cursor);
-    if (st < 0)
-        return st;
+    if (st > 0)
+        story_fail(story, "after transaction %u table %s has no cursor", number,
+                   names[table]);
+    if (st != SCN_OK)
+        return st < 0 ? st : SCN_OK;
     st = check_rows(story, cursor, number, table, &seen);
     scn_cursor_close(cursor);
     if (st == SCN_OK)
