@@ -209,9 +209,10 @@ static inline const uint8_t *pool_peek(struct pool_reader *reader,
         return NULL;
     /* [E1] */
     uint64_t entry = atomic_load(&chunk->entries[ref->pgno % POOL_CHUNK_ENTRIES]);
-    /* One comparison for: the tags agree, there is a frame, and it is not in limbo. */
-    uint64_t frame = (entry ^ pool_tag(&reader->key, ref)) - 1;
-    if (frame >= POOL_FRAMES_MAX)
+    /* The tags agree, and it is not in limbo.  The frame comes from the entry alone, so
+     * that nobody waits for the tag to be mixed before the page is looked at. */
+    uint64_t frame = (entry & (POOL_LIMBO - 1)) - 1;
+    if ((entry ^ pool_tag(&reader->key, ref)) >= POOL_LIMBO || frame >= POOL_FRAMES_MAX)
         return NULL;
     /* Stored only when clear, so that a hot page's line stays shared. */
     if (!atomic_load_explicit(&reader->referenced[frame], memory_order_relaxed))

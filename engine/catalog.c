@@ -144,24 +144,27 @@ static scn_status bind(struct scn_txn *txn, uint32_t table_id, struct binding *o
     return SCN_OK;
 }
 
+static scn_status bind_anew(struct scn_txn *txn, uint32_t table_id, struct binding **out)
+{
+    struct binding fresh;
+    scn_status st = bind(txn, table_id, &fresh);
+    if (st < 0)
+        return st;
+    *out = &txn->bindings[txn->binding_next++ % BINDING_CACHE];
+    **out = fresh;
+    return SCN_OK;
+}
+
 scn_status catalog_bind(struct scn_txn *txn, uint32_t table_id, struct binding **out)
 {
-    struct binding *binding = NULL;
-    for (uint32_t i = 0; i < BINDING_CACHE; i++)
-        if (txn->bindings[i].table_id == table_id)
-            binding = &txn->bindings[i];
+    uint32_t i = 0;
     if (table_id < TABLE_FIRST_USER)
         return SCN_NOTFOUND;
-    if (binding == NULL) {
-        struct binding fresh;
-        scn_status st = bind(txn, table_id, &fresh);
-        if (st < 0)
-            return st;
-        binding = &txn->bindings[txn->binding_next++ % BINDING_CACHE];
-        *binding = fresh;
-    }
-    *out = binding;
-    return binding->exists ? SCN_OK : SCN_NOTFOUND;
+    while (i < BINDING_CACHE && txn->bindings[i].table_id != table_id)
+        i++;
+    *out = &txn->bindings[i];
+    scn_status st = i < BINDING_CACHE ? SCN_OK : bind_anew(txn, table_id, out);
+    return st == SCN_OK && !(*out)->exists ? SCN_NOTFOUND : st;
 }
 
 scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id,

@@ -29,6 +29,8 @@ static inline uint64_t header_start(uint8_t level, uint32_t table_id)
 }
 
 #define COLD __attribute__((noinline, cold))
+/* On the way down the calls would cost as much as what they do. */
+#define FLAT inline __attribute__((always_inline))
 
 static COLD scn_status strange_page(const struct page_ref *ref)
 {
@@ -54,7 +56,7 @@ static inline bool is_right_page(const struct tree *tree, const struct page_ref 
     return get_u64(page) == header_start(ref->level, tree->table_id);
 }
 
-static inline scn_status get_page(struct pool_reader *reader, const struct tree *tree,
+static FLAT scn_status get_page(struct pool_reader *reader, const struct tree *tree,
                                   const struct page_ref *ref, const uint8_t **page)
 {
     scn_status st = pool_get(reader, ref, page);
@@ -69,7 +71,7 @@ scn_status tree_page(struct pool_reader *reader, const struct tree *tree,
     return get_page(reader, tree, ref, page);
 }
 
-static inline scn_status get_child(const struct page_ref *parent, const uint8_t *page,
+static FLAT scn_status get_child(const struct page_ref *parent, const uint8_t *page,
                                    uint32_t idx, struct page_ref *out)
 {
     *out = page_ref_decode(inner_ref(page, idx));
@@ -86,7 +88,7 @@ scn_status tree_child(const struct page_ref *parent, const uint8_t *page, uint32
 /* ---- point reads ---- */
 
 /* From the pointer of an inner page to the pointer of the child that may hold the key. */
-static inline scn_status step_down(struct pool_reader *reader, const struct tree *tree,
+static FLAT scn_status step_down(struct pool_reader *reader, const struct tree *tree,
                                    scn_slice key, struct page_ref *ref)
 {
     const uint8_t *page;

@@ -221,8 +221,14 @@ scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                         uint8_t kind, scn_slice value) MUST_USE;
 scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                           const struct addition *addition) MUST_USE;
+/* Why a key is none. */
+scn_status write_refuse_key(scn_slice key) MUST_USE;
 /* SCN_MISUSE for an empty key, SCN_TOOBIG for one over KEY_BYTES_MAX. */
-scn_status write_check_key(scn_slice key) MUST_USE;
+static inline scn_status write_check_key(scn_slice key)
+{
+    bool is_key = key.data != NULL && key.size - 1 < KEY_BYTES_MAX; /* 0 wraps around */
+    return is_key ? SCN_OK : write_refuse_key(key);
+}
 /* The same for the bound of a range, which may be empty. */
 scn_status write_check_bound(scn_slice bound) MUST_USE;
 scn_status write_clear(struct scn_txn *txn, uint32_t table_id, const scn_slice *from,

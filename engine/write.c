@@ -5,15 +5,12 @@
 
 /* ---- the write set ---- */
 
-scn_status write_check_key(scn_slice key)
+scn_status write_refuse_key(scn_slice key)
 {
     if (key.size == 0 || key.data == NULL)
         return error_misuse("the key is empty; it has 1 to %d bytes", KEY_BYTES_MAX);
-    if (key.size > KEY_BYTES_MAX)
-        return error_set(SCN_TOOBIG, 0, 0, 0,
-                         "the key has %zu bytes; at most %d are allowed", key.size,
-                         KEY_BYTES_MAX);
-    return SCN_OK;
+    return error_set(SCN_TOOBIG, 0, 0, 0, "the key has %zu bytes; at most %d are allowed",
+                     key.size, KEY_BYTES_MAX);
 }
 
 scn_status write_check_bound(scn_slice bound)

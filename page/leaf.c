@@ -196,6 +196,19 @@ uint32_t leaf_count(const uint8_t *page)
     return slots_count(page);
 }
 
+/* Most keys are short enough for two words or two vectors, which may overlap. */
+static inline bool is_same_key(const uint8_t *a, const uint8_t *b, uint32_t len)
+{
+    if (len > 32 || len < 8)
+        return memcmp(a, b, len) == 0;
+    if (len < 16)
+        return get_u64(a) == get_u64(b) && get_u64(a + len - 8) == get_u64(b + len - 8);
+    uint64_t front = (get_u64(a) ^ get_u64(b)) | (get_u64(a + 8) ^ get_u64(b + 8));
+    uint64_t back = (get_u64(a + len - 16) ^ get_u64(b + len - 16)) |
+                    (get_u64(a + len - 8) ^ get_u64(b + len - 8));
+    return (front | back) == 0;
+}
+
 bool leaf_find(const uint8_t *page, uint32_t bucket_count, uint64_t hash, const void *key,
                uint32_t key_len, struct leaf_record *out)
 {
@@ -207,7 +220,7 @@ bool leaf_find(const uint8_t *page, uint32_t bucket_count, uint64_t hash, const 
             uint32_t entry = (uint32_t)__builtin_ctz(match);
             const uint8_t *record = page + bucket_offset(bucket, entry);
             if (get_u16(record) == key_len &&
-                memcmp(record + RECORD_HEADER_BYTES, key, key_len) == 0) {
+                is_same_key(record + RECORD_HEADER_BYTES, key, key_len)) {
                 record_decode(record, out);
                 return true;
             }

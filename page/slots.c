@@ -242,17 +242,18 @@ static uint32_t ties_end(const struct slots *slots, uint32_t idx, uint32_t head)
 }
 
 /* Index of the first head >= the given one. */
-static uint32_t lower_head(const struct slots *slots, uint32_t head)
+static inline uint32_t lower_head(const struct slots *slots, uint32_t head)
 {
-    const uint8_t *page = slots->page;
+    const uint8_t *heads = slots->page + slots->heads_off;
     uint32_t count = slots->count;
+    if (count <= SLOTS_HINT_COUNT)
+        return count_below(heads, count, head);
     uint32_t hint = hints_below(slots, head);
     /* hints[hint - 1] < head <= hints[hint] */
     uint32_t low = hint > 0 ? hint_idx(hint - 1, count) + 1 : 0;
     uint32_t high = hint < SLOTS_HINT_COUNT ? hint_idx(hint, count) : count;
-    __builtin_prefetch(page + slots->offsets_off + SLOTS_OFFSET_BYTES * low);
-    return low + count_below(page + slots->heads_off + SLOTS_HEAD_BYTES * low, high - low,
-                             head);
+    __builtin_prefetch(slots->page + slots->offsets_off + SLOTS_OFFSET_BYTES * low);
+    return low + count_below(heads + SLOTS_HEAD_BYTES * low, high - low, head);
 }
 
 uint32_t slots_seek(const struct slots *slots, const void *key, uint32_t key_len,
@@ -266,10 +267,8 @@ uint32_t slots_seek(const struct slots *slots, const void *key, uint32_t key_len
     int order = seek_head(slots, &positions, key, key_len, &head);
     if (order > 0 && head == UINT32_MAX)
         return slots->count;
-    if (order > 0)
-        return lower_head(slots, head + 1);
-    uint32_t low = lower_head(slots, head);
-    if (order < 0 || low == slots->count || head_at(slots, low) != head)
+    uint32_t low = lower_head(slots, head + (order > 0));
+    if (order != 0 || low == slots->count || head_at(slots, low) != head)
         return low;
     uint32_t high = ties_end(slots, low, head);
     return seek_between(slots, low, high, positions.at[0], key, key_len, is_equal);
