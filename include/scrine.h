@@ -95,7 +95,7 @@ enum {
     SCN_NOT_LOCAL = -8, /* on this file system locks do not reach every user */
     SCN_VERSION = -9,  /* the file has a version, a page size or a feature that this
                         * library does not know */
-    SCN_SNAPSHOT_GONE = -10, /* not returned at this stage: see max_snapshot_age_ms */
+    SCN_SNAPSHOT_GONE = -10, /* older than max_snapshot_age_ms, its pages are given up */
     SCN_READONLY = -11, /* the handle was opened for reading only, or the system does not
                          * let this process write */
     SCN_TOOBIG = -12,   /* a key, value or name is too long; a transaction does not fit; a
@@ -212,8 +212,9 @@ typedef struct scn_options {
     uint32_t group_window_ms;  /* "group_window": see SCN_SYNC_GROUP; 2, at most 10000 */
     uint32_t lazy_interval_ms; /* "lazy_interval": see SCN_SYNC_LAZY; also the interval of
                                 * all background work; 100, at most 3600000 */
-    uint64_t max_snapshot_age_ms; /* "max_snapshot_age": accepted, without effect yet: a
-                                   * snapshot keeps its pages for as long as it lives */
+    uint64_t max_snapshot_age_ms; /* "max_snapshot_age": 0, no limit.  A snapshot older than
+     * this, of an older generation, is given up by the next checkpoint: its pages may be
+     * used again, and every further call on its transaction answers SCN_SNAPSHOT_GONE */
     scn_hooks hooks;
 } scn_options;
 
