@@ -326,7 +326,7 @@ scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblo
                            enum superblock_verdict *verdict, const char **why)
 {
     ASSERT(slot_idx < 2);
-    uint8_t slot[SUPERBLOCK_BYTES] = {0};
+    _Alignas(SUPERBLOCK_BYTES) uint8_t slot[SUPERBLOCK_BYTES] = {0};
     uint64_t off = slot_off(slot_idx);
     struct sys_stat stat;
     int failed = file->sys->ops->stat(file->handle, &stat);
@@ -334,7 +334,8 @@ scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblo
         return error_sys(-failed, off, "superblock: cannot tell the size of the file");
     uint64_t there = stat.size > off ? stat.size - off : 0;
     uint64_t len = there < SUPERBLOCK_BYTES ? there : SUPERBLOCK_BYTES;
-    scn_status st = len > 0 ? file_read(file, off, slot, len, 0) : SCN_OK;
+    uint32_t flags = len == SUPERBLOCK_BYTES ? SYS_UNCACHED : 0;
+    scn_status st = len > 0 ? file_read(file, off, slot, len, flags) : SCN_OK;
     if (st != SCN_OK)
         return st;
     const char *sentence;

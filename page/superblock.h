@@ -79,9 +79,10 @@ static inline bool superblock_is_read_only(const struct superblock *sb)
     return sb->read_compatible != 0;
 }
 
-/* SCN_OK whatever the verdict; SCN_IO.  Bytes beyond the end of the file read as zeros,
- * so an empty file is BLANK.  A good slot with a gen that belongs into the other slot is
- * BROKEN. */
+/* From the medium: a slot whose sync failed may still look written in the page cache,
+ * and who believes it gives out the pages of the one that is there.  SCN_OK whatever the
+ * verdict; SCN_IO.  Bytes beyond the end of the file read as zeros, so an empty file is
+ * BLANK.  A good slot with a gen that belongs into the other slot is BROKEN. */
 scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
                            enum superblock_verdict *verdict, const char **why) MUST_USE;
 /* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot

@@ -552,17 +552,23 @@ static scn_status check_table(struct story *story, scn_txn *txn, uint32_t number
     return st;
 }
 
+scn_status story_read_in(struct story *story, scn_txn *txn, uint32_t *number)
+{
+    scn_status st = read_number(story, txn, number);
+    if (st == SCN_OK && story->wrong[0] == 0)
+        st = check_sum(story, txn, *number);
+    for (uint32_t i = 0; i < STORY_TABLES && st == SCN_OK && story->wrong[0] == 0; i++)
+        st = check_table(story, txn, *number, i);
+    return st;
+}
+
 scn_status story_read(struct story *story, scn_db *db, uint32_t *number)
 {
     scn_txn *txn;
     scn_status st = scn_begin(db, SCN_READ, &txn);
     if (st < 0)
         return st;
-    st = read_number(story, txn, number);
-    if (st == SCN_OK && story->wrong[0] == 0)
-        st = check_sum(story, txn, *number);
-    for (uint32_t i = 0; i < STORY_TABLES && st == SCN_OK && story->wrong[0] == 0; i++)
-        st = check_table(story, txn, *number, i);
+    st = story_read_in(story, txn, number);
     scn_abort(txn);
     return st;
 }

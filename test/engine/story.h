@@ -60,6 +60,8 @@ void story_settle(struct story *story, uint32_t number);
 /* Reads the whole store.  A negative status: reading failed, nothing is judged.  SCN_OK
  * also where the content is wrong: see `wrong`. */
 scn_status story_read(struct story *story, scn_db *db, uint32_t *number);
+/* The same in a transaction's snapshot. */
+scn_status story_read_in(struct story *story, scn_txn *txn, uint32_t *number);
 /* As story_read, and a failure to read is wrong, too. */
 bool story_check(struct story *story, scn_db *db, uint32_t *number);
 /* scn_check finds nothing; but for a superblock that a power cut has torn. */

@@ -5,14 +5,15 @@
  * taken: each has to open, to hold the story up to a transaction between the last one
  * acknowledged and the last one begun, to go on, and to be opened again.  Some of those
  * second lives are cut, too.  The story itself is now and then killed in the middle of a
- * system call, or loses its power, and goes on from what is left.
+ * system call, meets an I/O error, or loses its power, and goes on from what is left.
+ * While a checkpoint writes, commits go on; and a reader keeps its snapshot over it all.
  *
  * A failure prints a line POWERCUT=...; with that in the environment its test looks at
  * this one state alone. */
 #include "test/engine/story.h"
 #include "test/sim/disk.h"
 
-#include <stdarg.h>
+#include <errno.h>
 
 #define STORE "store"
 
@@ -35,6 +36,9 @@ struct life {
     bool is_named; /* the file has been opened once: no power cut takes its name */
     struct sim_seen *seen;
     uint64_t state_count;
+    bool is_open_to_commits; /* a checkpoint runs, and nobody has committed beside it */
+    scn_txn *reader;         /* an old snapshot, NULL: none */
+    struct story memory;     /* the story as the reader knows it */
     uint64_t until_ms; /* the story ends here; 0: it is told to its end */
     const char *only; /* POWERCUT, when it is meant for this life */
 };
@@ -53,8 +57,18 @@ static scn_status life_open(struct life *life, uint32_t flags)
 }
 
 /* The power may be gone: then the last sync fails, and the handle ends all the same. */
+static void stop_reading(struct life *life)
+{
+    if (life->reader == NULL)
+        return;
+    scn_abort(life->reader);
+    story_destroy(&life->memory);
+    life->reader = NULL;
+}
+
 static void life_close(struct life *life)
 {
+    stop_reading(life);
     scn_status st = life->db ? scn_close(life->db) : SCN_OK;
     if (st == SCN_MISUSE || st == SCN_FORKED)
         story_fail(&life->story, "the store does not close");
@@ -212,11 +226,37 @@ static void cut_power_here(struct life *life)
         look_at_only(life);
 }
 
+/* Can a commit go on here, in the middle of the checkpoint's own thread?  Not where it
+ * would wait for that thread. */
+static bool can_commit_now(const struct life *life)
+{
+    struct store *store = life->db->store;
+    return atomic_load(&store->locks.owner[LOCK_APPEND]) == 0 &&
+           atomic_load(&store->locks.owner[LOCK_SYNC]) == 0 &&
+           log_bytes_since(store->log, atomic_load(&store->base_lsn)) <
+               store->options.log_bytes / 2;
+}
+
+static void commit_beside(struct life *life)
+{
+    life->is_open_to_commits = false;
+    uint64_t count = 1 + story_random(&life->story, 3);
+    for (uint64_t i = 0; i < count && is_fine(life) && can_commit_now(life); i++) {
+        must(life, story_commit(&life->story, life->db), "a commit beside a checkpoint");
+        cut_power_here(life);
+    }
+    life->is_open_to_commits = story_random(&life->story, 2) == 0;
+}
+
 static void on_call(void *ctx, struct sim_disk *disk, enum sim_call call,
                     enum sim_moment moment)
 {
+    struct life *life = ctx;
     (void)disk;
-    (void)call;
+    bool is_write = call == SIM_WRITE || call == SIM_FLUSH || call == SIM_SYNC;
+    if (life->is_open_to_commits && moment == SIM_AFTER && is_write && is_fine(life) &&
+        story_random(&life->story, 8) == 0 && can_commit_now(life))
+        commit_beside(life);
     if (moment == SIM_BEFORE_SYNC && is_fine(ctx))
         cut_power_here(ctx);
 }
@@ -278,11 +318,58 @@ static void checkpoint_some(struct life *life)
 {
     uint64_t count = 1 + story_random(&life->story, 3);
     for (uint64_t i = 0; i < count && is_fine(life); i++) {
+        uint32_t begun = life->story.begun;
+        life->is_open_to_commits = story_random(&life->story, 2) == 0;
         must(life, scn_checkpoint(life->db), "a checkpoint");
-        story_ack(&life->story);
+        life->is_open_to_commits = false;
+        if (life->story.acked < begun)
+            life->story.acked = begun;
         (void)story_check_file(&life->story, life->db);
         cut_power_here(life);
     }
+}
+
+/* An I/O error, once. */
+static void suffer(struct life *life)
+{
+    static const enum sim_call calls[] = {SIM_WRITE, SIM_DSYNC, SIM_SYNC, SIM_ANY};
+    struct sim_fault fault = {.kind = SIM_FAIL, .error = EIO};
+    fault.call = calls[story_random(&life->story, 4)];
+    fault.nth = 1 + story_random(&life->story, 6);
+    fault.len = story_random(&life->story, 600);
+    sim_fault_set(life->sys, &fault);
+    scn_status st = story_random(&life->story, 3) == 0
+                        ? scn_checkpoint(life->db)
+                        : story_commit(&life->story, life->db);
+    sim_fault_clear(life->sys);
+    bool is_told = st == SCN_IO || st == SCN_POISONED || st == SCN_UNKNOWN;
+    if (!is_told && st != SCN_MOVED)
+        must(life, st, "a call that failed");
+    cut_power_here(life);
+    if (!file_is_poisoned(&life->db->store->file))
+        return;
+    life_close(life);
+    life_resume(life);
+}
+
+static void read_old(struct life *life)
+{
+    uint32_t number;
+    scn_status st = SCN_OK;
+    if (life->reader == NULL) {
+        must(life, scn_begin(life->db, SCN_READ, &life->reader), "a reader");
+        story_fork(&life->memory, &life->story);
+        st = story_read_in(&life->memory, life->reader, &number);
+        if (life->memory.wrong[0] == 0)
+            story_settle(&life->memory, number);
+    } else {
+        st = story_read_in(&life->memory, life->reader, &number);
+    }
+    must(life, st, "reading an old snapshot");
+    if (life->memory.wrong[0] != 0)
+        story_fail(&life->story, "in an old snapshot: %s", life->memory.wrong);
+    if (story_random(&life->story, 3) == 0)
+        stop_reading(life);
 }
 
 static void step(struct life *life)
@@ -296,7 +383,11 @@ static void step(struct life *life)
         die(life);
     } else if (what < 22) {
         lose_power(life);
-    } else if (what < 25) {
+    } else if (what < 26) {
+        suffer(life);
+    } else if (what < 38) {
+        read_old(life);
+    } else if (what < 40) {
         must(life, scn_tick(life->db, 1), "a tick");
     } else {
         must(life, story_commit(&life->story, life->db), "a commit");
@@ -304,7 +395,7 @@ static void step(struct life *life)
     }
 }
 
-static void tell(struct life *life, uint32_t flags, uint32_t step_count)
+static void life_begin(struct life *life, uint32_t flags)
 {
     story_init(&life->story, life->seed, flags);
     life->dice = life->seed * 2 + 1;
@@ -312,12 +403,22 @@ static void tell(struct life *life, uint32_t flags, uint32_t step_count)
     life->sys = sim_process_create(life->disk);
     sim_hook_set(life->disk, on_call, life);
     life_resume(life);
-    for (uint32_t i = 0; i < step_count && is_fine(life); i++)
-        if (!is_late(life))
-            step(life);
+}
+
+static void life_end(struct life *life)
+{
     life_close(life);
     sim_process_destroy(life->sys);
     sim_disk_destroy(life->disk);
+}
+
+static void tell(struct life *life, uint32_t flags, uint32_t step_count)
+{
+    life_begin(life, flags);
+    for (uint32_t i = 0; i < step_count && is_fine(life); i++)
+        if (!is_late(life))
+            step(life);
+    life_end(life);
 }
 
 /* Story after story until the time is over, at least one. */
@@ -382,4 +483,49 @@ TEST(powercut__keeps_tables_as_they_come_and_go)
 TEST(powercut__keeps_everything_at_once)
 {
     tell_for(BUDGET_MS, "all", STORY_TABLE | STORY_LAZY | STORY_BULK | STORY_BIG, 50);
+}
+
+/* The page cache shows what a failed sync has lost as if it were written, slots of the
+ * superblock, too. */
+static void tell_of_failed_syncs(struct life *life, uint64_t first, uint64_t second)
+{
+    const uint64_t nth[] = {first, second};
+    life_begin(life, STORY_TINY);
+    for (int i = 0; i < 3 && is_fine(life); i++) {
+        must(life, story_commit(&life->story, life->db), "a commit");
+        must(life, scn_checkpoint(life->db), "a checkpoint");
+    }
+    for (int i = 0; i < 2 && is_fine(life); i++) {
+        struct sim_fault fault = {.kind = SIM_FAIL, .error = EIO, .call = SIM_SYNC};
+        fault.nth = nth[i];
+        must(life, story_commit(&life->story, life->db), "a commit");
+        sim_fault_set(life->sys, &fault);
+        (void)scn_checkpoint(life->db);
+        sim_fault_clear(life->sys);
+        life_close(life);
+        life_resume(life);
+    }
+    for (int i = 0; i < 2 && is_fine(life); i++) {
+        must(life, story_commit(&life->story, life->db), "a commit after all");
+        must(life, scn_checkpoint(life->db), "a checkpoint after all");
+        cut_power_here(life);
+    }
+    life_end(life);
+}
+
+TEST(powercut__after_failed_syncs_finds_what_reached_the_disk)
+{
+    enum { SYNCS = 6 };
+    struct sim_seen *seen = sim_seen_create();
+    for (uint64_t i = 0; i < SYNCS * SYNCS; i++) {
+        struct life life = {.name = "syncs", .seed = unit_seed() % 1000003, .seen = seen};
+        tell_of_failed_syncs(&life, 1 + i / SYNCS, 1 + i % SYNCS);
+        story_destroy(&life.story);
+        if (!is_fine(&life)) {
+            sim_seen_destroy(seen);
+            unit_fail(__FILE__, __LINE__, "syncs %d and %d: %s", (int)(1 + i / SYNCS),
+                      (int)(1 + i % SYNCS), life.story.wrong);
+        }
+    }
+    sim_seen_destroy(seen);
 }
