@@ -112,7 +112,7 @@ check check-fast style: build/deps/base build/deps/check
 
 demo: build/deps/base
 	@$(MAKE) -s -j2 $(BUILD)/scrine-demo
-	@$(BUILD)/scrine-demo
+	@$(BUILD)/scrine-demo $(DEMO)
 
 bench-smoke: build/deps/base build/deps/bench
 	@$(MAKE) -s -j2 $(BUILD)/scrine-bench
