@@ -172,6 +172,18 @@ static void unlink_ahead(struct frames *frames, const struct readers *readers)
             return;
 }
 
+/* A frame without a page before one that was never used: its memory is there already. */
+static uint32_t take_retired(struct frames *frames, const struct readers *readers)
+{
+    uint32_t no = frames->limbo_first;
+    if (no == FRAME_NONE || frames->all[no].entry != NULL ||
+        frames->all[no].stamp >= readers_oldest(readers, atomic_load(&frames->epoch)) ||
+        readers_hold(readers, no))
+        return FRAME_NONE;
+    limbo_remove(frames, no);
+    return no;
+}
+
 static uint32_t take_untouched(struct frames *frames)
 {
     if (frames->touched == frames->count)
@@ -214,7 +226,9 @@ static uint32_t take_limbo(struct frames *frames, const struct readers *readers)
 
 uint32_t frames_take(struct frames *frames, const struct readers *readers)
 {
-    uint32_t no = take_untouched(frames);
+    uint32_t no = take_retired(frames, readers);
+    if (no == FRAME_NONE)
+        no = take_untouched(frames);
     if (no == FRAME_NONE)
         no = take_limbo(frames, readers);
     unlink_ahead(frames, readers);
@@ -230,7 +244,9 @@ uint32_t frames_take(struct frames *frames, const struct readers *readers)
 uint32_t frames_take_spare(struct frames *frames, const struct readers *readers,
                            bool may_replace)
 {
-    uint32_t no = take_untouched(frames);
+    uint32_t no = take_retired(frames, readers);
+    if (no == FRAME_NONE)
+        no = take_untouched(frames);
     if (no == FRAME_NONE && (may_replace || frames->limbo_count > frames->limbo_target))
         no = take_limbo(frames, readers);
     if (no != FRAME_NONE)

@@ -129,6 +129,37 @@ static void note_published(struct checkpoint *cp, struct view *view)
     store_trim_history(store);
 }
 
+static bool has_older_snapshots(struct checkpoint *cp)
+{
+    struct store *store = cp->store;
+    bool has = false;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    for (const struct view *view = store->views; view; view = view->next)
+        has |= view->gen < cp->gen && view != cp->frozen.view;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return has;
+}
+
+static scn_status forget_if_new(void *ctx, uint32_t pgno, uint32_t count, uint64_t birth,
+                                uint64_t freed)
+{
+    struct checkpoint *cp = ctx;
+    (void)birth;
+    if (freed == cp->gen)
+        pool_forget(cp->store->pool, pgno, count);
+    return SCN_OK;
+}
+
+/* What this generation has freed, only older snapshots can ask for.  Where there are
+ * none its frames are the first to be used again: else the pool would grow by a copy of
+ * what was changed at each checkpoint. */
+static scn_status forget_freed(struct checkpoint *cp)
+{
+    if (has_older_snapshots(cp))
+        return SCN_OK;
+    return space_each_freed(cp->store->space, forget_if_new, cp);
+}
+
 /* The superblock is durable: from here on nothing may fail softly. */
 static scn_status publish(struct checkpoint *cp)
 {
@@ -154,7 +185,7 @@ static scn_status publish(struct checkpoint *cp)
     st = cut_tail(store, cp->drains);
     room_measure(store);
     lock_give(&store->locks, LOCK_APPEND);
-    return st;
+    return st < 0 ? st : forget_freed(cp);
 }
 
 /* ---- one generation ---- */
