@@ -365,5 +365,10 @@ scn_status superblock_write(struct file *file, const struct superblock *sb)
         return error_set(SCN_POISONED, 0, slot_idx, 0, "not written: %s", why);
     }
     scn_status st = file_write(file, slot_off(slot_idx), slot, sizeof slot, 0);
-    return st == SCN_OK ? file_sync(file) : st;
+    if (st == SCN_OK)
+        return file_sync(file);
+    /* Perhaps all of the bytes are there: whoever went on would overwrite the pages that
+     * they lead to. */
+    file_poison(file);
+    return st;
 }

@@ -86,10 +86,11 @@ static inline bool superblock_is_read_only(const struct superblock *sb)
 scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
                            enum superblock_verdict *verdict, const char **why) MUST_USE;
 /* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot
- * leads to [H1].  A failed write may have torn this slot, never the other.  What
- * superblock_decode would not accept is not written: the file is poisoned and
- * SCN_POISONED returned.  SCN_VERSION: the file is read-only for us; SCN_IO, SCN_FULL,
- * SCN_POISONED. */
+ * leads to [H1].  A failed write may have torn this slot, or written all of it, but never
+ * the other; it poisons the file, since whoever went on would overwrite the pages that
+ * the slot may lead to.  What superblock_decode would not accept is not written: the file
+ * is poisoned and SCN_POISONED returned.  SCN_VERSION: the file is read-only for us;
+ * SCN_IO, SCN_FULL, SCN_POISONED. */
 scn_status superblock_write(struct file *file, const struct superblock *sb) MUST_USE;
 
 /* The slot that holds a generation. */

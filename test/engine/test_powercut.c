@@ -336,7 +336,7 @@ static void suffer(struct life *life)
     struct sim_fault fault = {.kind = SIM_FAIL, .error = EIO};
     fault.call = calls[story_random(&life->story, 4)];
     fault.nth = 1 + story_random(&life->story, 6);
-    fault.len = story_random(&life->story, 600);
+    fault.len = story_random(&life->story, 2) * 100000;
     sim_fault_set(life->sys, &fault);
     scn_status st = story_random(&life->story, 3) == 0
                         ? scn_checkpoint(life->db)
