@@ -1,7 +1,8 @@
-/* Durable single commits, against the least that a durable commit can be: write 200 bytes, sync.
+/* Durable single commits, against the least that a durable commit can be: write 200
+ * bytes, sync.
  *
- * Both take turns on one disk.  Wall time is what counts, the median: a commit waits, and a disk has
- * hiccups that say nothing of the store. */
+ * Both take turns on one disk.  Wall time is what counts, the median: a commit waits, and
+ * a disk has hiccups that say nothing of the store. */
 #include "bench/groups.h"
 
 #include "bench/figure.h"
@@ -56,7 +57,8 @@ struct commits {
     uint32_t their_count;
 };
 
-static void commits_open(struct commits *commits, uint32_t record_count, uint32_t sample_count)
+static void commits_open(struct commits *commits, uint32_t record_count,
+                         uint32_t sample_count)
 {
     char path[PATH_BYTES];
     *commits = (struct commits){0};
@@ -124,14 +126,20 @@ void bench_commits(void)
     figure_note("durable put, median", ours, "us");
     figure_note("durable put, p99", samples_percentile(commits.ours, COMMITS, 99), "us");
     figure_note("pwrite and fdatasync, median", theirs, "us");
-    figure_note("pwrite and fdatasync, p99", samples_percentile(commits.theirs, COMMITS, 99), "us");
+    figure_note("pwrite and fdatasync, p99",
+                samples_percentile(commits.theirs, COMMITS, 99), "us");
     figure_at_most("durable put against pwrite and fdatasync", ours / theirs, 1.25, "x");
     commits_close(&commits);
 }
 
 /* ---- beside checkpoints ---- */
 
-enum { BESIDE_RECORDS = 1000000, BESIDE_CHANGES = 60000, BESIDE_ROUNDS = 3, SAMPLES_MAX = 200000 };
+enum {
+    BESIDE_RECORDS = 1000000,
+    BESIDE_CHANGES = 60000,
+    BESIDE_ROUNDS = 2,
+    SAMPLES_MAX = 400000
+};
 
 struct checkpointer {
     scn_db *db;
@@ -157,7 +165,8 @@ static void change_many(struct commits *commits, uint32_t version)
     for (uint32_t i = 0; i < BESIDE_CHANGES; i++) {
         uint32_t record = commits->set.order[commits->next++ % BESIDE_RECORDS];
         must(scn_put(txn, table, record_key(&commits->set, record),
-                     record_value(record, version, value), 0), "scn_put");
+                     record_value(record, version, value), 0),
+             "scn_put");
     }
     must(scn_commit(txn), "scn_commit");
 }
@@ -189,14 +198,15 @@ void bench_beside(void)
     double theirs = samples_median(commits.theirs, commits.their_count);
     double ours = samples_median(commits.ours, commits.our_count);
     double p99 = samples_percentile(commits.ours, commits.our_count, 99);
-    figure_note("checkpoint of 175 MB with commits beside it",
+    figure_note("scn_checkpoint of 1M records, commits beside it",
                 (double)checkpoint_ns / BESIDE_ROUNDS / 1e6, "ms");
     figure_note("durable puts beside a checkpoint, samples", commits.our_count, "");
     figure_note("durable put beside a checkpoint, median", ours, "us");
     figure_note("durable put beside a checkpoint, p99", p99, "us");
     figure_note("durable put beside a checkpoint, worst",
                 samples_percentile(commits.ours, commits.our_count, 100), "us");
-    figure_at_most("the median against a quiet pwrite and fdatasync", ours / theirs, 3, "x");
+    figure_at_most("the median against a quiet pwrite and fdatasync", ours / theirs, 3,
+                   "x");
     figure_at_most("the p99 against that median", p99 / ours, 20, "x");
     commits_close(&commits);
 }

@@ -48,11 +48,11 @@ double samples_median(double *samples, uint32_t count)
     return samples_percentile(samples, count, 50);
 }
 
-static void print_figure(const char *name, double value, const char *unit, const char *bound,
-                         double goal, bool is_met)
+static void print_figure(const char *name, double value, const char *unit,
+                         const char *bound, double goal, bool is_met)
 {
-    printf("%-*s %10.2f %-4s (goal %s %.2f) %s\n", NAME_COLUMNS, name, value, unit, bound, goal,
-           is_met ? "ok" : "MISSED");
+    printf("%-*s %10.2f %-4s (goal %s %.2f) %s\n", NAME_COLUMNS, name, value, unit, bound,
+           goal, is_met ? "ok" : "MISSED");
     fflush(stdout);
 }
 

@@ -11,7 +11,8 @@ void bench_recovery(void);
 void bench_opening(void);
 void bench_space(void);
 
-/* Children of bench_opening: one transaction of 2 GiB, and a file of 1 GiB, closed cleanly. */
+/* Children of bench_opening: one transaction of 2 GiB, and a file of 1 GiB, closed
+ * cleanly. */
 void child_large(const char *path);
 void child_fill(const char *path);
 

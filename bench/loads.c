@@ -21,7 +21,8 @@ struct load_times {
     double cpu[LOAD_ROUNDS];
 };
 
-static void load_ours(const struct record_set *set, struct load_times *times, uint32_t round)
+static void load_ours(const struct record_set *set, struct load_times *times,
+                      uint32_t round)
 {
     char path[PATH_BYTES];
     scn_db *db = store_open(rig_path("load.scn", path), (uint64_t)1 << 30, 0);
@@ -34,7 +35,8 @@ static void load_ours(const struct record_set *set, struct load_times *times, ui
     unlink(path);
 }
 
-static void load_theirs(const struct record_set *set, struct load_times *times, uint32_t round)
+static void load_theirs(const struct record_set *set, struct load_times *times,
+                        uint32_t round)
 {
     char path[PATH_BYTES];
     struct peer peer;
@@ -63,7 +65,8 @@ void bench_loads(void)
     figure_note("bulk load of 1M, ours", our_wall, "s");
     figure_note("bulk load of 1M, LMDB", their_wall, "s");
     figure_note("bulk load of 1M, ours, CPU", samples_median(ours.cpu, LOAD_ROUNDS), "s");
-    figure_note("bulk load of 1M, LMDB, CPU", samples_median(theirs.cpu, LOAD_ROUNDS), "s");
+    figure_note("bulk load of 1M, LMDB, CPU", samples_median(theirs.cpu, LOAD_ROUNDS),
+                "s");
     figure_at_least("bulk load of 1M against LMDB", their_wall / our_wall, 1, "x");
     records_destroy(&set);
 }
@@ -99,15 +102,16 @@ static struct stopwatch start_watch(void)
     return (struct stopwatch){wall_ns(), thread_cpu_ns(), process_cpu_ns()};
 }
 
-static void stop_watch(const struct stopwatch *watch, uint32_t count, struct effort *effort,
-                       uint32_t round)
+static void stop_watch(const struct stopwatch *watch, uint32_t count,
+                       struct effort *effort, uint32_t round)
 {
     effort->wall_us[round] = (double)(wall_ns() - watch->wall) / 1e3 / count;
     effort->thread_us[round] = (double)(thread_cpu_ns() - watch->thread) / 1e3 / count;
     effort->process_us[round] = (double)(process_cpu_ns() - watch->process) / 1e3 / count;
 }
 
-static void put_lazily(const struct record_set *set, struct effort *effort, uint32_t round)
+static void put_lazily(const struct record_set *set, struct effort *effort,
+                       uint32_t round)
 {
     char path[PATH_BYTES];
     uint8_t value[VALUE_BYTES];
@@ -115,13 +119,15 @@ static void put_lazily(const struct record_set *set, struct effort *effort, uint
     store_table(db);
     struct stopwatch watch = start_watch();
     for (uint32_t i = 0; i < LAZY_PUTS; i++)
-        must(scn_put1(db, "records", record_key(set, i), record_value(i, 0, value)), "scn_put1");
+        must(scn_put1(db, "records", record_key(set, i), record_value(i, 0, value)),
+             "scn_put1");
     stop_watch(&watch, LAZY_PUTS, effort, round);
     must(scn_close(db), "scn_close");
     unlink(path);
 }
 
-/* The least that keeps a record safe from the death of a process among others that write. */
+/* The least that keeps a record safe from the death of a process among others that write.
+ */
 static void write_plainly(struct effort *effort, uint32_t round)
 {
     char path[PATH_BYTES];
@@ -133,7 +139,8 @@ static void write_plainly(struct effort *effort, uint32_t round)
     for (uint32_t i = 0; i < LAZY_PUTS; i++) {
         struct flock lock = {.l_type = F_WRLCK, .l_start = RAW_FILE_BYTES, .l_len = 1};
         require(fcntl(fd, F_OFD_SETLK, &lock) == 0, "a lock can be taken");
-        require(pwrite(fd, bytes, RAW_BYTES, (off_t)off) == RAW_BYTES, "a file can be written");
+        require(pwrite(fd, bytes, RAW_BYTES, (off_t)off) == RAW_BYTES,
+                "a file can be written");
         lock.l_type = F_UNLCK;
         require(fcntl(fd, F_OFD_SETLK, &lock) == 0, "a lock can be given back");
         off = (off + RAW_BYTES) % (RAW_FILE_BYTES - RAW_BYTES);
@@ -159,7 +166,8 @@ static void put_until_killed(void *ctx)
     scn_db *db = open_lazy(victim->path);
     store_table(db);
     for (uint32_t i = 0; i < KILLED_PUTS; i++) {
-        must(scn_put1(db, "records", record_key(victim->set, i), record_value(i, 0, value)),
+        must(scn_put1(db, "records", record_key(victim->set, i),
+                      record_value(i, 0, value)),
              "scn_put1");
         atomic_store(victim->acknowledged, i + 1);
     }
@@ -169,7 +177,8 @@ static void put_until_killed(void *ctx)
 static void count_survivors(const struct record_set *set)
 {
     char path[PATH_BYTES];
-    void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     require(shared != MAP_FAILED, "memory can be shared");
     struct victim victim = {set, shared, rig_path("killed.scn", path)};
     run_killed(put_until_killed, &victim);
@@ -183,7 +192,8 @@ static void count_survivors(const struct record_set *set)
         uint8_t value[VALUE_BYTES];
         record_value(i, 0, value);
         scn_status st = scn_get(txn, table, record_key(set, i), &found);
-        if (st != SCN_OK || found.size != VALUE_BYTES || memcmp(found.data, value, VALUE_BYTES))
+        if (st != SCN_OK || found.size != VALUE_BYTES ||
+            memcmp(found.data, value, VALUE_BYTES))
             lost++;
     }
     scn_abort(txn);
@@ -212,7 +222,9 @@ void bench_lazy(void)
     figure_note("lazy put, CPU of the thread", thread, "us");
     figure_note("lazy put, CPU of the process", process, "us");
     figure_at_least("lazy puts a second", 1e6 / wall, 150000, "");
-    figure_at_most("lazy put, thread, against lock, pwrite, unlock", thread / plain, 1.5, "x");
-    figure_at_most("lazy put, process, against lock, pwrite, unlock", process / plain, 1.5, "x");
+    figure_at_most("lazy put, thread, against lock, pwrite, unlock", thread / plain, 1.5,
+                   "x");
+    figure_at_most("lazy put, process, against lock, pwrite, unlock", process / plain,
+                   1.5, "x");
     records_destroy(&set);
 }

@@ -1,6 +1,7 @@
 /* scrine-bench smoke: every figure.  scrine-bench <group>: one group of them.
  *
- * Each group runs in a process of its own: what one of them leaves in memory does not count for the next. */
+ * Each group runs in a process of its own: what one of them leaves in memory does not
+ * count for the next. */
 #include "bench/figure.h"
 #include "bench/groups.h"
 #include "bench/rig.h"
@@ -12,9 +13,9 @@ static const struct group {
     const char *name;
     void (*run)(void);
 } groups[] = {
-    {"reads", bench_reads},       {"commits", bench_commits}, {"beside", bench_beside},
-    {"loads", bench_loads},       {"lazy", bench_lazy},       {"recovery", bench_recovery},
-    {"opening", bench_opening},   {"space", bench_space},
+    {"reads", bench_reads},     {"commits", bench_commits}, {"beside", bench_beside},
+    {"loads", bench_loads},     {"lazy", bench_lazy},       {"recovery", bench_recovery},
+    {"opening", bench_opening}, {"space", bench_space},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 

@@ -37,7 +37,8 @@ static void fill_log(void *ctx)
     for (uint32_t i = 0; stats.log_bytes < LOG_BYTES - 4096; i++) {
         uint64_t key[KEY_BYTES / 8] = {random_next(&seed), random_next(&seed), i};
         must(scn_put1(db, "records", (scn_slice){key, KEY_BYTES},
-                      record_value(i, filler->version, value)), "scn_put1");
+                      record_value(i, filler->version, value)),
+             "scn_put1");
         must(scn_stats(db, &stats), "scn_stats");
     }
     raise(SIGKILL);
@@ -84,7 +85,8 @@ static void fill_with(const char *path, uint64_t bytes, uint64_t pool_bytes)
             memcpy(value + at, &word, 8);
         }
         must(scn_put(txn, table, (scn_slice){key, KEY_BYTES},
-                     (scn_slice){value, LARGE_VALUE_BYTES}, 0), "scn_put");
+                     (scn_slice){value, LARGE_VALUE_BYTES}, 0),
+             "scn_put");
     }
     must(scn_commit(txn), "scn_commit");
     must(scn_close(db), "scn_close");
@@ -97,9 +99,10 @@ void child_large(const char *path)
     uint64_t start = wall_ns();
     uint64_t cpu = process_cpu_ns();
     fill_with(path, (uint64_t)2 << 30, LARGE_POOL_BYTES);
-    figure_note("one transaction of 2 GiB, with open and close", (double)(wall_ns() - start) / 1e9,
+    figure_note("one transaction of 2 GiB, with open and close",
+                (double)(wall_ns() - start) / 1e9, "s");
+    figure_note("one transaction of 2 GiB, CPU", (double)(process_cpu_ns() - cpu) / 1e9,
                 "s");
-    figure_note("one transaction of 2 GiB, CPU", (double)(process_cpu_ns() - cpu) / 1e9, "s");
 }
 
 void child_fill(const char *path)
@@ -111,12 +114,12 @@ static void measure_large_transaction(void)
 {
     char path[PATH_BYTES];
     struct rusage usage;
-    const char *const arguments[] = {"scrine-bench", "child-large", rig_path("large.scn", path),
-                                     NULL};
+    const char *const arguments[] = {"scrine-bench", "child-large",
+                                     rig_path("large.scn", path), NULL};
     require(run_again(arguments, &usage) == 0, "a transaction of 2 GiB commits");
     figure_at_most("peak memory of a 2 GiB transaction beyond the pool",
-                   (double)usage.ru_maxrss / 1024 - (double)LARGE_POOL_BYTES / (1 << 20), 256,
-                   "MiB");
+                   (double)usage.ru_maxrss / 1024 - (double)LARGE_POOL_BYTES / (1 << 20),
+                   256, "MiB");
     unlink(path);
 }
 
@@ -135,8 +138,8 @@ static void measure_open(void)
     char path[PATH_BYTES];
     struct rusage usage;
     double ms[OPENS];
-    const char *const arguments[] = {"scrine-bench", "child-fill", rig_path("fill.scn", path),
-                                     NULL};
+    const char *const arguments[] = {"scrine-bench", "child-fill",
+                                     rig_path("fill.scn", path), NULL};
     require(run_again(arguments, &usage) == 0, "1 GiB can be stored");
     for (uint32_t i = 0; i < OPENS; i++) {
         uint64_t start = wall_ns();
@@ -145,9 +148,11 @@ static void measure_open(void)
         must(scn_close(db), "scn_close");
     }
     double first = ms[0];
-    figure_note("the file that is opened", (double)rig_file_bytes(path) / (1 << 20), "MiB");
+    figure_note("the file that is opened", (double)rig_file_bytes(path) / (1 << 20),
+                "MiB");
     figure_note("opening it, the first time", first, "ms");
-    figure_at_most("opening 1 GiB that was closed cleanly", samples_median(ms, OPENS), 2, "ms");
+    figure_at_most("opening 1 GiB that was closed cleanly", samples_median(ms, OPENS), 2,
+                   "ms");
     unlink(path);
 }
 

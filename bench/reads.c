@@ -1,7 +1,7 @@
 /* Point reads, batches, seeks and scans, one thread, one long transaction on both sides.
  *
- * The rounds are interleaved, so that a machine that is slow for a while is slow for both, and CPU time is
- * compared: nobody waits here. */
+ * The rounds are interleaved, so that a machine that is slow for a while is slow for
+ * both, and CPU time is compared: nobody waits here. */
 #include "bench/groups.h"
 
 #include "bench/figure.h"
@@ -11,7 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORDS = 1000000, GETS = 500000, SEEKS = 100000, NEXTS = 10, BATCH = 16, ROUNDS = 3 };
+enum {
+    RECORDS = 1000000,
+    GETS = 500000,
+    SEEKS = 100000,
+    NEXTS = 10,
+    BATCH = 16,
+    ROUNDS = 3
+};
 
 struct sides {
     struct record_set set;
@@ -88,7 +95,8 @@ static void seek_ours(struct sides *sides)
 static void seek_theirs(struct sides *sides)
 {
     MDB_cursor *cursor;
-    peer_must(mdb_cursor_open(sides->peer_txn, sides->peer.dbi, &cursor), "mdb_cursor_open");
+    peer_must(mdb_cursor_open(sides->peer_txn, sides->peer.dbi, &cursor),
+              "mdb_cursor_open");
     for (uint32_t at = 0; at < SEEKS; at++) {
         MDB_val key = {KEY_BYTES, sides->set.queries[at]};
         MDB_val value;
@@ -125,7 +133,8 @@ static void scan_theirs(struct sides *sides)
     MDB_val key;
     MDB_val value;
     uint32_t count = 0;
-    peer_must(mdb_cursor_open(sides->peer_txn, sides->peer.dbi, &cursor), "mdb_cursor_open");
+    peer_must(mdb_cursor_open(sides->peer_txn, sides->peer.dbi, &cursor),
+              "mdb_cursor_open");
     int answer = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     while (answer == 0) {
         sides->sum += touch(value.mv_data, value.mv_size);
@@ -148,7 +157,8 @@ static const struct work {
     double goal; /* times the peer's speed */
 } works[WORK_COUNT] = {
     {"random get", get_ours, get_theirs, GETS, 2.5},
-    {"batched get of 16 against the peer's single gets", get_many_ours, get_theirs, GETS, 5},
+    {"batched get of 16 against the peer's single gets", get_many_ours, get_theirs, GETS,
+     5},
     {"seek and 10 nexts", seek_ours, seek_theirs, SEEKS, 1},
     {"full scan, a record", scan_ours, scan_theirs, RECORDS, 1},
 };

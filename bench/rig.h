@@ -17,8 +17,9 @@ uint64_t random_next(uint64_t *state);
 struct record_set {
     uint32_t count;
     uint8_t (*keys)[KEY_BYTES];
-    uint32_t *order; /* a random order of 0 .. count - 1 */
-    uint8_t (*queries)[KEY_BYTES]; /* the keys in that order, side by side: to draw a key costs nothing */
+    uint32_t *order;               /* a random order of 0 .. count - 1 */
+    uint8_t (*queries)[KEY_BYTES]; /* the keys in that order, side by side: to draw a key
+                                      costs nothing */
 };
 void records_create(struct record_set *set, uint32_t count, uint64_t seed);
 void records_destroy(struct record_set *set);
@@ -31,7 +32,8 @@ scn_slice record_value(uint32_t i, uint32_t version, uint8_t buf[VALUE_BYTES]);
 /* A status that is not SCN_OK ends the program with the library's sentence. */
 void must(scn_status st, const char *what);
 
-/* A folder of its own, removed by rig_close: under $BENCH_DIR, or where the program runs. */
+/* A folder of its own, removed by rig_close: under $BENCH_DIR, or where the program runs.
+ */
 void rig_open(void);
 void rig_close(void);
 const char *rig_path(const char *name, char path[PATH_BYTES]);
