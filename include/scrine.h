@@ -212,9 +212,10 @@ typedef struct scn_options {
     uint32_t group_window_ms;  /* "group_window": see SCN_SYNC_GROUP; 2, at most 10000 */
     uint32_t lazy_interval_ms; /* "lazy_interval": see SCN_SYNC_LAZY; also the interval of
                                 * all background work; 100, at most 3600000 */
-    uint64_t max_snapshot_age_ms; /* "max_snapshot_age": 0, no limit.  A snapshot older than
-     * this, of an older generation, is given up by the next checkpoint: its pages may be
-     * used again, and every further call on its transaction answers SCN_SNAPSHOT_GONE */
+    uint64_t max_snapshot_age_ms; /* "max_snapshot_age": a snapshot older than this, of an
+                                   * older generation, is given up by the next checkpoint:
+                                   * its pages may be used again, and further calls answer
+                                   * SCN_SNAPSHOT_GONE; none */
     scn_hooks hooks;
 } scn_options;
 
