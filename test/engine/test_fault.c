@@ -18,7 +18,7 @@
 
 #define ALLOCATOR "SCRINE_TEST_ALLOCATOR"
 
-enum { BUDGET_MS = PAGE_IS_SMALL ? 5000 : 2500 };
+enum { BUDGET_MS = PAGE_IS_SMALL ? 3000 : 1500 };
 
 struct trial {
     struct sim_disk *disk;

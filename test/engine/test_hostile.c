@@ -15,7 +15,7 @@
 
 #define STORE "store"
 
-enum { BUDGET_MS = PAGE_IS_SMALL ? 2500 : 1500 };
+enum { BUDGET_MS = PAGE_IS_SMALL ? 1500 : 1000 };
 
 /* ---- the file ---- */
 

@@ -16,7 +16,7 @@
 
 enum {
     ROUNDS = 40,
-    BUDGET_MS = 8000,
+    BUDGET_MS = 6000,
     THREADS = 2,
     KEPT = 40, /* rows of a thread; older ones are deleted */
     LIFE_US_MAX = 150000

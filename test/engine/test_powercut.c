@@ -33,6 +33,7 @@ struct life {
     uint64_t dice; /* of everything but the story */
     uint64_t moment;
     uint32_t depth;
+    uint32_t pages_max; /* the file may not grow beyond; 0: no limit */
     bool is_named; /* the file has been opened once: no power cut takes its name */
     struct sim_seen *seen;
     uint64_t state_count;
@@ -53,6 +54,7 @@ static scn_status life_open(struct life *life, uint32_t flags)
     scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD | flags};
     options.pool_bytes = 64 * PAGE_BYTES;
     options.log_bytes = UINT64_C(4) * LOG_EXTENT_PAGES * PAGE_BYTES;
+    options.max_file_bytes = (uint64_t)life->pages_max * PAGE_BYTES;
     return store_open_on(life->sys, STORE, &options, &life->db);
 }
 
@@ -105,7 +107,7 @@ static void on_call(void *ctx, struct sim_disk *disk, enum sim_call call,
 static void must(struct life *life, scn_status st, const char *what)
 {
     scn_error error = {.struct_size = sizeof error};
-    if (st >= 0)
+    if (st >= 0 || (st == SCN_FULL && life->pages_max))
         return;
     scn_last_error(life->db, &error);
     story_fail(&life->story, "%s says %d: %s", what, st, error.text);
@@ -165,6 +167,7 @@ static void look_at(struct life *life, const struct sim_choice *choice)
             .seed = life->seed,
             .dice = (life->seed << 20) + life->moment * 64 + choice->n * 8 + choice->keep,
             .depth = life->depth + 1,
+            .pages_max = life->pages_max,
             .is_named = life->is_named,
             .seen = life->seen,
         };
@@ -319,10 +322,13 @@ static void checkpoint_some(struct life *life)
     uint64_t count = 1 + story_random(&life->story, 3);
     for (uint64_t i = 0; i < count && is_fine(life); i++) {
         uint32_t begun = life->story.begun;
-        life->is_open_to_commits = story_random(&life->story, 2) == 0;
-        must(life, scn_checkpoint(life->db), "a checkpoint");
+        /* On a full file a commit would wait for the end of this very checkpoint. */
+        life->is_open_to_commits =
+            story_random(&life->story, 2) == 0 && life->pages_max == 0;
+        scn_status st = scn_checkpoint(life->db);
+        must(life, st, "a checkpoint");
         life->is_open_to_commits = false;
-        if (life->story.acked < begun)
+        if (st == SCN_OK && life->story.acked < begun)
             life->story.acked = begun;
         (void)story_check_file(&life->story, life->db);
         cut_power_here(life);
@@ -343,7 +349,7 @@ static void suffer(struct life *life)
                         : story_commit(&life->story, life->db);
     sim_fault_clear(life->sys);
     bool is_told = st == SCN_IO || st == SCN_POISONED || st == SCN_UNKNOWN;
-    if (!is_told && st != SCN_MOVED)
+    if (!is_told && st < 0 && st != SCN_MOVED)
         must(life, st, "a call that failed");
     cut_power_here(life);
     if (!file_is_poisoned(&life->db->store->file))
@@ -423,7 +429,7 @@ static void tell(struct life *life, uint32_t flags, uint32_t step_count)
 
 /* Story after story until the time is over, at least one. */
 static void tell_for(uint32_t budget_ms, const char *name, uint32_t flags,
-                     uint32_t step_count)
+                     uint32_t step_count, bool is_full)
 {
     const char *only = getenv("POWERCUT");
     uint64_t until = story_now_ms() + story_budget_ms(budget_ms);
@@ -437,6 +443,8 @@ static void tell_for(uint32_t budget_ms, const char *name, uint32_t flags,
     do {
         struct life life = {.name = name, .seed = seed++, .seen = seen, .only = only};
         life.until_ms = only ? 0 : until;
+        if (is_full)
+            life.pages_max = 4 * LOG_EXTENT_PAGES + 30 + (uint32_t)(life.seed % 7) * 30;
         tell(&life, flags, step_count);
         states += life.state_count;
         story_destroy(&life.story);
@@ -453,36 +461,42 @@ static void tell_for(uint32_t budget_ms, const char *name, uint32_t flags,
     CHECK(states > 0);
 }
 
-enum { BUDGET_MS = PAGE_IS_SMALL ? 3000 : 2000 };
+enum { BUDGET_MS = PAGE_IS_SMALL ? 2000 : 1000 };
 
 TEST(powercut__keeps_tiny_commits)
 {
-    tell_for(BUDGET_MS, "tiny", STORY_TINY | STORY_LAZY, 60);
+    tell_for(BUDGET_MS, "tiny", STORY_TINY | STORY_LAZY, 60, false);
 }
 
 TEST(powercut__keeps_rows_and_pages_of_values)
 {
-    tell_for(BUDGET_MS, "rows", STORY_LAZY, 60);
+    tell_for(BUDGET_MS, "rows", STORY_LAZY, 60, false);
 }
 
 TEST(powercut__keeps_values_of_many_pages)
 {
-    tell_for(BUDGET_MS, "big", STORY_BIG | STORY_TABLE, 30);
+    tell_for(BUDGET_MS, "big", STORY_BIG | STORY_TABLE, 30, false);
 }
 
 TEST(powercut__keeps_bulk_runs)
 {
-    tell_for(BUDGET_MS, "bulk", STORY_BULK | STORY_LAZY, 40);
+    tell_for(BUDGET_MS, "bulk", STORY_BULK | STORY_LAZY, 40, false);
 }
 
 TEST(powercut__keeps_tables_as_they_come_and_go)
 {
-    tell_for(BUDGET_MS, "tables", STORY_TABLE | STORY_LAZY, 60);
+    tell_for(BUDGET_MS, "tables", STORY_TABLE | STORY_LAZY, 60, false);
+}
+
+TEST(powercut__keeps_what_a_full_file_holds)
+{
+    tell_for(BUDGET_MS, "full", STORY_TABLE | STORY_LAZY | STORY_BULK, 60, true);
 }
 
 TEST(powercut__keeps_everything_at_once)
 {
-    tell_for(BUDGET_MS, "all", STORY_TABLE | STORY_LAZY | STORY_BULK | STORY_BIG, 50);
+    uint32_t flags = STORY_TABLE | STORY_LAZY | STORY_BULK | STORY_BIG;
+    tell_for(BUDGET_MS, "all", flags, 50, false);
 }
 
 /* The page cache shows what a failed sync has lost as if it were written, slots of the
@@ -516,9 +530,12 @@ static void tell_of_failed_syncs(struct life *life, uint64_t first, uint64_t sec
 TEST(powercut__after_failed_syncs_finds_what_reached_the_disk)
 {
     enum { SYNCS = 6 };
+    uint64_t seed = unit_seed() % 1000003;
+    uint64_t until = story_now_ms() + story_budget_ms(BUDGET_MS);
     struct sim_seen *seen = sim_seen_create();
-    for (uint64_t i = 0; i < SYNCS * SYNCS; i++) {
-        struct life life = {.name = "syncs", .seed = unit_seed() % 1000003, .seen = seen};
+    for (uint64_t round = 0; round < SYNCS * SYNCS && story_now_ms() < until; round++) {
+        uint64_t i = (seed + round * 7) % (SYNCS * SYNCS);
+        struct life life = {.name = "syncs", .seed = seed, .seen = seen};
         tell_of_failed_syncs(&life, 1 + i / SYNCS, 1 + i % SYNCS);
         story_destroy(&life.story);
         if (!is_fine(&life)) {
