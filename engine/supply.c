@@ -14,7 +14,7 @@ enum {
 void supply_init(struct supply *supply, struct store *store)
 {
     *supply = (struct supply){.store = store,
-                              .paced_appended = log_appended(store->log),
+                              .paced_full = atomic_load(&store->full_lsn),
                               .paced_ns = store->sys->ops->now_ns(store->sys)};
 }
 
@@ -77,17 +77,18 @@ scn_status supply_take(void *ctx, uint32_t count, uint32_t *pgno)
     return st < 0 ? st : space_adopt(supply->store->space, *pgno, count);
 }
 
-/* Waits so long that the writing stays at its pace while somebody commits. */
+/* Waits so long that the writing stays at its pace while somebody waits for syncs. Lazy
+ * commits do not: they need the checkpoint's end soon, or the log is full. */
 void supply_pace(void *ctx, uint64_t bytes)
 {
     struct supply *supply = ctx;
     struct store *store = supply->store;
     const struct sys_ops *ops = store->sys->ops;
-    uint64_t appended = log_appended(store->log);
+    uint64_t full = atomic_load(&store->full_lsn);
     uint64_t now = ops->now_ns(store->sys);
-    bool is_alone = appended == supply->paced_appended;
+    bool is_alone = full == supply->paced_full;
     uint64_t until = supply->paced_ns + bytes * 1000000 / PACED_BYTES_PER_MS;
-    supply->paced_appended = appended;
+    supply->paced_full = full;
     supply->paced_ns = now;
     if (is_alone || until <= now || store->background == NULL ||
         log_bytes_since(store->log, atomic_load(&store->base_lsn)) >

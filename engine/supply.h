@@ -1,6 +1,6 @@
 /* Pages for a checkpoint: free ones first, lowest address first, then the file grows by
- * bounded steps. And its pace: beside commits it writes no faster than their syncs can
- * bear.
+ * bounded steps. And its pace: beside commits that wait for the disk it writes no faster
+ * than their syncs can bear.
  *
  * Used by the checkpoint's thread, between space_begin and space_commit or
  * space_abandon. */
@@ -13,7 +13,7 @@ struct supply {
     struct store *store;
     uint32_t grown_next; /* pages grown and not yet taken, reserved: [next, end) */
     uint32_t grown_end;
-    uint64_t paced_appended; /* log end at the last pace */
+    uint64_t paced_full; /* end of the last commit that waits for a sync, then */
     uint64_t paced_ns;
 };
 
