@@ -7,8 +7,9 @@
  *     }
  *
  * Tests register themselves and run in one program per layer; `program NAME...` runs
- * those whose name contains a NAME; SKIP="A__ B__" in the environment leaves out those
- * that begin so.  A failed check ends its test.  SEED=n in the environment reruns a seed. */
+ * those whose name contains a NAME.  SKIP="A__ B__" in the environment leaves out those
+ * that begin so.  A failed check ends its test.  SEED=n in the environment reruns a
+ * seed. */
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
 
