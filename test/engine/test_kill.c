@@ -4,8 +4,7 @@
  * killed at a moment it does not know; then the parent opens the file, and finds what the
  * pipe says, at most one commit a thread more, and no half of any.  The next child goes
  * on in the same file. */
-#include "engine/store.h"
-#include "page/bytes.h"
+#include "test/engine/workers.h"
 #include "test/unit/unit.h"
 
 #include <pthread.h>
@@ -18,11 +17,8 @@ enum {
     ROUNDS = 40,
     BUDGET_MS = 6000,
     THREADS = 2,
-    KEPT = 40, /* rows of a thread; older ones are deleted */
     LIFE_US_MAX = 150000
 };
-
-/* ---- what a commit writes ---- */
 
 struct worker {
     scn_db *db;
@@ -31,79 +27,20 @@ struct worker {
     int ledger;
 };
 
-static scn_slice row_key(uint8_t buf[9], uint32_t worker, uint64_t number)
-{
-    buf[0] = (uint8_t)worker;
-    put_u64(buf + 1, number);
-    return (scn_slice){buf, 9};
-}
-
-static scn_slice last_key(uint8_t buf[1], uint32_t worker)
-{
-    buf[0] = (uint8_t)worker;
-    return (scn_slice){buf, 1};
-}
-
-/* Most are short; some are pages of their own, some make a bulk run. */
-static size_t value_len(uint64_t number)
-{
-    if (number % 61 == 0)
-        return 13 * PAGE_BYTES + number % 1000;
-    return number % 7 == 0 ? PAGE_BYTES / 3 + number % 100 : number % 200;
-}
-
-static uint8_t value_byte(uint32_t worker, uint64_t number, size_t at)
-{
-    return (uint8_t)((number + worker) * 31 + at / 3);
-}
-
-static scn_status put_row(scn_txn *txn, scn_table_id rows, const struct worker *worker)
-{
-    uint8_t key[9];
-    size_t len = value_len(worker->next);
-    uint8_t *value = malloc(len + 1);
-    for (size_t i = 0; i < len; i++)
-        value[i] = value_byte(worker->no, worker->next, i);
-    scn_status st = scn_put(txn, rows, row_key(key, worker->no, worker->next),
-                            (scn_slice){value, len}, 0);
-    free(value);
-    if (st == SCN_OK && worker->next > KEPT)
-        st = scn_del(txn, rows, row_key(key, worker->no, worker->next - KEPT));
-    return st < 0 ? st : SCN_OK;
-}
-
-static scn_status write_all(scn_txn *txn, void *ctx)
-{
-    const struct worker *worker = ctx;
-    scn_table_id rows;
-    scn_table_id last;
-    uint8_t key[1];
-    uint8_t number[8];
-    put_u64(number, worker->next);
-    scn_status st = scn_table(txn, "rows", SCN_CREATE, &rows);
-    if (st == SCN_OK)
-        st = scn_table(txn, "last", SCN_CREATE, &last);
-    if (st == SCN_OK)
-        st = put_row(txn, rows, worker);
-    if (st == SCN_OK)
-        st = scn_put(txn, last, last_key(key, worker->no), (scn_slice){number, 8}, 0);
-    return st;
-}
+/* ---- the child ---- */
 
 static void *work(void *arg)
 {
     struct worker *worker = arg;
     for (;; worker->next++) {
         uint64_t entry[2] = {worker->no, worker->next};
-        if (scn_update(worker->db, write_all, worker) != SCN_OK)
+        if (worker_commit(worker->db, worker->no, worker->next) != SCN_OK)
             _exit(3);
         if (write(worker->ledger, entry, sizeof entry) != sizeof entry)
             _exit(4);
     }
     return NULL;
 }
-
-/* ---- the child ---- */
 
 static scn_status open_store(const char *path, uint32_t flags, scn_db **db)
 {
@@ -169,59 +106,18 @@ static int let_live(const char *path, uint64_t life_us, uint64_t acked[THREADS])
 
 /* ---- what is left ---- */
 
-static void check_row(scn_slice value, uint32_t worker, uint64_t number)
-{
-    const uint8_t *bytes = value.data;
-    CHECK_EQ(value.size, value_len(number));
-    for (size_t i = 0; i < value.size; i++)
-        CHECK(bytes[i] == value_byte(worker, number, i));
-}
-
-static void check_worker(scn_txn *txn, uint32_t worker, uint64_t *acked)
-{
-    scn_table_id rows;
-    scn_table_id last;
-    scn_slice value;
-    uint8_t key[9];
-    scn_status st = scn_table(txn, "last", 0, &last);
-    if (st == SCN_OK)
-        st = scn_get(txn, last, last_key(key, worker), &value);
-    if (st == SCN_NOTFOUND) {
-        CHECK_EQ(*acked, 0);
-        return;
-    }
-    CHECK_OK(st);
-    uint64_t found = get_u64(value.data);
-    CHECK(found == *acked || found == *acked + 1);
-    *acked = found;
-    CHECK_OK(scn_table(txn, "rows", 0, &rows));
-    for (uint64_t i = found > KEPT + 3 ? found - KEPT - 3 : 1; i <= found + 2; i++) {
-        st = scn_get(txn, rows, row_key(key, worker, i), &value);
-        CHECK_EQ(st, i <= found && i + KEPT > found ? SCN_OK : SCN_NOTFOUND);
-        if (st == SCN_OK)
-            check_row(value, worker, i);
-    }
-}
-
-static scn_status print_issue(void *ctx, const scn_issue *issue)
-{
-    (void)ctx;
-    fprintf(stderr, "    %s\n", issue->text);
-    return SCN_OK;
-}
-
 static void check_store(const char *path, uint64_t acked[THREADS])
 {
     scn_db *db;
-    scn_txn *txn;
-    uint64_t issues;
+    uint64_t found[THREADS];
+    char wrong[WORKERS_WRONG_BYTES];
     CHECK_OK(open_store(path, SCN_NOTHREAD, &db));
-    CHECK_OK(scn_begin(db, SCN_READ, &txn));
-    for (uint32_t i = 0; i < THREADS; i++)
-        check_worker(txn, i, &acked[i]);
-    scn_abort(txn);
-    CHECK_OK(scn_check(db, SCN_CHECK_ALL, print_issue, NULL, &issues));
-    CHECK_EQ(issues, 0);
+    if (!workers_check(db, THREADS, found, wrong))
+        unit_fail(__FILE__, __LINE__, "%s", wrong);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        CHECK(found[i] == acked[i] || found[i] == acked[i] + 1);
+        acked[i] = found[i];
+    }
     CHECK_OK(scn_close(db));
 }
 

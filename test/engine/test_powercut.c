@@ -10,6 +10,7 @@
  *
  * A failure prints a line POWERCUT=...; with that in the environment its test looks at
  * this one state alone. */
+#include "engine/room.h"
 #include "test/engine/story.h"
 #include "test/sim/disk.h"
 
@@ -236,8 +237,7 @@ static bool can_commit_now(const struct life *life)
     struct store *store = life->db->store;
     return atomic_load(&store->locks.owner[LOCK_APPEND]) == 0 &&
            atomic_load(&store->locks.owner[LOCK_SYNC]) == 0 &&
-           log_bytes_since(store->log, atomic_load(&store->base_lsn)) <
-               store->options.log_bytes / 2;
+           !room_is_exhausted(store);
 }
 
 static void commit_beside(struct life *life)
