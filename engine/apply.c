@@ -118,22 +118,51 @@ static scn_status reserve(struct delta *target, struct need *need)
     return st;
 }
 
-/* Each run is noted in the active delta, for table versions. */
-static uint64_t count_runs(const struct apply *apply)
+/* What plan has learned on its way. */
+struct planning {
+    struct walk walk;
+    struct need need;        /* of the target */
+    struct need active_need; /* of the active delta, when it is no longer the target */
+    uint64_t run_count;
+};
+
+static scn_status reserve_target(struct store *store, struct planning *plan)
 {
-    struct ops_reader reader;
-    struct op op;
-    uint64_t count = 0;
-    ops_reader_init(&reader, apply->payload, apply->len);
-    while (ops_next(&reader, &op) == SCN_OK)
-        count += op.code == OP_RUN;
-    return count;
+    if (plan->walk.target == store->active)
+        plan->active_need = plan->need;
+    return reserve(plan->walk.target, &plan->need);
+}
+
+static scn_status plan_op(struct store *store, struct apply *apply, const struct op *op,
+                          struct planning *plan)
+{
+    scn_status st = SCN_OK;
+    if (needs_new_delta(&plan->walk, op)) {
+        st = reserve_target(store, plan);
+        if (st == SCN_OK)
+            st = push_delta(store, apply, &plan->walk);
+    }
+    apply->ops += op->code == OP_CLEAR ? atomic_load(&store->tree_pages) : 1;
+    apply->bytes += op->key.size + op->value.size;
+    plan->need.count++;
+    plan->need.key_bytes += op->key.size;
+    plan->need.value_bytes += op->value.size;
+    plan->walk.has_puts |= op->code != OP_CLEAR;
+    return st;
+}
+
+/* Each run is noted in the active delta, for table versions. */
+static scn_status reserve_for_runs(struct store *store, struct planning *plan)
+{
+    if (plan->run_count == 0)
+        return SCN_OK;
+    plan->active_need.count += plan->run_count;
+    return reserve(store->active, &plan->active_need);
 }
 
 static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
 {
-    struct walk walk = {.target = store->active};
-    struct need need = {.count = count_runs(apply)};
+    struct planning plan = {.walk = {.target = store->active}};
     struct ops_reader reader;
     struct op op;
     scn_status st;
@@ -141,27 +170,21 @@ static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
     while ((st = ops_next(&reader, &op)) == SCN_OK) {
         if (op.code == OP_RUN) {
             st = push_run(store, apply, &op, is_replay);
-            walk.needs_target = true;
+            plan.walk.needs_target = true;
+            plan.run_count++;
         } else {
-            if (needs_new_delta(&walk, &op)) {
-                st = reserve(walk.target, &need);
-                if (st == SCN_OK)
-                    st = push_delta(store, apply, &walk);
-            }
-            apply->ops += op.code == OP_CLEAR ? atomic_load(&store->tree_pages) : 1;
-            apply->bytes += op.key.size + op.value.size;
-            need.count++;
-            need.key_bytes += op.key.size;
-            need.value_bytes += op.value.size;
-            walk.has_puts |= op.code != OP_CLEAR;
+            st = plan_op(store, apply, &op, &plan);
         }
         if (st < 0)
             return st;
     }
     if (st != SCN_END)
         return st;
-    st = reserve(walk.target, &need);
-    return st == SCN_OK && walk.needs_target ? push_delta(store, apply, &walk) : st;
+    st = reserve_target(store, &plan);
+    if (st == SCN_OK)
+        st = reserve_for_runs(store, &plan);
+    return st == SCN_OK && plan.walk.needs_target ? push_delta(store, apply, &plan.walk)
+                                                  : st;
 }
 
 scn_status apply_prepare(struct store *store, const void *payload, size_t len,

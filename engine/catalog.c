@@ -89,7 +89,8 @@ struct binding catalog_binding(const struct scn_txn *txn)
 
 void catalog_forget(struct scn_txn *txn)
 {
-    memset(txn->bindings, 0, sizeof txn->bindings);
+    uint32_t used = txn->binding_next < BINDING_CACHE ? txn->binding_next : BINDING_CACHE;
+    memset(txn->bindings, 0, used * sizeof txn->bindings[0]);
     txn->binding_next = 0;
 }
 
