@@ -231,13 +231,16 @@ static void cut_power_here(struct life *life)
 }
 
 /* Can a commit go on here, in the middle of the checkpoint's own thread?  Not where it
- * would wait for that thread. */
+ * would wait for that thread: far from any limit, since it brings something itself. */
 static bool can_commit_now(const struct life *life)
 {
     struct store *store = life->db->store;
     return atomic_load(&store->locks.owner[LOCK_APPEND]) == 0 &&
            atomic_load(&store->locks.owner[LOCK_SYNC]) == 0 &&
-           !room_is_exhausted(store);
+           log_bytes_since(store->log, atomic_load(&store->base_lsn)) <
+               store->options.log_bytes / 2 &&
+           atomic_load(&store->delta_debt) < 4 * store->options.log_bytes &&
+           atomic_load(&store->run_count) <= RUN_COUNT_HIGH;
 }
 
 static void commit_beside(struct life *life)
