@@ -96,7 +96,9 @@ void must(scn_status st, const char *what)
 void rig_open(void)
 {
     const char *where = getenv("BENCH_DIR");
-    snprintf(folder, sizeof folder, "%.200s/scrine-bench-XXXXXX", where ? where : ".");
+    if (where == NULL)
+        where = access("build", W_OK) == 0 ? "build" : ".";
+    snprintf(folder, sizeof folder, "%.200s/scrine-bench-XXXXXX", where);
     require(mkdtemp(folder) != NULL, "a folder for the benchmark's files can be made");
 }
 
