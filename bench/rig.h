@@ -32,8 +32,8 @@ scn_slice record_value(uint32_t i, uint32_t version, uint8_t buf[VALUE_BYTES]);
 /* A status that is not SCN_OK ends the program with the library's sentence. */
 void must(scn_status st, const char *what);
 
-/* A folder of its own, removed by rig_close: under $BENCH_DIR, or where the program runs.
- */
+/* A folder of its own, removed by rig_close: under $BENCH_DIR, else in build/ if there is
+ * one here. */
 void rig_open(void);
 void rig_close(void);
 const char *rig_path(const char *name, char path[PATH_BYTES]);
