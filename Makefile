@@ -17,7 +17,7 @@ CFLAGS_debug := -O1 -DSCN_ASSERT
 CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread
-FLAGS := -g -fPIC -march=x86-64-v2 -I. $(CFLAGS_$(MODE)) $(if $(SMALL),-DSCN_PAGE_BYTES=4096)
+FLAGS := -g -fPIC -fno-semantic-interposition -march=x86-64-v2 -I. $(CFLAGS_$(MODE)) $(if $(SMALL),-DSCN_PAGE_BYTES=4096)
 WARNINGS := -Wall -Wextra -Wpointer-arith -Wvla -Werror
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(FLAGS) $(WARNINGS) -Wstrict-prototypes \
     -Wmissing-prototypes $(CFLAGS)

@@ -67,7 +67,7 @@ static scn_status make_sync(struct pool *pool)
     int result = sys->ops->random(sys, &pool->key, sizeof pool->key);
     if (result < 0)
         return error_sys(-result, 0, "pool: no randomness from the system");
-    pool->key.kind |= 1; /* odd: no two kinds have one product */
+    pool->key.place |= 1; /* odd: no two places have one product */
     return SCN_OK;
 }
 

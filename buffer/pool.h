@@ -112,7 +112,7 @@ struct pool_chunk {
 struct pool_key {
     uint64_t hash;
     uint64_t birth;
-    uint64_t kind;
+    uint64_t place;
 };
 
 /* Aligned to a cache line. */
@@ -153,13 +153,18 @@ void pool_release_places(struct pool_reader *reader, uint32_t places);
 void pool_drop_privates(struct pool_reader *reader);
 
 /* In the upper 40 bits; the lower are zero. */
+static inline uint64_t pool_mix(const struct pool_key *key, uint64_t hash, uint64_t birth,
+                                uint64_t place)
+{
+    unsigned __int128 product = (unsigned __int128)(hash ^ key->hash) * (birth ^ key->birth);
+    uint64_t mixed =
+        (uint64_t)(product >> 64) ^ (uint64_t)product ^ place * key->place;
+    return mixed >> POOL_TAG_SHIFT << POOL_TAG_SHIFT;
+}
+
 static inline uint64_t pool_tag(const struct pool_key *key, const struct page_ref *ref)
 {
-    unsigned __int128 product =
-        (unsigned __int128)(ref->hash ^ key->hash) * (ref->birth_gen ^ key->birth);
-    uint64_t kind = (uint64_t)ref->hint << 16 | (uint64_t)ref->level << 8 | ref->type;
-    uint64_t mixed = (uint64_t)(product >> 64) ^ (uint64_t)product ^ kind * key->kind;
-    return mixed >> POOL_TAG_SHIFT << POOL_TAG_SHIFT;
+    return pool_mix(key, ref->hash, ref->birth_gen, page_ref_place(ref));
 }
 
 static inline bool pool_is_entered(const struct pool_reader *reader)
@@ -197,28 +202,37 @@ static inline void pool_count_hit(struct pool_reader *reader)
     atomic_store_explicit(&reader->hits, hits + 1, memory_order_relaxed);
 }
 
-static inline const uint8_t *pool_peek(struct pool_reader *reader,
-                                       const struct page_ref *ref)
+/* pool_peek of a pointer that was not put into a struct. */
+static inline const uint8_t *pool_look(struct pool_reader *reader, uint64_t hash,
+                                       uint64_t birth, uint64_t place)
 {
+    uint32_t pgno = place_pgno(place);
     ASSERT(pool_is_entered(reader));
-    if (ref->pgno >= FILE_PAGES_MAX)
+    if (pgno >= FILE_PAGES_MAX)
         return NULL;
     struct pool_chunk *chunk = atomic_load_explicit(
-        &reader->chunks[ref->pgno / POOL_CHUNK_ENTRIES], memory_order_acquire);
+        &reader->chunks[pgno / POOL_CHUNK_ENTRIES], memory_order_acquire);
     if (chunk == NULL)
         return NULL;
     /* [E1] */
-    uint64_t entry = atomic_load(&chunk->entries[ref->pgno % POOL_CHUNK_ENTRIES]);
+    uint64_t entry = atomic_load(&chunk->entries[pgno % POOL_CHUNK_ENTRIES]);
     /* The tags agree, and it is not in limbo.  The frame comes from the entry alone, so
      * that nobody waits for the tag to be mixed before the page is looked at. */
     uint64_t frame = (entry & (POOL_LIMBO - 1)) - 1;
-    if ((entry ^ pool_tag(&reader->key, ref)) >= POOL_LIMBO || frame >= POOL_FRAMES_MAX)
+    uint64_t tag = pool_mix(&reader->key, hash, birth, place);
+    if ((entry ^ tag) >= POOL_LIMBO || frame >= POOL_FRAMES_MAX)
         return NULL;
     /* Stored only when clear, so that a hot page's line stays shared. */
     if (!atomic_load_explicit(&reader->referenced[frame], memory_order_relaxed))
         atomic_store_explicit(&reader->referenced[frame], 1, memory_order_relaxed);
     pool_count_hit(reader);
     return reader->region + frame * PAGE_BYTES;
+}
+
+static inline const uint8_t *pool_peek(struct pool_reader *reader,
+                                       const struct page_ref *ref)
+{
+    return pool_look(reader, ref->hash, ref->birth_gen, page_ref_place(ref));
 }
 
 static inline scn_status pool_get(struct pool_reader *reader, const struct page_ref *ref,

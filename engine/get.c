@@ -11,7 +11,7 @@ static scn_status track_key(struct scn_txn *txn, uint32_t id, scn_slice key,
 
 /* Finds a key for a call that has entered; NOTFOUND where there is neither a row nor an
  * addition. */
-static scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key, uint32_t flags,
+static FLAT scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key, uint32_t flags,
                        struct found *found)
 {
     struct binding *binding;
@@ -28,7 +28,7 @@ static scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key, uint32_t
     return st;
 }
 
-static scn_status check_get(const struct scn_txn *txn, scn_slice key, uint32_t flags)
+static FLAT scn_status check_get(const struct scn_txn *txn, scn_slice key, uint32_t flags)
 {
     scn_status st = txn_check(txn);
     if (st == SCN_OK)
@@ -38,8 +38,8 @@ static scn_status check_get(const struct scn_txn *txn, scn_slice key, uint32_t f
     return st;
 }
 
-scn_status scn_get_flags(scn_txn *txn, scn_table_id id, scn_slice key, uint32_t flags,
-                         scn_slice *value)
+static FLAT scn_status get(scn_txn *txn, scn_table_id id, scn_slice key, uint32_t flags,
+                           scn_slice *value)
 {
     struct found found;
     scn_status st = check_get(txn, key, flags);
@@ -55,9 +55,15 @@ scn_status scn_get_flags(scn_txn *txn, scn_table_id id, scn_slice key, uint32_t 
     return st;
 }
 
+scn_status scn_get_flags(scn_txn *txn, scn_table_id id, scn_slice key, uint32_t flags,
+                         scn_slice *value)
+{
+    return get(txn, id, key, flags, value);
+}
+
 scn_status scn_get(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice *value)
 {
-    return scn_get_flags(txn, id, key, 0, value);
+    return get(txn, id, key, 0, value);
 }
 
 static scn_status length_of(const struct found *found, uint64_t *size)

@@ -17,7 +17,7 @@ static void found_in_delta(const struct delta_version *version, struct found *ou
     }
 }
 
-static void found_in_tree(const struct tree_record *at, struct found *out)
+static FLAT void found_in_tree(const struct tree_record *at, struct found *out)
 {
     out->page = at->page;
     out->bytes = (scn_slice){at->record.payload, at->record.payload_len};
@@ -33,7 +33,7 @@ static bool run_may_hold(const struct run *run, scn_slice key)
 }
 
 /* SCN_OK: decided, in out.  SCN_NOTFOUND: this source says nothing. */
-static scn_status ask_delta(const struct delta *delta, uint32_t table_id, scn_slice key,
+static FLAT scn_status ask_delta(const struct delta *delta, uint32_t table_id, scn_slice key,
                             uint64_t hash, uint64_t max_lsn, struct found *out)
 {
     const struct delta_table *table = delta_table(delta, table_id);
@@ -52,7 +52,7 @@ static scn_status ask_delta(const struct delta *delta, uint32_t table_id, scn_sl
     }
 }
 
-static scn_status ask_tree(struct scn_txn *txn, const struct tree *tree, scn_slice key,
+static FLAT scn_status ask_tree(struct scn_txn *txn, const struct tree *tree, scn_slice key,
                            uint64_t hash, struct found *out)
 {
     struct tree_record at;
@@ -64,7 +64,7 @@ static scn_status ask_tree(struct scn_txn *txn, const struct tree *tree, scn_sli
     return st;
 }
 
-static scn_status ask_run(struct scn_txn *txn, const struct run *run, uint32_t table_id,
+static FLAT scn_status ask_run(struct scn_txn *txn, const struct run *run, uint32_t table_id,
                           scn_slice key, uint64_t hash, struct found *out)
 {
     if (run->tree.table_id != table_id || !run_may_hold(run, key))
@@ -92,7 +92,7 @@ static scn_status ask_segments(struct scn_txn *txn, uint32_t table_id, scn_slice
     return SCN_NOTFOUND;
 }
 
-static scn_status ask_source(struct scn_txn *txn, const struct source *source,
+static FLAT scn_status ask_source(struct scn_txn *txn, const struct source *source,
                              uint32_t table_id, scn_slice key, uint64_t hash,
                              struct found *out)
 {
@@ -103,9 +103,9 @@ static scn_status ask_source(struct scn_txn *txn, const struct source *source,
     return SCN_NOTFOUND;
 }
 
-scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
-                           uint32_t first_source, scn_slice key, uint64_t hash,
-                           struct found *out)
+static FLAT scn_status find_below(struct scn_txn *txn, const struct binding *binding,
+                                  uint32_t first_source, scn_slice key, uint64_t hash,
+                                  struct found *out)
 {
     const struct view *view = txn->view;
     out->kind = FOUND_NONE;
@@ -121,10 +121,17 @@ scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
     return st == SCN_NOTFOUND ? SCN_OK : st;
 }
 
+scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
+                           uint32_t first_source, scn_slice key, uint64_t hash,
+                           struct found *out)
+{
+    return find_below(txn, binding, first_source, key, hash, out);
+}
+
 scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding,
                                scn_slice key, uint64_t hash, struct found *out)
 {
-    return read_find_below(txn, binding, 0, key, hash, out);
+    return find_below(txn, binding, 0, key, hash, out);
 }
 
 /* What the private delta and its segments say; SCN_NOTFOUND: nothing. */
@@ -172,7 +179,7 @@ scn_status read_find(struct scn_txn *txn, const struct binding *binding, scn_sli
                      uint64_t hash, struct found *out)
 {
     if (!has_own_writes(txn))
-        return read_find_committed(txn, binding, key, hash, out);
+        return find_below(txn, binding, 0, key, hash, out);
     scn_status st = read_find_own(txn, binding->table_id, key, hash, out);
     if (st != SCN_NOTFOUND)
         return st;

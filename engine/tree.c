@@ -29,9 +29,6 @@ static inline uint64_t header_start(uint8_t level, uint32_t table_id)
 }
 
 #define COLD __attribute__((noinline, cold))
-/* On the way down the calls would cost as much as what they do. */
-#define FLAT inline __attribute__((always_inline))
-
 static COLD scn_status strange_page(const struct page_ref *ref)
 {
     return error_corrupt(ref->pgno, 0, "tree: not a page of this table at level %u",
@@ -87,77 +84,140 @@ scn_status tree_child(const struct page_ref *parent, const uint8_t *page, uint32
 
 /* ---- point reads ---- */
 
+/* A pointer on the way down: three words that stay in registers. */
+struct way {
+    uint64_t hash;
+    uint64_t birth;
+    uint64_t place;
+};
+
+static FLAT struct way way_of(const struct page_ref *ref)
+{
+    return (struct way){ref->hash, ref->birth_gen, page_ref_place(ref)};
+}
+
+/* As the pointer was, but for what no reader asks: who linked it. */
+static struct page_ref ref_of(struct way way)
+{
+    return (struct page_ref){
+        .hash = way.hash,
+        .birth_gen = way.birth,
+        .pgno = place_pgno(way.place),
+        .hint = place_hint(way.place),
+        .level = place_level(way.place),
+        .type = place_type(way.place),
+    };
+}
+
+static COLD scn_status load_way(struct pool_reader *reader, struct way way,
+                                const uint8_t **page)
+{
+    struct page_ref ref = ref_of(way);
+    return pool_load(reader, &ref, page);
+}
+
+static COLD scn_status strange_way(struct way way)
+{
+    struct page_ref ref = ref_of(way);
+    return strange_page(&ref);
+}
+
+static COLD scn_status strange_step(struct way parent, struct way child)
+{
+    struct page_ref from = ref_of(parent);
+    struct page_ref to = ref_of(child);
+    return strange_level(&from, &to);
+}
+
+static FLAT scn_status look_up(struct pool_reader *reader, struct way way,
+                               const uint8_t **page)
+{
+    *page = pool_look(reader, way.hash, way.birth, way.place);
+    return __builtin_expect(*page != NULL, 1) ? SCN_OK : load_way(reader, way, page);
+}
+
+static FLAT bool is_page_of(const struct tree *tree, struct way way, const uint8_t *page)
+{
+    return get_u64(page) == header_start(place_level(way.place), tree->table_id);
+}
+
 /* From the pointer of an inner page to the pointer of the child that may hold the key. */
 static FLAT scn_status step_down(struct pool_reader *reader, const struct tree *tree,
-                                   scn_slice key, struct page_ref *ref)
+                                 scn_slice key, struct way *way)
 {
     const uint8_t *page;
-    scn_status st = get_page(reader, tree, ref, &page);
+    scn_status st = look_up(reader, *way, &page);
     if (st != SCN_OK)
         return st;
-    struct page_ref child;
-    st = get_child(ref, page, inner_find(page, key.data, (uint32_t)key.size), &child);
-    *ref = child;
-    return st;
+    if (!is_page_of(tree, *way, page))
+        return strange_way(*way);
+    const uint8_t *at = inner_child(page, key.data, (uint32_t)key.size);
+    struct way child = {get_u64(at), get_u64(at + 8), get_u64(at + 24)};
+    if (place_level(child.place) + 1 != place_level(way->place))
+        return strange_step(*way, child);
+    *way = child;
+    return SCN_OK;
 }
 
 scn_status tree_get(struct pool_reader *reader, const struct tree *tree, scn_slice key,
                     uint64_t hash, struct tree_record *out)
 {
     ASSERT(key.size <= KEY_BYTES_MAX);
-    struct page_ref ref = tree->root;
-    if (page_ref_is_null(&ref))
+    if (page_ref_is_null(&tree->root))
         return SCN_NOTFOUND;
-    while (ref.level > 0) {
-        scn_status st = step_down(reader, tree, key, &ref);
+    struct way way = way_of(&tree->root);
+    while (place_level(way.place) > 0) {
+        scn_status st = step_down(reader, tree, key, &way);
         if (st != SCN_OK)
             return st;
     }
-    scn_status st = get_page(reader, tree, &ref, &out->page);
+    scn_status st = look_up(reader, way, &out->page);
     if (st != SCN_OK)
         return st;
-    bool is_found = leaf_find(out->page, ref.hint, hash, key.data, (uint32_t)key.size,
-                              &out->record);
+    if (!is_page_of(tree, way, out->page))
+        return strange_way(way);
+    bool is_found = leaf_find(out->page, place_hint(way.place), hash, key.data,
+                              (uint32_t)key.size, &out->record);
     return is_found ? SCN_OK : SCN_NOTFOUND;
 }
 
 /* All keys one level down at a time: the loads of different keys do not wait for each
  * other. */
 static void descend_together(struct pool_reader *reader, const struct tree *tree,
-                             const scn_slice *keys, uint32_t count, struct page_ref *refs,
+                             const scn_slice *keys, uint32_t count, struct way *ways,
                              scn_status *statuses)
 {
     for (uint32_t level = tree->root.level; level > 0; level--) {
         for (uint32_t i = 0; i < count; i++) {
             if (statuses[i] == SCN_OK)
-                statuses[i] = step_down(reader, tree, keys[i], &refs[i]);
+                statuses[i] = step_down(reader, tree, keys[i], &ways[i]);
         }
     }
 }
 
 static void find_together(struct pool_reader *reader, const struct tree *tree,
                           const scn_slice *keys, const uint64_t *hashes, uint32_t count,
-                          const struct page_ref *refs, struct tree_record *out,
+                          const struct way *ways, struct tree_record *out,
                           scn_status *statuses)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (statuses[i] != SCN_OK)
             continue;
-        statuses[i] = pool_get(reader, &refs[i], &out[i].page);
+        statuses[i] = look_up(reader, ways[i], &out[i].page);
         if (statuses[i] != SCN_OK)
             continue;
         __builtin_prefetch(out[i].page);
-        leaf_prefetch(out[i].page, refs[i].hint, hashes[i]);
+        leaf_prefetch(out[i].page, place_hint(ways[i].place), hashes[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (statuses[i] == SCN_OK && !is_right_page(tree, &refs[i], out[i].page))
-            statuses[i] = strange_page(&refs[i]);
+        if (statuses[i] == SCN_OK && !is_page_of(tree, ways[i], out[i].page))
+            statuses[i] = strange_way(ways[i]);
         if (statuses[i] == SCN_OK)
-            leaf_prefetch_record(out[i].page, refs[i].hint, hashes[i]);
+            leaf_prefetch_record(out[i].page, place_hint(ways[i].place), hashes[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (statuses[i] == SCN_OK &&
-            !leaf_find(out[i].page, refs[i].hint, hashes[i], keys[i].data,
+            !leaf_find(out[i].page, place_hint(ways[i].place), hashes[i], keys[i].data,
                        (uint32_t)keys[i].size, &out[i].record))
             statuses[i] = SCN_NOTFOUND;
     }
@@ -168,16 +228,16 @@ scn_status tree_get_many(struct pool_reader *reader, const struct tree *tree,
                          struct tree_record *out, scn_status *statuses)
 {
     ASSERT(count <= TREE_BATCH_MAX);
-    struct page_ref refs[TREE_BATCH_MAX];
+    struct way ways[TREE_BATCH_MAX];
     bool is_empty = page_ref_is_null(&tree->root);
     for (uint32_t i = 0; i < count; i++) {
-        refs[i] = tree->root;
+        ways[i] = way_of(&tree->root);
         statuses[i] = is_empty ? SCN_NOTFOUND : SCN_OK;
     }
     if (is_empty)
         return SCN_OK;
-    descend_together(reader, tree, keys, count, refs, statuses);
-    find_together(reader, tree, keys, hashes, count, refs, out, statuses);
+    descend_together(reader, tree, keys, count, ways, statuses);
+    find_together(reader, tree, keys, hashes, count, ways, out, statuses);
     for (uint32_t i = 0; i < count; i++) {
         if (statuses[i] < 0)
             return statuses[i];

@@ -77,6 +77,11 @@ uint32_t inner_find(const uint8_t *page, const void *key, uint32_t key_len)
     return idx + is_equal;
 }
 
+const uint8_t *inner_child(const uint8_t *page, const void *key, uint32_t key_len)
+{
+    return page + POINTERS_OFF + PAGE_REF_BYTES * inner_find(page, key, key_len);
+}
+
 const uint8_t *inner_ref(const uint8_t *page, uint32_t idx)
 {
     ASSERT(idx < inner_count(page));

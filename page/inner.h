@@ -14,6 +14,8 @@
 uint32_t inner_count(const uint8_t *page); /* children, at least 1 */
 /* The child whose range holds the key. */
 uint32_t inner_find(const uint8_t *page, const void *key, uint32_t key_len);
+/* The encoded pointer of that child. */
+const uint8_t *inner_child(const uint8_t *page, const void *key, uint32_t key_len);
 /* The encoded pointer of a child: page_ref_decode(inner_ref(...)). */
 const uint8_t *inner_ref(const uint8_t *page, uint32_t idx);
 /* Lower bound of child idx, 1 <= idx < count. */

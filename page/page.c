@@ -26,10 +26,7 @@ void page_ref_encode(const struct page_ref *ref, uint8_t *at)
     put_u64(at, ref->hash);
     put_u64(at + 8, ref->birth_gen);
     put_u64(at + 16, ref->link_gen);
-    put_u32(at + 24, ref->pgno);
-    put_u16(at + 28, ref->hint);
-    at[30] = ref->level;
-    at[31] = ref->type;
+    put_u64(at + 24, page_ref_place(ref));
 }
 
 void page_header_decode(const uint8_t *page, struct page_header *out)

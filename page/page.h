@@ -66,6 +66,34 @@ static inline struct page_ref page_ref_decode(const uint8_t *at)
     };
 }
 
+/* The last eight bytes of an encoded pointer as one number, for those whose way would be
+ * longer than what they do there if they took it apart. */
+static inline uint64_t page_ref_place(const struct page_ref *ref)
+{
+    return (uint64_t)ref->type << 56 | (uint64_t)ref->level << 48 |
+           (uint64_t)ref->hint << 32 | ref->pgno;
+}
+
+static inline uint32_t place_pgno(uint64_t place)
+{
+    return (uint32_t)place;
+}
+
+static inline uint16_t place_hint(uint64_t place)
+{
+    return (uint16_t)(place >> 32);
+}
+
+static inline uint8_t place_level(uint64_t place)
+{
+    return (uint8_t)(place >> 48);
+}
+
+static inline uint8_t place_type(uint64_t place)
+{
+    return (uint8_t)(place >> 56);
+}
+
 void page_ref_encode(const struct page_ref *ref, uint8_t *at);
 
 struct page_header {

@@ -37,6 +37,9 @@ enum {
     WINDOW_BYTES = 32
 };
 
+/* Encoded: 0, 1, 2, 3.  The head is how the key begins. */
+#define PLAIN_POSITIONS UINT64_C(0x0003000200010000)
+
 /* The key bytes that make a head. */
 struct positions {
     uint32_t at[POSITION_COUNT];
@@ -112,18 +115,17 @@ static inline uint32_t count_below(const uint8_t *at, uint32_t count, uint32_t b
     const __m128i bounds = _mm_set1_epi32((int)bound);
     __m128i first = _mm_setzero_si128();
     __m128i second = _mm_setzero_si128();
-    uint32_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        first = _mm_add_epi32(first, reached_lanes(at + 4 * i, bounds));
-        second = _mm_add_epi32(second, reached_lanes(at + 4 * i + 16, bounds));
+    uint32_t left = count;
+    for (; left >= 8; left -= 8, at += 32) {
+        first = _mm_add_epi32(first, reached_lanes(at, bounds));
+        second = _mm_add_epi32(second, reached_lanes(at + 16, bounds));
     }
-    const __m128i left = _mm_set1_epi32((int)(count - i));
-    __m128i is_first = _mm_cmpgt_epi32(left, _mm_setr_epi32(0, 1, 2, 3));
-    __m128i is_second = _mm_cmpgt_epi32(left, _mm_setr_epi32(4, 5, 6, 7));
-    first = _mm_add_epi32(first,
-                          _mm_and_si128(is_first, reached_lanes(at + 4 * i, bounds)));
-    second = _mm_add_epi32(
-        second, _mm_and_si128(is_second, reached_lanes(at + 4 * i + 16, bounds)));
+    const __m128i lanes = _mm_set1_epi32((int)left);
+    __m128i is_first = _mm_cmpgt_epi32(lanes, _mm_setr_epi32(0, 1, 2, 3));
+    __m128i is_second = _mm_cmpgt_epi32(lanes, _mm_setr_epi32(4, 5, 6, 7));
+    first = _mm_add_epi32(first, _mm_and_si128(is_first, reached_lanes(at, bounds)));
+    second =
+        _mm_add_epi32(second, _mm_and_si128(is_second, reached_lanes(at + 16, bounds)));
     return count + lane_sum(_mm_add_epi32(first, second));
 #else
     uint32_t below = 0;
@@ -256,12 +258,22 @@ static inline uint32_t lower_head(const struct slots *slots, uint32_t head)
     return low + count_below(heads + SLOTS_HEAD_BYTES * low, high - low, head);
 }
 
-uint32_t slots_seek(const struct slots *slots, const void *key, uint32_t key_len,
-                    bool *is_equal)
+/* Among the keys from `low` on whose head is this one. */
+__attribute__((noinline)) static uint32_t
+seek_ties(const struct slots *slots, uint32_t low, uint32_t head, uint32_t skip,
+          const uint8_t *key, uint32_t key_len, bool *is_equal)
+{
+    uint32_t high = ties_end(slots, low, head);
+    return seek_between(slots, low, high, skip, key, key_len, is_equal);
+}
+
+/* Where the keys share a prefix, or the head has gaps, or the key ends in it. */
+__attribute__((noinline)) static uint32_t
+seek_anywhere(const struct slots *slots, const uint8_t *key, uint32_t key_len,
+              bool *is_equal)
 {
     struct positions positions = decode_positions(slots_header(slots->page));
     uint32_t head;
-    *is_equal = false;
     if (slots->count == 0)
         return 0;
     int order = seek_head(slots, &positions, key, key_len, &head);
@@ -270,8 +282,22 @@ uint32_t slots_seek(const struct slots *slots, const void *key, uint32_t key_len
     uint32_t low = lower_head(slots, head + (order > 0));
     if (order != 0 || low == slots->count || head_at(slots, low) != head)
         return low;
-    uint32_t high = ties_end(slots, low, head);
-    return seek_between(slots, low, high, positions.at[0], key, key_len, is_equal);
+    return seek_ties(slots, low, head, positions.at[0], key, key_len, is_equal);
+}
+
+uint32_t slots_seek(const struct slots *slots, const void *key, uint32_t key_len,
+                    bool *is_equal)
+{
+    bool is_plain = get_u64(slots_header(slots->page) + HEADER_POSITIONS) ==
+                    PLAIN_POSITIONS;
+    *is_equal = false;
+    if (!is_plain || key_len < POSITION_COUNT || slots->count == 0)
+        return seek_anywhere(slots, key, key_len, is_equal);
+    uint32_t head = get_be32(key);
+    uint32_t low = lower_head(slots, head);
+    if (low == slots->count || head_at(slots, low) != head)
+        return low;
+    return seek_ties(slots, low, head, 0, key, key_len, is_equal);
 }
 
 /* ---- building and judging ---- */

@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
+/* On the way of a point read calls would cost as much as what they do. */
+#define FLAT inline __attribute__((always_inline))
 #define PRINTF_LIKE(nth, first) __attribute__((format(printf, nth, first)))
 
 /* ASSERT is for our own mistakes and is compiled out of release builds. */
