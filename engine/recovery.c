@@ -102,13 +102,24 @@ scn_status recovery_create(struct sys *sys, const char *path)
             st = error_sys(failed, 0, "the new store cannot get its name %.120s", path);
     }
     sys->ops->unlink(sys, name);
-    if (st == SCN_OK) {
-        int failed = sys->ops->sync_dir(sys, path);
-        if (failed)
-            st = error_sys(failed, 0, "the folder of %.120s cannot be synced", path);
-    }
     mem_free(name);
     return st;
+}
+
+/* Who made the file, or found it and did not commit, may have died or failed before its
+ * name was durable: so whoever finds it as it was made sees to that, the maker included.
+ * A folder that may not be read cannot be synced either. */
+static scn_status keep_name(struct store *store)
+{
+    bool is_new = store->recovered.record_count == 0 &&
+                  page_ref_is_null(&store->superblock.space);
+    if (!is_new)
+        return SCN_OK;
+    int failed = store->sys->ops->sync_dir(store->sys, store->file.path);
+    if (failed == 0 || failed == -EACCES)
+        return SCN_OK;
+    return error_sys(failed, 0, "the folder of %.120s cannot be synced",
+                     store->file.path);
 }
 
 /* ---- the superblocks ---- */
@@ -347,6 +358,8 @@ static scn_status open_log(struct store *store, uint64_t last_commit)
                                &store->log);
     if (st == SCN_OK)
         st = drop_linked_spares(store);
+    if (st == SCN_OK)
+        st = keep_name(store);
     if (st == SCN_OK)
         st = make_durable(store, last_commit);
     if (st == SCN_OK)

@@ -17,7 +17,8 @@
 #include "engine/store.h"
 
 /* Makes a new store under a temporary name and links it to path: no crash leaves half a
- * file under the name. SCN_OK also when somebody else created path meanwhile. */
+ * file under the name; recovery_run makes the name durable. SCN_OK also when somebody
+ * else created path meanwhile. */
 scn_status recovery_create(struct sys *sys, const char *path) MUST_USE;
 
 /* store has file, locks, pool, readers, space (unless read-only) and the mutexes; gets
