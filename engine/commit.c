@@ -280,7 +280,9 @@ static scn_status resolve_additions(struct bases *bases)
 
 enum step { STEP_DONE, STEP_EXTEND, STEP_WAIT, STEP_DRAIN, STEP_BASES };
 
-/* A lazy commit is visible at once unless something before it waits for a sync [C2]. */
+/* A lazy commit is visible at once unless something before it waits for a sync [C2]. The
+ * first of an epoch waits, too: an epoch that a power cut takes as a whole leaves no
+ * trace, and the next one would give its LSNs again (wal/log.h, L1). */
 static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint64_t start,
                            uint64_t end)
 {
@@ -288,6 +290,8 @@ static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint6
         atomic_store(&store->full_lsn, end);
         return false;
     }
+    if (log_synced(store->log) < store->epoch_start_lsn)
+        return false;
     uint64_t full = atomic_load(&store->full_lsn);
     if (full > store_visible(store) && full <= start)
         return false;
