@@ -104,17 +104,27 @@ static bool wait_for_work(struct background *background)
     return goes_on;
 }
 
+/* Who waits for a checkpoint looks again: after a failure there may be none (room_wait).
+ * The host hears of it, too. */
+static void tell(struct store *store, scn_status st)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    const struct scn_hooks *hooks = &store->options.hooks;
+    ops->mutex_lock(store->state_mutex);
+    ops->mutex_unlock(store->state_mutex);
+    ops->cond_wake_all(store->space_cond);
+    if (hooks->log)
+        hooks->log(hooks->user, st, error_last()->text);
+}
+
 static void run(void *arg)
 {
     struct background *background = arg;
     while (wait_for_work(background)) {
         bool did_work;
         scn_status st = background_round(background->store, &did_work);
-        /* Who waits for the outcome reads it from the store (room_wait); the host hears
-         * of it. */
-        struct scn_hooks *hooks = &background->store->options.hooks;
-        if (st < 0 && hooks->log)
-            hooks->log(hooks->user, st, error_last()->text);
+        if (st < 0)
+            tell(background->store, st);
     }
 }
 

@@ -24,6 +24,25 @@ bool room_is_exhausted(struct store *store)
            atomic_load(&store->run_count) > 4 * RUN_COUNT_HIGH;
 }
 
+/* The checkpoint that was waited for may have ended before the wait began, and of a
+ * poisoned store there will be none. */
+static bool must_wait(struct store *store, enum checkpoint_mode mode)
+{
+    return !file_is_poisoned(&store->file) &&
+           (mode == CHECKPOINT_DRAIN || room_is_exhausted(store));
+}
+
+static scn_status outcome(struct store *store)
+{
+    scn_status st = atomic_load(&store->checkpoint_status);
+    if (st < 0)
+        return error_set(
+            st, 0, 0, 0,
+            "the log is full and the checkpoint that would empty it failed: %s",
+            scn_strerror(st));
+    return SCN_OK;
+}
+
 static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode,
                                   uint64_t deadline_ns)
 {
@@ -36,7 +55,7 @@ static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode
         atomic_store(&store->wants_drain, true);
     background_wake(store->background);
     ops->mutex_lock(store->state_mutex);
-    while (in_time && atomic_load(number) == seen)
+    while (in_time && atomic_load(number) == seen && must_wait(store, mode))
         in_time = ops->cond_wait(store->space_cond, store->state_mutex, deadline_ns);
     ops->mutex_unlock(store->state_mutex);
     if (!in_time)
@@ -44,22 +63,15 @@ static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode
             SCN_BUSY, 0, 0, 0,
             "the log is full and the checkpoint that empties it takes longer than "
             "busy_timeout; give the store a larger log or more time");
-    return SCN_OK;
+    return atomic_load(number) != seen ? outcome(store)
+                                       : file_check_poison(&store->file);
 }
 
 scn_status room_wait(struct store *store, enum checkpoint_mode mode, uint64_t deadline_ns)
 {
-    scn_status st = store->background ? wait_for_thread(store, mode, deadline_ns)
-                                      : checkpoint_run(store, mode);
-    if (st < 0)
-        return st;
-    st = atomic_load(&store->checkpoint_status);
-    if (st < 0)
-        return error_set(
-            st, 0, 0, 0,
-            "the log is full and the checkpoint that would empty it failed: %s",
-            scn_strerror(st));
-    return SCN_OK;
+    if (store->background)
+        return wait_for_thread(store, mode, deadline_ns);
+    return checkpoint_run(store, mode);
 }
 
 scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint32_t *pgno)
