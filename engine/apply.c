@@ -5,6 +5,7 @@
  * that follow puts, because within one delta and LSN puts win (delta.h, D3). */
 #include "engine/apply.h"
 
+#include "engine/catalog.h"
 #include "page/mem.h"
 
 /* Where the walk over a record's operations stands; the same in both steps. */
@@ -160,6 +161,17 @@ static scn_status reserve_for_runs(struct store *store, struct planning *plan)
     return reserve(store->active, &plan->active_need);
 }
 
+/* What this process has encoded needs no judge. */
+static scn_status judge_op(const struct op *op)
+{
+    bool has_key = op->key.size > 0 || (op->code != OP_PUT && op->code != OP_DEL);
+    if ((op->table_id >= TABLE_FIRST_USER && has_key) ||
+        (op->table_id == TABLE_CATALOG && catalog_op_is_possible(op)))
+        return SCN_OK;
+    return error_corrupt(0, 0, "log: operation %d in table %u is impossible", op->code,
+                         op->table_id);
+}
+
 static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
 {
     struct planning plan = {.walk = {.target = store->active}};
@@ -168,6 +180,9 @@ static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
     scn_status st;
     ops_reader_init(&reader, apply->payload, apply->len);
     while ((st = ops_next(&reader, &op)) == SCN_OK) {
+        st = is_replay ? judge_op(&op) : SCN_OK;
+        if (st < 0)
+            return st;
         if (op.code == OP_RUN) {
             st = push_run(store, apply, &op, is_replay);
             plan.walk.needs_target = true;

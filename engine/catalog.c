@@ -30,6 +30,31 @@ scn_slice catalog_key_root(uint8_t *buf, uint32_t table_id)
     return key_of_id(buf, 'R', table_id);
 }
 
+/* Of the key of a name, and of that of an id. */
+static bool key_is_name(scn_slice key)
+{
+    const uint8_t *letter = key.data;
+    return key.size >= 2 && key.size <= CATALOG_KEY_MAX && letter[0] == 'N';
+}
+
+static bool key_is_id(scn_slice key)
+{
+    const uint8_t *letter = key.data;
+    return key.size == 5 && letter[0] == 'I';
+}
+
+bool catalog_op_is_possible(const struct op *op)
+{
+    bool is_next = op->key.size == 1 && ((const uint8_t *)op->key.data)[0] == '#';
+    if (op->code == OP_DEL)
+        return key_is_name(op->key) || key_is_id(op->key);
+    if (op->code != OP_PUT)
+        return false;
+    if (key_is_id(op->key))
+        return op->value.size >= 5 && op->value.size <= 4 + TABLE_NAME_MAX;
+    return (is_next || key_is_name(op->key)) && op->value.size == 4;
+}
+
 void catalog_root_encode(const struct catalog_root *root, uint8_t out[CATALOG_ROOT_BYTES])
 {
     page_ref_encode(&root->root, out);

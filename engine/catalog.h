@@ -14,6 +14,7 @@
 
 #include "engine/tree.h"
 #include "engine/rebuild.h"
+#include "wal/ops.h"
 
 enum { CATALOG_KEY_MAX = 1 + TABLE_NAME_MAX, CATALOG_ROOT_BYTES = 64 };
 
@@ -30,6 +31,9 @@ scn_slice catalog_key_root(uint8_t *buf, uint32_t table_id);
 void catalog_root_encode(const struct catalog_root *root,
                          uint8_t out[CATALOG_ROOT_BYTES]);
 void catalog_root_decode(const uint8_t row[CATALOG_ROOT_BYTES], struct catalog_root *out);
+/* Can a transaction have written this operation of table 1?  For replay: the log may be
+ * anybody's. */
+bool catalog_op_is_possible(const struct op *op);
 /* The root of a table in one generation: SCN_OK, SCN_NOTFOUND (no tree: empty),
  * SCN_CORRUPT. Between pool_enter and pool_leave. */
 scn_status catalog_read_root(struct pool_reader *reader, const struct page_ref *catalog,

@@ -257,6 +257,13 @@ static scn_status catalog_page_freed(void *ctx, const struct page_ref *ref)
     return page_freed(feed->forest, ref);
 }
 
+/* Rows are short and lie in their leaves, in files of ours. */
+static scn_status value_outside(void *ctx, const struct value_ref *ref)
+{
+    (void)ctx;
+    return error_corrupt(ref->page.pgno, 0, "catalog: a row lies outside its leaf");
+}
+
 static int by_table(const void *left, const void *right)
 {
     const struct new_root *a = left;
@@ -274,6 +281,8 @@ static scn_status rebuild_catalog(struct forest *forest)
     fill_job(forest, &job, TABLE_CATALOG, &old);
     job.next = next_catalog_change;
     job.page_freed = catalog_page_freed;
+    job.value_dropped = value_outside;
+    job.value_added = value_outside;
     job.step = NULL;
     job.is_uncounted = true;
     job.move_from = forest->move_from;

@@ -212,9 +212,9 @@ scn_status room_extend(struct store *store, bool has_append)
 {
     scn_status st = SCN_OK;
     if (has_append)
-        return log_spare_count(store->log) ? SCN_OK : make_spare(store, true);
+        return log_has_full_spare(store->log) ? SCN_OK : make_spare(store, true);
     store->sys->ops->mutex_lock(store->extend_mutex);
-    if (log_spare_count(store->log) == 0)
+    if (!log_has_full_spare(store->log))
         st = make_spare(store, false);
     store->sys->ops->mutex_unlock(store->extend_mutex);
     return st;

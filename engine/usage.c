@@ -135,6 +135,13 @@ static scn_status row_page_freed(void *ctx, const struct page_ref *ref)
     return space_free(feed->space, ref->pgno, 1, ref->birth_gen, SPACE_PAGES);
 }
 
+/* Rows are short and lie in their leaves, in files of ours. */
+static scn_status row_outside(void *ctx, const struct value_ref *ref)
+{
+    (void)ctx;
+    return error_corrupt(ref->page.pgno, 0, "usage: a row lies outside its leaf");
+}
+
 scn_status usage_rebuild(struct usage *usage, struct rebuild *job,
                          struct pool_reader *reader, struct space *space,
                          struct page_ref *root)
@@ -144,10 +151,9 @@ scn_status usage_rebuild(struct usage *usage, struct rebuild *job,
     settle(usage);
     job->next = next_row;
     job->page_freed = row_page_freed;
-    /* The caller's functions expect the caller's ctx; rows are few and lie in their
-     * leaves. */
-    job->value_dropped = NULL;
-    job->value_added = NULL;
+    /* The caller's functions expect the caller's ctx. */
+    job->value_dropped = row_outside;
+    job->value_added = row_outside;
     job->step = NULL;
     job->ctx = &feed;
     return rebuild_tree(job, root);

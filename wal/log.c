@@ -597,6 +597,11 @@ uint32_t log_spare_count(struct log *log)
     return log_chain_spares(&log->chain, NULL, 0);
 }
 
+bool log_has_full_spare(struct log *log)
+{
+    return log_chain_has_spare(&log->chain, extent_bytes(LOG_EXTENT_PAGES));
+}
+
 uint32_t log_extents(struct log *log, struct log_extent *out, uint32_t room)
 {
     return log_chain_extents(&log->chain, out, room);

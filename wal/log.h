@@ -175,6 +175,8 @@ uint32_t log_drop_spares(struct log *log, uint32_t pgno, uint32_t keep,
 /* The list in order (at most room are written); returns the count. */
 uint32_t log_spares(struct log *log, struct log_spare *out, uint32_t room);
 uint32_t log_spare_count(struct log *log);
+/* One of them holds every record: only another's file has shorter ones. */
+bool log_has_full_spare(struct log *log);
 /* Ends the current extent and goes on in the next spare, so that the current one can be
  * freed by a checkpoint. SCN_FULL (no sentence): no spare.  SCN_POISONED: a write failed.
  */
