@@ -402,10 +402,8 @@ static scn_status fresh_delta(const struct delta *old, struct delta **out)
         qsort(kept, count, sizeof *kept, by_lsn);
     if (st == SCN_OK)
         st = copy_kept(fresh, kept, count);
-    if (st < 0 && fresh)
-        delta_unref(fresh);
     mem_free(kept);
-    *out = fresh;
+    *out = fresh; /* after a failure, too: the caller lets go of it */
     return st;
 }
 
