@@ -455,8 +455,10 @@ static scn_status seek(struct scn_cursor *cursor, scn_slice from, int op, scn_sl
 {
     struct merge_item item;
     bool forward = op != SCN_LE && op != SCN_LT;
-    if (op == SCN_EQ && is_outside(cursor, from))
+    if (op == SCN_EQ && is_outside(cursor, from)) {
+        cursor->last.is_set = false;
         return SCN_NOTFOUND;
+    }
     if (forward && cursor->lower.is_set && text_order(from, &cursor->lower) < 0)
         return from_edge(cursor, true, key, value);
     if (!forward && cursor->upper.is_set && text_order(from, &cursor->upper) >= 0)

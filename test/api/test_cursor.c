@@ -154,6 +154,26 @@ TEST(cursor__stays_inside_its_bounds)
     }
 }
 
+TEST(cursor__stands_nowhere_after_a_seek_in_vain)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct walk walk = walk_open(kind);
+        scn_slice low = text("d");
+        scn_slice high = text("h");
+        CHECK_OK(scn_cursor_bounds(walk.cursor, &low, &high));
+        walk_steps(&walk, "nd");
+        walk_seek(&walk, "e", SCN_EQ, '!');
+        walk_steps(&walk, "nd");
+        walk_seek(&walk, "b", SCN_EQ, '!'); /* beyond a bound */
+        walk_steps(&walk, "nd");
+        walk_seek(&walk, "z", SCN_EQ, '!');
+        walk_steps(&walk, "pf");
+        walk_seek(&walk, "z", SCN_GE, '.');
+        walk_steps(&walk, "pf");
+        walk_close(&walk);
+    }
+}
+
 TEST(cursor__prefix_limits_to_keys_that_begin_so)
 {
     scn_db *db = kit_memory();
