@@ -189,6 +189,8 @@ void background_stop(struct background *background)
 scn_status scn_tick(scn_db *db, uint32_t budget_ms)
 {
     scn_status st = db_check(db);
+    if (st == SCN_OK)
+        st = checkpoint_check_caller(db->store);
     if (st < 0 || db->store->is_read_only)
         return st;
     struct store *store = db->store;

@@ -16,6 +16,7 @@
 #include "engine/store.h"
 
 #include "engine/catalog.h"
+#include "engine/checkpoint.h"
 #include "engine/treecheck.h"
 #include "page/hash.h"
 #include "page/mem.h"
@@ -575,6 +576,9 @@ scn_status scn_check(scn_db *db, int level, scn_status (*fn)(void *, const scn_i
     if (level != SCN_CHECK_QUICK && level != SCN_CHECK_ALL)
         return error_misuse(
             "scn_check: level %d; there are SCN_CHECK_QUICK and SCN_CHECK_ALL", level);
+    st = checkpoint_check_caller(db->store);
+    if (st < 0)
+        return st;
     struct check *check = mem_zalloc(sizeof *check);
     if (check == NULL)
         return error_nomem();

@@ -6,6 +6,7 @@
 #include "engine/forest.h"
 #include "engine/room.h"
 #include "engine/supply.h"
+#include "engine/txn.h"
 #include "page/mem.h"
 
 enum {
@@ -406,8 +407,23 @@ scn_status checkpoint_mark(struct store *store)
     return st;
 }
 
+scn_status checkpoint_check_not_inside(struct store *store)
+{
+    if (lock_is_mine(&store->locks, LOCK_CHECKPOINT))
+        return error_misuse("inside the function of scn_check checkpoints have to wait");
+    return SCN_OK;
+}
+
+scn_status checkpoint_check_caller(struct store *store)
+{
+    scn_status st = checkpoint_check_not_inside(store);
+    return st < 0 ? st : update_check_not_inside(store);
+}
+
 scn_status scn_checkpoint(scn_db *db)
 {
     scn_status st = db_check_write(db);
+    if (st == SCN_OK)
+        st = checkpoint_check_caller(db->store);
     return st < 0 ? st : checkpoint_run(db->store, CHECKPOINT_DRAIN);
 }

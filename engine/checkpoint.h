@@ -24,5 +24,11 @@ enum checkpoint_mode {
 scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode) MUST_USE;
 /* Appends a MARK record and syncs it: the log's last commits get a witness. */
 scn_status checkpoint_mark(struct store *store) MUST_USE;
+/* SCN_MISUSE: the calling thread is in a function that scn_check calls, and would wait
+ * for itself. */
+scn_status checkpoint_check_not_inside(struct store *store) MUST_USE;
+/* The same, or in the function of an scn_update: for calls that want a checkpoint, or
+ * none. */
+scn_status checkpoint_check_caller(struct store *store) MUST_USE;
 
 #endif

@@ -455,24 +455,6 @@ static void hand_over_segments(struct scn_txn *txn)
     txn->writes.segment_count = 0;
 }
 
-/* Another transaction of this thread inside a running scn_update would wait for itself
- * or escape its retry. */
-static scn_status check_nesting(const struct scn_txn *txn)
-{
-    struct store *store = txn->store;
-    bool is_nested = false;
-    if (atomic_load(&store->update_count) == 0 || txn->is_in_update)
-        return SCN_OK;
-    store->sys->ops->mutex_lock(store->state_mutex);
-    for (const struct scn_txn *open = store->open_txns; open; open = open->next)
-        is_nested |= open->is_in_update && open->thread_id == txn->thread_id;
-    store->sys->ops->mutex_unlock(store->state_mutex);
-    if (is_nested)
-        return error_misuse(
-            "inside scn_update, write through the transaction you were given");
-    return SCN_OK;
-}
-
 scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
 {
     struct store *store = txn->store;
@@ -481,7 +463,8 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
     scn_status st = txn->broken;
     if (st < 0 || !txn_is_write(txn) || write_is_empty(txn))
         return st;
-    st = check_nesting(txn);
+    /* It would wait for itself, or escape the update's retry. */
+    st = txn->is_in_update ? SCN_OK : update_check_not_inside(store);
     if (st == SCN_OK)
         st = cursor_flush_reads(txn);
     if (st == SCN_OK)

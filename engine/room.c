@@ -69,6 +69,9 @@ static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode
 
 scn_status room_wait(struct store *store, enum checkpoint_mode mode, uint64_t deadline_ns)
 {
+    scn_status st = checkpoint_check_not_inside(store);
+    if (st < 0)
+        return st;
     if (store->background)
         return wait_for_thread(store, mode, deadline_ns);
     return checkpoint_run(store, mode);
@@ -76,13 +79,14 @@ scn_status room_wait(struct store *store, enum checkpoint_mode mode, uint64_t de
 
 scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint32_t *pgno)
 {
-    if (!has_append) {
-        scn_status st = lock_take(&store->locks, LOCK_APPEND,
-                                  store->options.busy_timeout_ms);
-        if (st < 0)
-            return st;
-    }
-    scn_status st = file_grow(&store->file, pages, pgno);
+    scn_status st = SCN_OK;
+    if (!has_append && lock_is_mine(&store->locks, LOCK_APPEND))
+        st = error_misuse("inside scn_update, another transaction cannot grow the file");
+    else if (!has_append)
+        st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = file_grow(&store->file, pages, pgno);
     if (st == SCN_OK) {
         st = space_reserve(store->space, *pgno, pages);
         if (st < 0)

@@ -254,7 +254,10 @@ void catalog_forget(struct scn_txn *txn);
 /* The catalog itself, as a table. */
 struct binding catalog_binding(const struct scn_txn *txn);
 
-/* ---- commit (engine/commit.c, engine/conflict.c) ---- */
+/* ---- commit (engine/commit.c, engine/conflict.c, engine/update.c) ---- */
+
+/* SCN_MISUSE: the calling thread runs the function of an scn_update. */
+scn_status update_check_not_inside(struct store *store) MUST_USE;
 
 scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn) MUST_USE;
 /* The history is the store's, under the append lock, or a copy that holds its own

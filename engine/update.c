@@ -76,7 +76,7 @@ static scn_status attempt_with_priority(scn_db *db, scn_status (*fn)(scn_txn *, 
     return st;
 }
 
-static scn_status check_not_nested(struct store *store)
+scn_status update_check_not_inside(struct store *store)
 {
     uint64_t thread_id = store->sys->ops->thread_id(store->sys);
     bool is_nested = false;
@@ -95,7 +95,7 @@ static scn_status check_not_nested(struct store *store)
 static scn_status check_writable(const scn_db *db)
 {
     scn_status st = db_check_write(db);
-    return st < 0 ? st : check_not_nested(db->store);
+    return st < 0 ? st : update_check_not_inside(db->store);
 }
 
 scn_status scn_update(scn_db *db, scn_status (*fn)(scn_txn *, void *), void *ctx)

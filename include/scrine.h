@@ -445,8 +445,9 @@ scn_status scn_on_end(scn_txn *txn, void (*fn)(void *ctx, scn_status st, uint64_
  * so fn must not change anything but the transaction.  After three conflicts it runs with
  * the lock that all commits take, so that the fourth attempt gets through, unless fn
  * takes more than a second: then it is given up as SCN_BUSY.  Inside fn the thread must
- * not write or commit otherwise (SCN_MISUSE), and scn_commit and scn_abort are not for fn
- * to call.  Statuses: those of scn_begin and scn_commit, and what fn returns.
+ * not write or commit otherwise, nor call scn_checkpoint, scn_tick or scn_check
+ * (SCN_MISUSE), and scn_commit and scn_abort are not for fn to call.  Statuses: those of
+ * scn_begin and scn_commit, and what fn returns.
  *
  * Example: a job is taken by whoever comes first.
  *
@@ -659,9 +660,10 @@ scn_status scn_checkpoint(scn_db *db);
  * allocation state.  SCN_CHECK_ALL: every page of the newest generation and of bulk runs,
  * and the log; reads the whole file.  fn (NULL: none) is told each finding, whose text is
  * good during the call; what it returns other than SCN_OK ends the check and is returned.
- * *issues (may be NULL) is the number of findings.  SCN_OK: the check ran, whatever it
- * found.  SCN_MISUSE, SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO,
- * SCN_NOMEM. */
+ * Inside fn the thread must not call scn_checkpoint, scn_tick or scn_check, and where a
+ * commit needs a checkpoint it is refused as well (SCN_MISUSE).  *issues (may be NULL) is
+ * the number of findings.  SCN_OK: the check ran, whatever it found.  SCN_MISUSE,
+ * SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO, SCN_NOMEM. */
 scn_status scn_check(scn_db *db, int level,
                      scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
                      uint64_t *issues);

@@ -188,6 +188,90 @@ TEST(update__gets_through_with_priority_after_some_conflicts)
     CHECK_OK(scn_close(db));
 }
 
+/* In the attempt with priority the thread holds the lock that all commits take. */
+struct careless {
+    struct stubborn stubborn;
+    scn_txn *other;
+    scn_status checkpoint[4];
+    scn_status tick[4];
+    scn_status check[4];
+    scn_status put;
+};
+
+static scn_status put_much(scn_txn *txn, scn_table_id id)
+{
+    static uint8_t bytes[60000];
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < 1000 && st == SCN_OK; i++) {
+        char key[16];
+        st = scn_put(txn, id, kit_number_key(key, i), (scn_slice){bytes, sizeof bytes},
+                     0);
+    }
+    return st;
+}
+
+static scn_status call_what_waits(scn_txn *txn, void *ctx)
+{
+    struct careless *careless = ctx;
+    scn_db *db = careless->stubborn.db;
+    int i = careless->stubborn.attempts;
+    careless->checkpoint[i] = scn_checkpoint(db);
+    careless->tick[i] = scn_tick(db, 0);
+    careless->check[i] = scn_check(db, SCN_CHECK_QUICK, NULL, NULL, NULL);
+    if (i == 3)
+        careless->put = put_much(careless->other, careless->stubborn.id);
+    return read_slowly(txn, &careless->stubborn);
+}
+
+TEST(update__refuses_inside_what_would_wait_for_it)
+{
+    scn_db *db = kit_memory();
+    struct careless careless = {.stubborn = {.db = db, .id = kit_table(db, "t")}};
+    careless.other = kit_begin(db, SCN_WRITE);
+    scn_status st = scn_update(db, call_what_waits, &careless);
+    CHECK(st == SCN_OK || st == SCN_BUSY); /* it took longer than a second */
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(careless.checkpoint[i], SCN_MISUSE);
+        CHECK_EQ(careless.tick[i], SCN_MISUSE);
+        CHECK_EQ(careless.check[i], SCN_MISUSE);
+    }
+    CHECK_EQ(careless.put, SCN_MISUSE);
+    scn_abort(careless.other);
+    CHECK_OK(scn_checkpoint(db));
+    CHECK_OK(scn_close(db));
+}
+
+/* Whoever began the transaction: the thread that commits it is in an update. */
+static void *begin_elsewhere(void *arg)
+{
+    struct careless *careless = arg;
+    scn_status st = scn_begin(careless->stubborn.db, SCN_WRITE, &careless->other);
+    careless->put = st < 0 ? st : kit_put(careless->other, careless->stubborn.id, "x",
+                                          "1");
+    return NULL;
+}
+
+static scn_status commit_the_other(scn_txn *txn, void *ctx)
+{
+    struct careless *careless = ctx;
+    careless->put = scn_commit(careless->other);
+    return kit_put(txn, careless->stubborn.id, "a", "1");
+}
+
+TEST(update__refuses_to_commit_what_another_thread_began)
+{
+    scn_db *db = kit_memory();
+    struct careless careless = {.stubborn = {.db = db, .id = kit_table(db, "t")}};
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, begin_elsewhere, &careless), 0);
+    pthread_join(thread, NULL);
+    CHECK_OK(careless.put);
+    CHECK_OK(scn_update(db, commit_the_other, &careless));
+    CHECK_EQ(careless.put, SCN_MISUSE);
+    CHECK(kit_committed(db, careless.stubborn.id, "x", NULL));
+    CHECK_OK(scn_close(db));
+}
+
 static void write_from_end(void *ctx, scn_status st, uint64_t lsn)
 {
     struct stubborn *stubborn = ctx;

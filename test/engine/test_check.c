@@ -831,6 +831,44 @@ TEST(check__finds_damage_in_the_log)
     image_free(&image);
 }
 
+struct eager {
+    scn_db *db;
+    uint32_t calls;
+};
+
+/* Without a thread for checkpoints, the commit that finds the log full makes one. */
+static scn_status call_what_waits(void *ctx, const scn_issue *issue)
+{
+    static uint8_t value[PAGE_BYTES];
+    struct eager *eager = ctx;
+    scn_status st = SCN_OK;
+    (void)issue;
+    eager->calls++;
+    CHECK_EQ(scn_checkpoint(eager->db), SCN_MISUSE);
+    CHECK_EQ(scn_tick(eager->db, 0), SCN_MISUSE);
+    CHECK_EQ(scn_check(eager->db, SCN_CHECK_QUICK, NULL, NULL, NULL), SCN_MISUSE);
+    for (int i = 0; i < 1000 && st == SCN_OK; i++)
+        st = scn_put1(eager->db, "t", (scn_slice){"key", 3},
+                      (scn_slice){value, sizeof value});
+    CHECK_EQ(st, SCN_MISUSE);
+    return SCN_OK;
+}
+
+TEST(check__refuses_inside_what_would_wait_for_it)
+{
+    struct image image = healthy_image("check-inside.scn");
+    struct catalog_root root = root_of(&image, PLAIN);
+    root.stat.count++;
+    set_root(&image, PLAIN, &root);
+    image_write(&image);
+    struct eager eager = {.db = open_store(image.path, SCN_NOTHREAD)};
+    CHECK_OK(scn_check(eager.db, SCN_CHECK_ALL, call_what_waits, &eager, NULL));
+    CHECK_EQ(eager.calls, 1);
+    CHECK_OK(scn_checkpoint(eager.db));
+    CHECK_OK(scn_close(eager.db));
+    image_free(&image);
+}
+
 TEST(check__stops_when_it_is_told_to)
 {
     struct image image = healthy_image("check-stop.scn");
