@@ -442,14 +442,14 @@ scn_status scn_table_each(scn_txn *txn,
         if (st < 0)
             return st;
     }
-    /* Each step seeks anew: the callback may use the transaction, and no page is kept
-     * across it. */
-    for (;;) {
+    /* Each step seeks anew: the callback may use the transaction, and even end it.  Bytes
+     * handed out before stay good, so these are no operations of their own. */
+    while ((st = txn_check(txn)) == SCN_OK) {
         struct binding catalog = catalog_binding(txn);
         struct merge *merge = NULL;
         struct merge_item item;
         uint32_t id = 0;
-        txn_enter(txn);
+        pool_enter(txn->reader);
         st = read_merge(txn, &catalog, &merge);
         if (st == SCN_OK)
             st = merge_seek(merge, &(scn_slice){key, key_len}, op, &item);
@@ -462,9 +462,9 @@ scn_status scn_table_each(scn_txn *txn,
             id = item.value.size == 4 ? get_u32(item.value.data) : 0;
         }
         merge_destroy(merge);
-        st = txn_leave(txn, st);
+        pool_leave(txn->reader);
         if (st != SCN_OK)
-            return st == SCN_END ? SCN_OK : st;
+            return st == SCN_END ? SCN_OK : txn_failure(txn, st);
         memcpy(name, key + 1, key_len - 1);
         name[key_len - 1] = 0;
         st = fn(ctx, name, id);
@@ -472,4 +472,5 @@ scn_status scn_table_each(scn_txn *txn,
             return st;
         op = SCN_GT;
     }
+    return st;
 }

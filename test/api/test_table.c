@@ -273,3 +273,77 @@ TEST(table__many_can_be_created_in_one_transaction)
     }
     CHECK_OK(scn_close(db));
 }
+
+static scn_status abort_inside(void *ctx, const char *name, scn_table_id id)
+{
+    (void)name;
+    (void)id;
+    scn_abort(ctx);
+    return SCN_OK;
+}
+
+TEST(table__each_notices_when_the_callback_ends_the_transaction)
+{
+    scn_db *db = kit_memory();
+    kit_table(db, "a");
+    kit_table(db, "b");
+    scn_txn *txn = kit_begin(db, SCN_READ);
+    CHECK_EQ(scn_table_each(txn, abort_inside, txn), SCN_MISUSE);
+    CHECK_OK(scn_close(db));
+}
+
+/* Rows that drive everything else out of a small pool. */
+enum { WIDE_ROWS = 100, WIDE_BYTES = KIT_IS_SMALL ? 3000 : 60000 };
+
+struct wide {
+    scn_db *db;
+    scn_table_id id;
+    scn_slice borrowed;
+    bool is_good;
+};
+
+static scn_status read_all_elsewhere(void *ctx, const char *name, scn_table_id id)
+{
+    static uint8_t expected[WIDE_BYTES];
+    struct wide *wide = ctx;
+    scn_txn *txn = kit_begin(wide->db, SCN_READ);
+    (void)name;
+    (void)id;
+    for (uint32_t i = 1; i < WIDE_ROWS; i++) {
+        char key[16];
+        scn_slice value;
+        CHECK_OK(scn_get(txn, wide->id, kit_number_key(key, i), &value));
+    }
+    scn_abort(txn);
+    kit_fill(expected, WIDE_BYTES, 0);
+    wide->is_good &= memcmp(wide->borrowed.data, expected, WIDE_BYTES) == 0;
+    return SCN_OK;
+}
+
+TEST(table__each_leaves_bytes_alone_that_were_handed_out_before)
+{
+    static uint8_t value[WIDE_BYTES];
+    scn_options options;
+    struct wide wide = {.is_good = true};
+    char key[16];
+    scn_options_init(&options);
+    options.pool_bytes = UINT64_C(8) * (KIT_IS_SMALL ? 4096 : 65536);
+    CHECK_OK(scn_open(":memory:", &options, &wide.db));
+    wide.id = kit_table(wide.db, "rows");
+    kit_table(wide.db, "more");
+    kit_table(wide.db, "and more");
+    scn_txn *txn = kit_begin(wide.db, SCN_WRITE);
+    for (uint32_t i = 0; i < WIDE_ROWS; i++) {
+        kit_fill(value, WIDE_BYTES, i);
+        CHECK_OK(scn_put(txn, wide.id, kit_number_key(key, i),
+                         (scn_slice){value, WIDE_BYTES}, 0));
+    }
+    CHECK_OK(scn_commit(txn));
+    CHECK_OK(scn_checkpoint(wide.db));
+    txn = kit_begin(wide.db, SCN_READ);
+    CHECK_OK(scn_get(txn, wide.id, kit_number_key(key, 0), &wide.borrowed));
+    CHECK_OK(scn_table_each(txn, read_all_elsewhere, &wide));
+    CHECK(wide.is_good);
+    scn_abort(txn);
+    CHECK_OK(scn_close(wide.db));
+}
