@@ -258,7 +258,9 @@ static scn_status copy_out(struct scn_txn *txn, const char *table, scn_slice key
 {
     scn_table_id id;
     scn_slice value;
-    scn_status st = scn_table(txn, table, 0, &id);
+    scn_status st = write_check_key(key);
+    if (st == SCN_OK)
+        st = scn_table(txn, table, 0, &id);
     if (st == SCN_OK)
         st = scn_get(txn, id, key, &value);
     if (st != SCN_OK)

@@ -128,14 +128,13 @@ static scn_status write_one(struct scn_txn *txn, const struct one_write *write)
 {
     struct binding *binding;
     scn_table_id id;
-    scn_status st = scn_table(txn, write->table, write->value ? SCN_CREATE : 0, &id);
+    scn_status st = write_check_key(write->key);
+    if (st == SCN_OK)
+        st = scn_table(txn, write->table, write->value ? SCN_CREATE : 0, &id);
     if (st != SCN_OK)
         return st == SCN_NOTFOUND ? SCN_OK : st;
     if (write->value)
         return scn_put(txn, id, write->key, *write->value, SCN_PUT_BLIND);
-    st = write_check_key(write->key);
-    if (st < 0)
-        return st;
     txn_enter(txn);
     st = catalog_bind_write(txn, id, &binding);
     if (st == SCN_OK)

@@ -224,6 +224,13 @@ TEST(misuse__keys_have_1_to_the_allowed_bytes)
     CHECK_EQ(scn_put1(rig.db, "t", empty, empty), SCN_MISUSE);
     CHECK_EQ(scn_put1(rig.db, "t", too_long, empty), SCN_TOOBIG);
     CHECK_EQ(scn_del1(rig.db, "t", empty), SCN_MISUSE);
+    /* Also where there is no table that could have the key. */
+    void *copy;
+    size_t size;
+    CHECK_EQ(scn_del1(rig.db, "none", empty), SCN_MISUSE);
+    CHECK_EQ(scn_del1(rig.db, "none", too_long), SCN_TOOBIG);
+    CHECK_EQ(scn_get_copy(rig.db, "none", empty, &copy, &size), SCN_MISUSE);
+    CHECK_EQ(scn_get_copy(rig.db, "none", too_long, &copy, &size), SCN_TOOBIG);
     rig_close(&rig);
     scn_db *db = kit_memory();
     scn_table_id id = kit_table(db, "t");
