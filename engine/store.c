@@ -268,12 +268,13 @@ static int insert_gen(uint64_t *gens, uint32_t count, uint64_t gen)
 static uint32_t count_views(struct store *store)
 {
     uint64_t now = store->sys->ops->now_ns(store->sys);
-    uint64_t age = store->options.max_snapshot_age_ms * UINT64_C(1000000);
+    uint64_t age_ms = store->options.max_snapshot_age_ms;
     uint32_t count = 0;
     for (struct view *view = store->views; view; view = view->next, count++)
         view->gone_holders = 0;
-    for (struct scn_txn *txn = store->open_txns; txn && age; txn = txn->next) {
-        if (txn->view->gen < store->view->gen && now - txn->begun_ns > age)
+    for (struct scn_txn *txn = store->open_txns; txn && age_ms; txn = txn->next) {
+        if (txn->view->gen < store->view->gen &&
+            (now - txn->begun_ns) / 1000000 >= age_ms)
             atomic_store(&txn->is_gone, true);
         if (atomic_load(&txn->is_gone))
             txn->view->gone_holders++;

@@ -110,3 +110,19 @@ TEST(limit__a_snapshot_without_a_limit_keeps_its_values)
     CHECK_OK(scn_commit(txn));
     CHECK_OK(scn_close(db));
 }
+
+TEST(limit__an_age_of_centuries_is_no_short_one)
+{
+    char key[16];
+    scn_slice value;
+    /* The least number of milliseconds whose nanoseconds no 64 bits hold. */
+    scn_db *db = open_limited("old.scn", 0, UINT64_MAX / 1000000 + 1);
+    overwrite_and_checkpoint(db, 1);
+    scn_txn *txn = kit_begin(db, SCN_READ);
+    scn_table_id id = kit_table_in(txn, "rows");
+    overwrite_and_checkpoint(db, 3);
+    CHECK_OK(scn_get(txn, id, row_key(key, sizeof key, 7), &value));
+    CHECK_EQ(((const char *)value.data)[0], 'a');
+    CHECK_OK(scn_commit(txn));
+    CHECK_OK(scn_close(db));
+}
