@@ -3,7 +3,11 @@
  *
  * An ADD with bounds says: after it the counter lies in [min, max]. Turned round: before
  * it the counter lies in [min - delta, max - delta]. In that form two additions compose
- * to one, and a transaction needs only one for each key, however many it made. */
+ * to one, and a transaction needs only one for each key, however many it made.
+ *
+ * The sum of two may need 65 bits although every step stays within 64: -2^63 and twice
+ * 2^63 - 1.  So sums are kept modulo 2^64; with any counter that is allowed before, the
+ * one after it tells what the sum is. */
 #include "engine/txn.h"
 
 static int64_t clamp(__int128 value)
@@ -14,6 +18,17 @@ static int64_t clamp(__int128 value)
 static struct addition impossible(void)
 {
     return (struct addition){0, INT64_MAX, INT64_MIN};
+}
+
+static int64_t add_wrapping(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+/* Only of one that is possible: there lo + sum is a counter. */
+static __int128 true_sum(const struct addition *addition)
+{
+    return (__int128)add_wrapping(addition->lo, addition->sum) - addition->lo;
 }
 
 struct addition addition_decode(const void *data)
@@ -33,12 +48,13 @@ void addition_encode(const struct addition *addition, uint8_t *out)
 struct addition addition_compose(const struct addition *first,
                                  const struct addition *second)
 {
-    __int128 sum = (__int128)first->sum + second->sum;
-    __int128 lo = (__int128)second->lo - first->sum;
-    __int128 hi = (__int128)second->hi - first->sum;
-    if (sum != clamp(sum) || lo > INT64_MAX || hi < INT64_MIN || lo > hi)
+    if (first->lo > first->hi || second->lo > second->hi)
         return impossible();
-    struct addition both = {(int64_t)sum, clamp(lo), clamp(hi)};
+    __int128 lo = second->lo - true_sum(first);
+    __int128 hi = second->hi - true_sum(first);
+    if (lo > INT64_MAX || hi < INT64_MIN)
+        return impossible();
+    struct addition both = {add_wrapping(first->sum, second->sum), clamp(lo), clamp(hi)};
     if (both.lo < first->lo)
         both.lo = first->lo;
     if (both.hi > first->hi)
@@ -54,12 +70,11 @@ scn_status addition_apply(const struct addition *addition, const struct found *b
         return error_misuse("scn_add: the value of this key is no counter of 8 bytes");
     if (base->kind == FOUND_BYTES)
         value = (int64_t)get_u64(base->bytes.data);
-    __int128 sum = (__int128)value + addition->sum;
-    if (value < addition->lo || value > addition->hi || sum != clamp(sum))
+    if (value < addition->lo || value > addition->hi)
         return error_set(SCN_TOOBIG, 0, 0, 0,
                          "scn_add: the counter (now %lld) would leave its bounds",
                          (long long)value);
-    *out = (int64_t)sum;
+    *out = add_wrapping(value, addition->sum);
     return SCN_OK;
 }
 

@@ -254,6 +254,37 @@ TEST(add__a_broken_bound_is_answered_at_commit_at_the_latest)
     CHECK_OK(scn_close(db));
 }
 
+/* Each step is a number of 64 bits, the sum of them is none. */
+TEST(add__several_go_from_one_end_of_the_numbers_to_the_other)
+{
+    scn_db *db = kit_memory();
+    scn_table_id id = kit_table(db, "t");
+    static const struct {
+        int64_t delta[3];
+        int64_t from;
+        int64_t to;
+        scn_status st;
+    } ways[] = {
+        {{INT64_MAX, INT64_MAX, 1}, INT64_MIN, INT64_MAX, SCN_OK},
+        {{INT64_MAX, INT64_MAX, 2}, INT64_MIN, INT64_MIN, SCN_TOOBIG},
+        {{INT64_MIN, INT64_MIN + 1, 0}, INT64_MAX, INT64_MIN, SCN_OK},
+        {{INT64_MIN, INT64_MIN, 0}, INT64_MAX, INT64_MAX, SCN_TOOBIG},
+        {{INT64_MAX, INT64_MAX, INT64_MIN}, INT64_MIN, -2, SCN_OK},
+        {{INT64_MAX, INT64_MAX, INT64_MIN}, 1, 1, SCN_TOOBIG},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        scn_txn *txn = kit_begin(db, SCN_WRITE);
+        CHECK_OK(scn_put(txn, id, text("n"), (scn_slice){&ways[i].from, 8}, 0));
+        CHECK_OK(scn_commit(txn));
+        txn = kit_begin(db, SCN_WRITE);
+        for (int j = 0; j < 3; j++)
+            CHECK_OK(scn_add(txn, id, text("n"), ways[i].delta[j], INT64_MIN, INT64_MAX));
+        CHECK_EQ(scn_commit(txn), ways[i].st);
+        CHECK_EQ(counter(db, id, "n"), ways[i].to);
+    }
+    CHECK_OK(scn_close(db));
+}
+
 TEST(add__refuses_a_value_that_is_no_counter)
 {
     scn_db *db = kit_memory();
