@@ -356,6 +356,20 @@ void delta_touch(struct delta *delta, uint32_t table_id, uint64_t lsn)
     note_change(delta, table_for_append(delta, table_id), lsn);
 }
 
+bool delta_replace(struct delta *delta, uint32_t table_id, scn_slice key, uint64_t hash,
+                   enum delta_kind kind, scn_slice value, uint64_t lsn)
+{
+    const struct delta_table *table = table_find(delta, table_id);
+    struct delta_entry *entry = table ? delta_entry_find(table, key, hash) : NULL;
+    struct delta_version *newest =
+        entry ? atomic_load_explicit(&entry->newest, memory_order_relaxed) : NULL;
+    if (newest == NULL || newest->lsn <= lsn || newest->kind != kind ||
+        newest->len != value.size)
+        return false;
+    memcpy(newest->data, value.data, value.size);
+    return true;
+}
+
 void delta_rollback(struct delta *delta, uint64_t lsn)
 {
     while (delta->undo) {

@@ -79,6 +79,11 @@ void delta_append_clear(struct delta *delta, uint32_t table_id, const scn_slice 
 /* Notes that lsn changed the table (for table_version); delta_append and
  * delta_append_clear do it themselves. */
 void delta_touch(struct delta *delta, uint32_t table_id, uint64_t lsn);
+/* Write sets only, no concurrent reader: the newest version of the key gets another value
+ * of the same length, if its LSN is above the given one and its kind is this.  False: it
+ * is not. */
+bool delta_replace(struct delta *delta, uint32_t table_id, scn_slice key, uint64_t hash,
+                   enum delta_kind kind, scn_slice value, uint64_t lsn) MUST_USE;
 /* Write sets only, no concurrent reader: takes back everything with lsn > the given
  * one, newest first. */
 void delta_rollback(struct delta *delta, uint64_t lsn);

@@ -152,6 +152,20 @@ scn_status write_clear(struct scn_txn *txn, uint32_t table_id, const scn_slice *
     return SCN_OK;
 }
 
+/* One version a key for each savepoint, however often it is added to. */
+static scn_status keep_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
+                                uint64_t hash, scn_slice addition)
+{
+    struct write_set *writes = &txn->writes;
+    uint64_t saved = writes->savepoint_count
+                         ? writes->savepoints[writes->savepoint_count - 1]
+                         : 0;
+    if (writes->adds &&
+        delta_replace(writes->adds, table_id, key, hash, DELTA_ADD, addition, saved))
+        return SCN_OK;
+    return append_to(txn, &writes->adds, table_id, key, DELTA_ADD, addition);
+}
+
 scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                           const struct addition *addition)
 {
@@ -177,8 +191,7 @@ scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
         both = addition_compose(&found.addition, addition);
     addition_encode(&both, buf);
     txn->writes.has_puts = true;
-    return append_to(txn, &txn->writes.adds, table_id, key, DELTA_ADD,
-                     (scn_slice){buf, sizeof buf});
+    return keep_addition(txn, table_id, key, hash, (scn_slice){buf, sizeof buf});
 }
 
 bool write_is_empty(const struct scn_txn *txn)

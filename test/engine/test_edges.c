@@ -1,5 +1,5 @@
 /* Transactions at the edges of what a record holds: found by stories, told again here. */
-#include "engine/store.h"
+#include "engine/txn.h"
 #include "test/unit/unit.h"
 
 static scn_db *open_store(void)
@@ -69,5 +69,35 @@ TEST(edges__a_bulk_run_may_hold_little_but_deletions)
         scn_abort(txn);
         CHECK_OK(scn_checkpoint(db));
     }
+    CHECK_OK(scn_close(db));
+}
+
+/* A counter of what a long transaction does. */
+TEST(edges__additions_to_one_key_take_no_memory_each)
+{
+    scn_db *db = open_store();
+    scn_table_id table;
+    scn_slice key = {"sum", 3};
+    scn_slice value;
+    uint32_t savepoint;
+    scn_txn *txn = begin(db, &table);
+    for (int i = 0; i < 100000; i++)
+        CHECK_OK(scn_add(txn, table, key, 1, 0, INT64_MAX));
+    CHECK_OK(scn_savepoint(txn, &savepoint));
+    for (int i = 0; i < 100000; i++)
+        CHECK_OK(scn_add(txn, table, key, 1, 0, INT64_MAX));
+    CHECK(delta_bytes(txn->writes.adds) < 16384);
+    CHECK_OK(scn_get(txn, table, key, &value));
+    CHECK_EQ(get_u64(value.data), 200000);
+    CHECK_OK(scn_rollback_to(txn, savepoint));
+    CHECK_OK(scn_get(txn, table, key, &value));
+    CHECK_EQ(get_u64(value.data), 100000);
+    CHECK_OK(scn_add(txn, table, key, 1, 0, INT64_MAX));
+    CHECK_OK(scn_rollback_to(txn, savepoint));
+    CHECK_OK(scn_commit(txn));
+    txn = begin(db, &table);
+    CHECK_OK(scn_get(txn, table, key, &value));
+    CHECK_EQ(get_u64(value.data), 100000);
+    scn_abort(txn);
     CHECK_OK(scn_close(db));
 }
