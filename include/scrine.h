@@ -139,8 +139,8 @@ enum {
 enum {
     SCN_PUT_NEW = 1,   /* SCN_EXISTS where the key is there already */
     SCN_PUT_BLIND = 2, /* no conflict with others who wrote the key: the last commit wins.
-                        * Only the deletion of a range around it, and dropping or clearing
-                        * the table, conflict */
+                        * Only dropping or clearing the table conflicts, and the deletion
+                        * of a range around it may */
     SCN_PUT_SAME = 4   /* where the key has these bytes already nothing is written, and
                         * only a later change of the key by others conflicts.  Where it is
                         * absent, as SCN_PUT_BLIND: for rows whose key decides the

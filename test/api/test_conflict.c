@@ -340,6 +340,7 @@ TEST(conflict__blind_puts_only_meet_what_removes_their_table_or_range)
     AGREES(blind_d, put_d);
     AGREES(blind_d, blind_d);
     AGREES(blind_d, del_d);
+    AGREES(blind_d, del_range_c_to_e); /* a few rows: one by one */
     AGREES(own_put_then_get, nothing);
     AGREES(put_same_e, put_same_e);
     CONFLICTS(blind_d, clear);
