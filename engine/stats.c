@@ -201,6 +201,14 @@ static uint64_t disk_free(struct store *store)
     return room < bytes ? room : bytes;
 }
 
+/* What checkpoints can write to: free pages of the file count as well. */
+static uint64_t room_bytes(struct store *store, const struct scn_health_t *health)
+{
+    struct space_stat space;
+    space_stat(store->space, &space);
+    return health->disk_free_bytes + space.free_pages * PAGE_BYTES;
+}
+
 /* The worst thing first; false: nothing is wrong. */
 static bool find_reason(struct store *store, scn_status moved,
                         const struct scn_health_t *health, char *out, size_t size)
@@ -221,7 +229,7 @@ static bool find_reason(struct store *store, scn_status moved,
         snprintf(out, size, "the last checkpoint failed: %s", scn_strerror(checkpoint));
     else if (room_is_exhausted(store))
         snprintf(out, size, "the log is full: commits wait for the checkpoint");
-    else if (health->disk_free_bytes < store->options.log_bytes)
+    else if (room_bytes(store, health) < store->options.log_bytes)
         snprintf(out, size,
                  "%" PRIu64
                  " bytes are left on the disk; the next checkpoint may not fit",

@@ -181,6 +181,40 @@ TEST(health__says_when_the_file_may_not_grow)
     CHECK_OK(scn_close(db));
 }
 
+/* A file at its limit goes on in the pages that it has. */
+TEST(health__of_a_file_at_its_limit_with_free_pages_is_good)
+{
+    static uint8_t value[4 * PAGE_BYTES];
+    scn_db *db = NULL;
+    scn_options options;
+    scn_health_t health = {.struct_size = sizeof health};
+    char key[16];
+    scn_options_init(&options);
+    options.flags = SCN_NOTHREAD;
+    options.log_bytes = 64 * sizeof value;
+    options.max_file_bytes = 2 * options.log_bytes;
+    CHECK_OK(scn_open(":memory:", &options, &db));
+    scn_status st = SCN_OK;
+    uint32_t count = 0;
+    while (st == SCN_OK) {
+        snprintf(key, sizeof key, "%u", count++);
+        st = scn_put1(db, "t", (scn_slice){key, strlen(key)},
+                      (scn_slice){value, sizeof value});
+    }
+    CHECK_EQ(st, SCN_FULL);
+    /* The last row keeps the file long. */
+    for (uint32_t i = 0; i + 2 < count; i++) {
+        snprintf(key, sizeof key, "%u", i);
+        CHECK_OK(scn_del1(db, "t", (scn_slice){key, strlen(key)}));
+    }
+    for (uint32_t i = 0; i < 20000; i++)
+        CHECK_OK(scn_put1(db, "t", (scn_slice){"key", 3}, (scn_slice){value, 100}));
+    CHECK_OK(scn_health(db, &health));
+    CHECK(health.disk_free_bytes < options.log_bytes);
+    CHECK_EQ(health.healthy, 1);
+    CHECK_OK(scn_close(db));
+}
+
 /* ---- open transactions ---- */
 
 struct seen {
