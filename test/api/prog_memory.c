@@ -141,3 +141,136 @@ TEST(memory__runs_out_while_a_transaction_with_new_tables_is_spilled)
 {
     tell_all(create_and_spill);
 }
+
+/* ---- the other calls ---- */
+
+enum { FEW = 30 };
+
+static scn_status put_few(struct story *story)
+{
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < FEW && st == SCN_OK; i++) {
+        char key[200] = {0};
+        snprintf(key, sizeof key, "%03u and a tail that makes the key a long one: %090u",
+                 i, i);
+        st = scn_put(story->txn, story->id, text(key), text(key), 0);
+    }
+    return st;
+}
+
+static scn_status walk(struct story *story, bool forward)
+{
+    scn_cursor *cursor;
+    scn_slice key;
+    scn_slice value;
+    scn_status st = scn_cursor_open(story->txn, story->id, &cursor);
+    if (st == SCN_OK)
+        st = scn_cursor_prefix(cursor, text("0"));
+    while (st == SCN_OK)
+        st = forward ? scn_next(cursor, &key, &value) : scn_prev(cursor, &key, &value);
+    if (st == SCN_END)
+        st = scn_seek(cursor, text("015"), SCN_LE, &key, &value);
+    if (st == SCN_OK)
+        st = scn_put(story->txn, story->id, key, value, SCN_PUT_SAME);
+    scn_cursor_close(cursor);
+    return st;
+}
+
+static scn_status read_and_walk(struct story *story)
+{
+    scn_slice keys[3] = {text("old"), text("new"), text("001")};
+    scn_slice values[3];
+    scn_status statuses[3];
+    uint64_t count;
+    scn_status st = put_few(story);
+    if (st == SCN_OK)
+        st = walk(story, true);
+    if (st == SCN_OK)
+        st = walk(story, false);
+    if (st == SCN_OK)
+        st = scn_get_many(story->txn, story->id, keys, 3, values, statuses);
+    if (st == SCN_OK)
+        st = scn_table_count(story->txn, story->id, &count);
+    if (st == SCN_OK && count != FEW + 1)
+        st = SCN_CORRUPT;
+    return st == SCN_OK ? commit(story) : st;
+}
+
+TEST(memory__runs_out_while_rows_are_read_and_walked)
+{
+    tell_all(read_and_walk);
+}
+
+static scn_status take_back(struct story *story)
+{
+    uint32_t savepoint;
+    uint64_t removed;
+    scn_status st = SCN_OK;
+    for (int i = 0; i < 20 && st == SCN_OK; i++)
+        st = scn_savepoint(story->txn, &savepoint);
+    if (st == SCN_OK)
+        st = put_few(story);
+    if (st == SCN_OK)
+        st = scn_add(story->txn, story->id, text("sum"), 1, 0, 10);
+    if (st == SCN_OK)
+        st = scn_del_range(story->txn, story->id, text("0"), text("1"), &removed);
+    if (st == SCN_OK)
+        st = scn_table_clear(story->txn, story->id);
+    if (st == SCN_OK)
+        st = scn_rollback_to(story->txn, savepoint);
+    for (int i = 0; i < 40 && st == SCN_OK; i++) {
+        char key[16];
+        st = scn_add(story->txn, story->id, kit_number_key(key, (uint32_t)i), 1, 0, 10);
+    }
+    return st == SCN_OK ? commit(story) : st;
+}
+
+TEST(memory__runs_out_while_writes_are_taken_back_and_added_to)
+{
+    tell_all(take_back);
+}
+
+static scn_status name_tables(void *ctx, const char *name, scn_table_id id)
+{
+    (void)name;
+    return id ? scn_table_rename(ctx, id, "another name") : SCN_OK;
+}
+
+static scn_status update_quietly(scn_txn *txn, void *ctx)
+{
+    struct story *story = ctx;
+    scn_slice value;
+    scn_status st = scn_get(txn, story->id, text("old"), &value);
+    return st == SCN_OK ? scn_put(txn, story->id, text("new"), value, 0) : st;
+}
+
+static scn_status call_once(struct story *story)
+{
+    scn_table_stat stat = {.struct_size = sizeof stat};
+    void *copy = NULL;
+    size_t size;
+    scn_lock *lock = NULL;
+    scn_status st = scn_table_each(story->txn, name_tables, story->txn);
+    if (st == SCN_OK)
+        st = scn_table_info(story->txn, story->id, &stat);
+    if (st == SCN_OK)
+        st = scn_table_drop(story->txn, story->id);
+    if (st == SCN_OK)
+        st = scn_put1(story->db, "new", text("a"), text("b"));
+    if (st == SCN_OK)
+        st = scn_get_copy(story->db, "new", text("a"), &copy, &size);
+    scn_free(copy);
+    if (st == SCN_OK)
+        st = scn_update(story->db, update_quietly, story);
+    if (st == SCN_OK)
+        st = scn_del1(story->db, "new", text("a"));
+    if (st == SCN_OK)
+        st = scn_lock_try(story->db, "name", &lock);
+    scn_lock_drop(lock);
+    return st;
+}
+
+TEST(memory__runs_out_while_tables_are_named_and_one_call_does_all)
+{
+    tell_all(call_once);
+}
