@@ -56,13 +56,12 @@ static scn_status sync_lazy(struct store *store, bool *did_work)
 static scn_status mark_when_quiet(struct store *store)
 {
     uint64_t appended = log_appended(store->log);
-    if (appended == store->marked_lsn || appended == store->recovered.end.lsn ||
+    if (appended == atomic_load(&store->marked_lsn) ||
+        appended == store->recovered.end.lsn ||
         log_synced(store->log) != appended)
         return SCN_OK;
-    if (appended != store->quiet_lsn) {
-        store->quiet_lsn = appended;
+    if (appended != atomic_exchange(&store->quiet_lsn, appended))
         return SCN_OK;
-    }
     return checkpoint_mark(store);
 }
 

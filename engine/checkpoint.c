@@ -403,7 +403,7 @@ scn_status checkpoint_mark(struct store *store)
     if (st == SCN_OK)
         st = log_sync(store->log, end, 0);
     if (st == SCN_OK)
-        store->marked_lsn = end;
+        atomic_store(&store->marked_lsn, end);
     return st;
 }
 

@@ -592,7 +592,7 @@ static scn_status finish(struct store *store)
     if (!file_is_poisoned(&store->file) && room_is_checkpoint_due(store))
         tell_host(store, checkpoint_run(store, CHECKPOINT_PLAIN));
     uint64_t end = log_appended(store->log);
-    if (end == store->marked_lsn || end == store->recovered.end.lsn)
+    if (end == atomic_load(&store->marked_lsn) || end == store->recovered.end.lsn)
         return SCN_OK;
     scn_status st = end > log_synced(store->log) ? log_sync(store->log, end, 0) : SCN_OK;
     if (st == SCN_OK && !file_is_poisoned(&store->file))

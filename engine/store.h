@@ -123,8 +123,9 @@ struct store {
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
     _Atomic uint32_t run_count;     /* runs in the current view */
     _Atomic uint64_t failed_at_lsn; /* end of the log when the last checkpoint failed */
-    uint64_t quiet_lsn;             /* background; the end of the log a moment ago */
-    uint64_t marked_lsn;            /* background; the log ends with a MARK here */
+    /* Of background work, which scn_tick may do beside the thread. */
+    _Atomic uint64_t quiet_lsn;     /* the end of the log a moment ago */
+    _Atomic uint64_t marked_lsn;    /* the log ends with a MARK here */
     _Atomic int32_t checkpoint_status;  /* of the last one */
     _Atomic uint64_t checkpoint_number; /* finished ones, failed included */
     _Atomic uint64_t drain_number;      /* of them, those that drained */

@@ -560,3 +560,32 @@ TEST(threads__every_snapshot_has_the_whole_of_each_transaction)
         CHECK_EQ(sums[i], 1000);
     CHECK_OK(scn_close(db));
 }
+
+static void *tick_often(void *arg)
+{
+    for (int i = 0; i < 300; i++)
+        if (scn_tick(arg, 0) != SCN_OK)
+            return arg;
+    return NULL;
+}
+
+TEST(threads__tick_beside_the_background_thread_and_each_other)
+{
+    enum { THREADS = 2 };
+    pthread_t threads[THREADS];
+    scn_options options;
+    scn_db *db;
+    scn_options_init(&options);
+    options.lazy_interval_ms = 1;
+    CHECK_OK(scn_open(":memory:", &options, &db));
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, tick_often, db), 0);
+    for (int i = 0; i < 100; i++)
+        CHECK_OK(scn_put1(db, "t", text("k"), text("v")));
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        CHECK(failed == NULL);
+    }
+    CHECK_OK(scn_close(db));
+}
