@@ -130,6 +130,7 @@ static scn_status make_record(struct scn_txn *txn)
     if (st == SCN_OK && txn->writes.adds)
         st = delta_each_table(txn->writes.adds, measure_additions, &later);
     if (st == SCN_OK && txn->writes.delta && txn->ops.len + later > log_payload_max()) {
+        txn->writes.savepoint_count = 0; /* nobody goes back any more: one run a table */
         txn_enter(txn);
         st = spill(txn);
         st = txn_leave(txn, st);

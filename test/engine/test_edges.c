@@ -101,3 +101,26 @@ TEST(edges__additions_to_one_key_take_no_memory_each)
     scn_abort(txn);
     CHECK_OK(scn_close(db));
 }
+
+/* A layer above may set one for each of its statements. */
+TEST(edges__savepoints_make_no_runs_of_their_own_at_commit)
+{
+    enum { SAVEPOINTS = 60 };
+    static uint8_t value[2000];
+    scn_db *db = open_store();
+    scn_table_id table;
+    char buf[16];
+    uint32_t savepoint;
+    scn_stats_t stats = {.struct_size = sizeof stats};
+    scn_txn *txn = begin(db, &table);
+    for (uint32_t i = 0; i * sizeof value < 2 * log_payload_max() || i < SAVEPOINTS; i++) {
+        CHECK_OK(scn_savepoint(txn, &savepoint));
+        CHECK_OK(scn_put(txn, table, make_key(buf, i),
+                         (scn_slice){value, sizeof value}, 0));
+    }
+    CHECK_EQ(txn->writes.segment_count, 0); /* the commit has to make the runs */
+    CHECK_OK(scn_commit(txn));
+    CHECK_OK(scn_stats(db, &stats));
+    CHECK_EQ(stats.runs, 1);
+    CHECK_OK(scn_close(db));
+}
