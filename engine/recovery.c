@@ -341,6 +341,10 @@ static scn_status make_durable(struct store *store, uint64_t last_commit)
     struct log_scan_result *result = &store->recovered;
     struct adopted adopted = {result->watermark, store->superblock.base};
     struct log_scan_result again;
+    if (last_commit <= result->watermark && result->is_settled) {
+        log_settle(store->log, &result->settled);
+        return SCN_OK;
+    }
     if (last_commit <= result->watermark)
         return log_rewrite(store->log, &result->end);
     scn_status st = log_scan(&store->file, store->superblock.uuid,

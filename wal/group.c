@@ -42,10 +42,10 @@ static void set_synced(struct log_group *group, const struct log_point *point)
     atomic_store(&group->synced_lsn, point->lsn);
 }
 
-void log_group_settle(struct log_group *group)
+void log_group_settle(struct log_group *group, const struct log_point *point)
 {
     group->sys->ops->mutex_lock(group->mutex);
-    set_synced(group, &group->appended);
+    set_synced(group, point);
     group->sys->ops->mutex_unlock(group->mutex);
 }
 

@@ -53,8 +53,8 @@ void log_group_destroy(struct log_group *group);
 
 /* Under the append lock: the log has grown. */
 void log_group_append(struct log_group *group, const struct log_point *point);
-/* All that is appended is known to be durable. */
-void log_group_settle(struct log_group *group);
+/* All that is appended up to the point is known to be durable. */
+void log_group_settle(struct log_group *group, const struct log_point *point);
 /* SCN_OK: durable up to lsn.  SCN_UNKNOWN: it never will be known.  SCN_MISUSE: lsn is
  * not appended. */
 scn_status log_group_wait(struct log_group *group, uint64_t lsn, uint32_t window_ms,

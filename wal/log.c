@@ -266,6 +266,13 @@ static scn_status rewrite_range(struct log_walk *walk, const struct log_base *en
     return rewrite_extent(walk, end->extent_pgno, off, end->extent_off);
 }
 
+void log_settle(struct log *log, const struct log_base *settled)
+{
+    struct log_point point = point_of(settled);
+    ASSERT(point.lsn <= log_appended(log));
+    log_group_settle(&log->group, &point);
+}
+
 scn_status log_rewrite(struct log *log, const struct log_base *from)
 {
     ASSERT(log_appended(log) == log->at.lsn);
@@ -280,7 +287,7 @@ scn_status log_rewrite(struct log *log, const struct log_base *from)
         if (st != SCN_OK)
             file_poison(log->file);
         else
-            log_group_settle(&log->group);
+            log_settle(log, &log->at);
     }
     log_walk_close(&walk);
     return st;

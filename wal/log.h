@@ -55,6 +55,10 @@ struct log_scan_result {
     uint64_t byte_count;
     /* No LSN of this chain can be beyond it: the next epoch starts above. */
     uint64_t capacity_lsn;
+    /* The log ends as a clean close leaves it: zeros, and before them at most one record
+     * that may not be durable; `settled` is the place in front of that record. */
+    bool is_settled;
+    struct log_base settled;
     const char *why; /* static; why there is no record at the end */
 };
 
@@ -98,7 +102,7 @@ scn_status log_format(struct file *file, const uint8_t uuid[16], uint32_t pgno,
 
 /* A log that goes on at `end`, which log_scan found from `base`; it walks there once more
  * to learn the extents. spares are consumed in order.  synced is base->lsn until
- * log_rewrite or log_sync.  SCN_CORRUPT, SCN_IO, SCN_NOMEM, SCN_FULL (too many). */
+ * log_rewrite, log_settle or log_sync.  SCN_CORRUPT, SCN_IO, SCN_NOMEM, SCN_FULL (too many). */
 scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid[16],
                       const struct log_base *base, const struct log_base *end,
                       const struct log_spare *spares, uint32_t spare_count,
@@ -110,6 +114,9 @@ void log_destroy(struct log *log);
  * cache), erases the header of whatever was torn behind it [L8], and syncs.  Failure
  * poisons [L4]. */
 scn_status log_rewrite(struct log *log, const struct log_base *from) MUST_USE;
+/* In its place where the scan found the log settled: there is nothing torn to erase, the
+ * extent's head is durable, and the next sync begins at `settled`.  No I/O. */
+void log_settle(struct log *log, const struct log_base *settled);
 /* The next append starts the epoch record_epoch(uuid, epoch) at start_lsn, rounded up
  * [L1], [L2].  Call it before anybody appends; log_epoch and log_appended change with
  * that append. */

@@ -172,6 +172,21 @@ static uint64_t bound_lsn(struct file *file, const struct log_scan_result *resul
     return (lsn + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1);
 }
 
+/* The head of an extent was synced with the first record in it at the latest [L5]: so the
+ * place has to lie behind one. */
+static bool settles_at(const struct log_scan_result *out, const struct log_base *place)
+{
+    return place->lsn == out->watermark && place->extent_pgno == out->end.extent_pgno &&
+           place->extent_off > RECORD_FIRST_OFF;
+}
+
+static void find_settled(const struct log_walk *walk, struct log_scan_result *out)
+{
+    bool has_last = out->record_count > 0 && settles_at(out, &walk->from);
+    out->is_settled = has_last || settles_at(out, &out->end);
+    out->settled = has_last ? walk->from : out->end;
+}
+
 /* [L3].  why: what the walk found at the place where it ended. */
 static scn_status judge_end(struct log_walk *walk, const struct log_base *base,
                             const char *why, struct log_scan_result *out)
@@ -208,6 +223,8 @@ static scn_status judge_end(struct log_walk *walk, const struct log_base *base,
         out->kind = LOG_END_TORN;
     } else {
         out->kind = is_blank || evidence.has_older ? LOG_END_CLEAN : LOG_END_TORN;
+        if (is_blank)
+            find_settled(walk, out);
     }
     return SCN_OK;
 }
