@@ -86,13 +86,15 @@ enum sim_keep {
     SIM_KEEP_ALL_BUT, /* all but number n */
     SIM_KEEP_ONLY,    /* only number n */
     SIM_KEEP_RANDOM,  /* n is a seed */
-    SIM_KEEP_TORN     /* n is a seed; some of the sectors that stay are torn */
+    SIM_KEEP_TORN,    /* n is a seed; some of the sectors that stay are torn */
+    SIM_KEEP_SUBSET   /* change number i if bit i of n is set; the first 64 */
 };
 
 struct sim_choice {
     enum sim_keep keep;
     bool by_call; /* count the changes of one call as one; else each sector, size, name */
     uint64_t n;
+    bool has_garbage; /* what a file has grown by shows anything, not zeros (seed: n) */
 };
 
 /* How many changes are pending: the bound of n. */
@@ -110,11 +112,14 @@ void sim_seen_destroy(struct sim_seen *seen);
 bool sim_seen_add(struct sim_seen *seen, uint64_t hash);
 
 struct sim_plan {
-    bool by_sector;         /* else a call counts as one change */
-    uint64_t change_max;    /* of more changes, that many are taken, evenly; 0: all */
-    uint32_t random_count;  /* so many seeds, each without and with torn sectors */
+    bool by_sector;          /* each sector is a change; calls are looked at as well */
+    bool has_garbage;        /* torn choices, and one that keeps all, show garbage */
+    uint32_t exhaustive_max; /* of up to so many changes every subset is taken */
+    uint64_t change_max;     /* of more changes, that many are taken, evenly; 0: all */
+    uint32_t random_count;   /* so many seeds, each without and with torn sectors */
     uint64_t seed;
-    struct sim_seen *seen;  /* NULL: equal disks are left out within this call only */
+    uint64_t salt;           /* equal disks with different salts are different */
+    struct sim_seen *seen;   /* NULL: equal disks are left out within this call only */
 };
 typedef void (*sim_crash_fn)(void *ctx, struct sim_disk *crashed,
                              const struct sim_choice *choice);

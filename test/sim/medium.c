@@ -2,74 +2,19 @@
  *
  * The list of pending changes is one array in order of time.  Syncs take their changes
  * out and apply them to the durable images; a power cut applies a choice of them to a
- * copy.  Both use the same two functions, image_apply and names_apply, so a crash can
- * show no state that a sync could not also have begun to write. */
+ * copy (powercut.c).  Both use the same two functions, image_apply and names_apply, so a
+ * crash can show no state that a sync could not also have begun to write.
+ *
+ * A sector is kept as a reference to the chunk that holds it, as it was after the write:
+ * as long as somebody refers to a chunk the next write makes a new one (image.h), so all
+ * versions stay without a copy of each. */
 #include "test/sim/medium.h"
 
-#include "page/hash.h"
+#include "test/sim/change.h"
 #include "test/sim/state.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { IMAGE_ROOM_STEP = 65536 };
-
-enum change_kind {
-    CHANGE_SECTOR,
-    CHANGE_SIZE,
-    CHANGE_NAME,
-    CHANGE_UNNAME,
-    CHANGE_RENAME
-};
-
-struct change {
-    enum change_kind kind;
-    uint32_t file_no;
-    uint64_t call_no;
-    uint64_t at; /* sector number, or size */
-    char *from;  /* UNNAME, RENAME */
-    char *to;    /* NAME, RENAME */
-    uint8_t data[MEDIUM_SECTOR_BYTES]; /* SECTOR */
-};
-
-/* Bytes from size to room are zero. */
-struct image {
-    uint8_t *bytes;
-    uint64_t size;
-    uint64_t room;
-};
-
-struct file_state {
-    bool is_directory;
-    struct image current;
-    struct image durable;
-};
-
-struct name {
-    char *path;
-    uint32_t file_no;
-};
-
-struct names {
-    struct name *at;
-    size_t count;
-};
-
-struct medium {
-    struct file_state *files;
-    uint32_t file_count;
-    struct names current;
-    struct names durable;
-    struct change **changes;
-    size_t change_count;
-    size_t change_room;
-    uint64_t call_no;
-};
-
-static char *copy_text(const char *text)
-{
-    return text ? must(strdup(text)) : NULL;
-}
 
 /* splitmix64 */
 uint64_t medium_random(uint64_t *state)
@@ -85,88 +30,19 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* ---- images ---- */
+/* ---- pending changes ---- */
 
-static void image_set_size(struct image *image, uint64_t size)
+bool is_name_change(const struct change *change)
 {
-    if (size > MEDIUM_SIZE_MAX)
-        abort();
-    if (size > image->room) {
-        uint64_t room = image->room * 2 > size ? image->room * 2 : size;
-        room = (room + IMAGE_ROOM_STEP - 1) / IMAGE_ROOM_STEP * IMAGE_ROOM_STEP;
-        image->bytes = must(realloc(image->bytes, room));
-        memset(image->bytes + image->room, 0, room - image->room);
-        image->room = room;
-    }
-    if (size < image->size)
-        memset(image->bytes + size, 0, image->size - size);
-    image->size = size;
+    return change->kind >= CHANGE_NAME;
 }
 
-static void image_copy(struct image *to, const struct image *from)
+uint64_t chunk_no_of(const struct change *change)
 {
-    image_set_size(to, 0);
-    image_set_size(to, from->size);
-    if (from->size > 0)
-        memcpy(to->bytes, from->bytes, from->size);
+    return change->at / CHUNK_SECTORS;
 }
 
-/* len bytes, with zeros behind the end. */
-static void image_read(const struct image *image, uint64_t off, void *buf, uint64_t len)
-{
-    uint64_t there = off < image->size ? least(len, image->size - off) : 0;
-    if (there > 0)
-        memcpy(buf, image->bytes + off, there);
-    memset((uint8_t *)buf + there, 0, len - there);
-}
-
-/* Behind the end nothing is stored [M4]. */
-static void image_put(struct image *image, uint64_t off, const void *buf, uint64_t len)
-{
-    if (off < image->size)
-        memcpy(image->bytes + off, buf, least(len, image->size - off));
-}
-
-static void image_apply(struct image *image, const struct change *change)
-{
-    if (change->kind == CHANGE_SIZE)
-        image_set_size(image, change->at);
-    else
-        image_put(image, change->at * MEDIUM_SECTOR_BYTES, change->data,
-                  MEDIUM_SECTOR_BYTES);
-}
-
-/* ---- names ---- */
-
-static struct name *names_find(const struct names *names, const char *path)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->at[i].path, path) == 0)
-            return &names->at[i];
-    return NULL;
-}
-
-static void names_set(struct names *names, const char *path, uint32_t file_no)
-{
-    struct name *name = names_find(names, path);
-    if (!name) {
-        names->at = must(realloc(names->at, (names->count + 1) * sizeof *names->at));
-        name = &names->at[names->count++];
-        name->path = copy_text(path);
-    }
-    name->file_no = file_no;
-}
-
-static void names_remove(struct names *names, const char *path, uint32_t file_no)
-{
-    struct name *name = names_find(names, path);
-    if (!name || name->file_no != file_no)
-        return;
-    free(name->path);
-    *name = names->at[--names->count];
-}
-
-static void names_apply(struct names *names, const struct change *change)
+void names_apply(struct names *names, const struct change *change)
 {
     if (change->from)
         names_remove(names, change->from, change->file_no);
@@ -174,32 +50,43 @@ static void names_apply(struct names *names, const struct change *change)
         names_set(names, change->to, change->file_no);
 }
 
-static void names_copy(struct names *to, const struct names *from)
+static const uint8_t *sector_of(const struct change *change)
 {
-    for (size_t i = 0; i < from->count; i++)
-        names_set(to, from->at[i].path, from->at[i].file_no);
+    return chunk_bytes(change->chunk) + change->at % CHUNK_SECTORS * SECTOR_BYTES;
 }
 
-static void names_clear(struct names *names)
+void image_apply(struct image *image, const struct change *change)
 {
-    for (size_t i = 0; i < names->count; i++)
-        free(names->at[i].path);
-    free(names->at);
+    if (change->kind == CHANGE_SIZE)
+        image_set_size(image, change->at);
+    else
+        image_write(image, change->at * SECTOR_BYTES, sector_of(change), SECTOR_BYTES);
 }
 
-static size_t folder_len(const char *path)
+size_t whole_chunk_at(const struct medium *medium, size_t i)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? (size_t)(slash - path) : 0;
+    const struct change *first = &medium->changes[i];
+    if (first->kind != CHANGE_SECTOR || first->at % CHUNK_SECTORS != 0 ||
+        medium->change_count - i < CHUNK_SECTORS)
+        return 0;
+    for (size_t k = 1; k < CHUNK_SECTORS; k++)
+        if (first[k].kind != CHANGE_SECTOR || first[k].chunk != first->chunk ||
+            first[k].file_no != first->file_no || first[k].at != first->at + k)
+            return 0;
+    return CHUNK_SECTORS;
 }
 
-static bool is_in_folder_of(const char *path, const char *other)
+size_t apply_at(struct image *image, const struct medium *medium, size_t i)
 {
-    size_t len = folder_len(other);
-    return path && folder_len(path) == len && memcmp(path, other, len) == 0;
+    const struct change *change = &medium->changes[i];
+    size_t whole = whole_chunk_at(medium, i);
+    if (whole == 0) {
+        image_apply(image, change);
+        return 1;
+    }
+    image_put_chunk(image, chunk_no_of(change), change->chunk);
+    return whole;
 }
-
-/* ---- pending changes ---- */
 
 static struct change *add_change(struct medium *medium, enum change_kind kind,
                                  uint32_t file_no)
@@ -209,11 +96,9 @@ static struct change *add_change(struct medium *medium, enum change_kind kind,
         medium->changes = must(realloc(medium->changes,
                                        medium->change_room * sizeof *medium->changes));
     }
-    struct change *change = must(calloc(1, sizeof *change));
-    change->kind = kind;
-    change->file_no = file_no;
-    change->call_no = medium->call_no;
-    medium->changes[medium->change_count++] = change;
+    struct change *change = &medium->changes[medium->change_count++];
+    *change = (struct change){
+        .kind = kind, .file_no = file_no, .call_no = medium->call_no};
     return change;
 }
 
@@ -226,32 +111,22 @@ static void add_name_change(struct medium *medium, enum change_kind kind,
     names_apply(&medium->current, change);
 }
 
-static void change_free(struct change *change)
+static void take_change(struct change *change)
 {
+    chunk_drop(change->chunk);
     free(change->from);
     free(change->to);
-    free(change);
+    *change = (struct change){.kind = CHANGE_TAKEN};
 }
 
-static bool is_name_change(const struct change *change)
-{
-    return change->kind >= CHANGE_NAME;
-}
-
-/* Closes the gaps that set-to-NULL entries left. */
+/* Closes the gaps. */
 static void forget_taken(struct medium *medium)
 {
     size_t count = 0;
     for (size_t i = 0; i < medium->change_count; i++)
-        if (medium->changes[i])
+        if (medium->changes[i].kind != CHANGE_TAKEN)
             medium->changes[count++] = medium->changes[i];
     medium->change_count = count;
-}
-
-static void take_change(struct medium *medium, size_t i)
-{
-    change_free(medium->changes[i]);
-    medium->changes[i] = NULL;
 }
 
 /* ---- life ---- */
@@ -264,11 +139,11 @@ struct medium *medium_create(void)
 void medium_destroy(struct medium *medium)
 {
     for (uint32_t i = 0; i < medium->file_count; i++) {
-        free(medium->files[i].current.bytes);
-        free(medium->files[i].durable.bytes);
+        image_clear(&medium->files[i].current);
+        image_clear(&medium->files[i].durable);
     }
     for (size_t i = 0; i < medium->change_count; i++)
-        change_free(medium->changes[i]);
+        take_change(&medium->changes[i]);
     names_clear(&medium->current);
     names_clear(&medium->durable);
     free(medium->files);
@@ -276,8 +151,7 @@ void medium_destroy(struct medium *medium)
     free(medium);
 }
 
-/* With the durable state as the current one. */
-static struct medium *copy_durable(const struct medium *medium)
+struct medium *copy_durable(const struct medium *medium)
 {
     struct medium *copy = medium_create();
     copy->files = must(calloc((size_t)medium->file_count + 1, sizeof *copy->files));
@@ -298,9 +172,10 @@ struct medium *medium_copy(const struct medium *medium)
         image_copy(&copy->files[i].current, &medium->files[i].current);
     names_copy(&copy->current, &medium->current);
     for (size_t i = 0; i < medium->change_count; i++) {
-        const struct change *from = medium->changes[i];
+        const struct change *from = &medium->changes[i];
         struct change *to = add_change(copy, from->kind, from->file_no);
         *to = *from;
+        to->chunk = chunk_share(from->chunk);
         to->from = copy_text(from->from);
         to->to = copy_text(from->to);
     }
@@ -356,11 +231,11 @@ uint64_t medium_links(const struct medium *medium, uint32_t file_no)
 void medium_sync_names(struct medium *medium, const char *path)
 {
     for (size_t i = 0; i < medium->change_count; i++) {
-        struct change *change = medium->changes[i];
+        struct change *change = &medium->changes[i];
         if (!is_in_folder_of(change->from, path) && !is_in_folder_of(change->to, path))
             continue;
         names_apply(&medium->durable, change);
-        take_change(medium, i);
+        take_change(change);
     }
     forget_taken(medium);
 }
@@ -386,15 +261,16 @@ uint64_t medium_used_bytes(const struct medium *medium)
     return bytes;
 }
 
+/* Whole sectors, with what was around the bytes. */
 static void add_sector_changes(struct medium *medium, uint32_t file_no, uint64_t off,
                                uint64_t len)
 {
-    const struct image *current = &medium->files[file_no].current;
-    uint64_t end = (off + len + MEDIUM_SECTOR_BYTES - 1) / MEDIUM_SECTOR_BYTES;
-    for (uint64_t no = off / MEDIUM_SECTOR_BYTES; no < end; no++) {
+    struct image *current = &medium->files[file_no].current;
+    uint64_t end = (off + len + SECTOR_BYTES - 1) / SECTOR_BYTES;
+    for (uint64_t no = off / SECTOR_BYTES; no < end; no++) {
         struct change *change = add_change(medium, CHANGE_SECTOR, file_no);
         change->at = no;
-        image_read(current, no * MEDIUM_SECTOR_BYTES, change->data, MEDIUM_SECTOR_BYTES);
+        change->chunk = image_take_chunk(current, chunk_no_of(change));
     }
 }
 
@@ -407,10 +283,17 @@ void medium_set_size(struct medium *medium, uint32_t file_no, uint64_t size)
     add_change(medium, CHANGE_SIZE, file_no)->at = size;
 }
 
+/* Of its bytes: a sector or a size. */
+static bool is_of_file(const struct change *change, uint32_t file_no)
+{
+    return change->file_no == file_no &&
+           (change->kind == CHANGE_SECTOR || change->kind == CHANGE_SIZE);
+}
+
 static bool is_dirty(const struct medium *medium, uint32_t file_no)
 {
     for (size_t i = 0; i < medium->change_count; i++)
-        if (medium->changes[i]->file_no == file_no && !is_name_change(medium->changes[i]))
+        if (is_of_file(&medium->changes[i], file_no))
             return true;
     return false;
 }
@@ -420,10 +303,11 @@ static void image_uncached(const struct medium *medium, uint32_t file_no,
                            struct image *out)
 {
     image_copy(out, &medium->files[file_no].durable);
-    for (size_t i = 0; i < medium->change_count; i++) {
-        const struct change *change = medium->changes[i];
-        if (change->file_no == file_no && !is_name_change(change))
-            image_apply(out, change);
+    size_t count;
+    for (size_t i = 0; i < medium->change_count; i += count) {
+        count = 1;
+        if (is_of_file(&medium->changes[i], file_no))
+            count = apply_at(out, medium, i);
     }
 }
 
@@ -450,7 +334,7 @@ uint64_t medium_read_uncached(const struct medium *medium, uint32_t file_no, uin
     struct image image = {0};
     image_uncached(medium, file_no, &image);
     uint64_t there = read_image(&image, off, buf, len);
-    free(image.bytes);
+    image_clear(&image);
     return there;
 }
 
@@ -459,8 +343,8 @@ void medium_evict(struct medium *medium)
     for (uint32_t i = 0; i < medium->file_count; i++) {
         struct image image = {0};
         image_uncached(medium, i, &image);
-        image_copy(&medium->files[i].current, &image);
-        free(image.bytes);
+        image_clear(&medium->files[i].current);
+        medium->files[i].current = image;
     }
 }
 
@@ -472,18 +356,20 @@ void medium_write(struct medium *medium, uint32_t file_no, uint64_t off, const v
         return;
     if (off + len > current->size)
         medium_set_size(medium, file_no, off + len);
-    image_put(current, off, buf, len);
+    image_write(current, off, buf, len);
     add_sector_changes(medium, file_no, off, len);
 }
 
 void medium_sync(struct medium *medium, uint32_t file_no)
 {
-    for (size_t i = 0; i < medium->change_count; i++) {
-        const struct change *change = medium->changes[i];
-        if (change->file_no != file_no || is_name_change(change))
+    size_t count;
+    for (size_t i = 0; i < medium->change_count; i += count) {
+        count = 1;
+        if (!is_of_file(&medium->changes[i], file_no))
             continue;
-        image_apply(&medium->files[file_no].durable, change);
-        take_change(medium, i);
+        count = apply_at(&medium->files[file_no].durable, medium, i);
+        for (size_t k = i; k < i + count; k++)
+            take_change(&medium->changes[k]);
     }
     forget_taken(medium);
 }
@@ -493,22 +379,22 @@ static bool is_sector_in(const struct change *change, uint32_t file_no, uint64_t
 {
     if (change->kind != CHANGE_SECTOR || change->file_no != file_no)
         return false;
-    uint64_t start = change->at * MEDIUM_SECTOR_BYTES;
-    return start < off + len && start + MEDIUM_SECTOR_BYTES > off;
+    uint64_t start = change->at * SECTOR_BYTES;
+    return start < off + len && start + SECTOR_BYTES > off;
 }
 
 void medium_drop_range(struct medium *medium, uint32_t file_no, uint64_t off,
                        uint64_t len)
 {
     for (size_t i = 0; i < medium->change_count; i++)
-        if (is_sector_in(medium->changes[i], file_no, off, len))
-            take_change(medium, i);
+        if (is_sector_in(&medium->changes[i], file_no, off, len))
+            take_change(&medium->changes[i]);
     forget_taken(medium);
 }
 
 static bool is_size_of(const struct change *change, uint32_t file_no)
 {
-    return change && change->kind == CHANGE_SIZE && change->file_no == file_no;
+    return change->kind == CHANGE_SIZE && change->file_no == file_no;
 }
 
 static bool has_pending_cut(const struct medium *medium, uint32_t file_no)
@@ -516,10 +402,11 @@ static bool has_pending_cut(const struct medium *medium, uint32_t file_no)
     uint64_t size = medium->files[file_no].durable.size;
     bool has_cut = false;
     for (size_t i = 0; i < medium->change_count; i++) {
-        if (!is_size_of(medium->changes[i], file_no))
+        const struct change *change = &medium->changes[i];
+        if (!is_size_of(change, file_no))
             continue;
-        has_cut |= medium->changes[i]->at < size;
-        size = medium->changes[i]->at;
+        has_cut |= change->at < size;
+        size = change->at;
     }
     return has_cut;
 }
@@ -527,19 +414,24 @@ static bool has_pending_cut(const struct medium *medium, uint32_t file_no)
 /* What a sector that is cut at this size has behind the cut is gone for good. */
 static void cut_change(struct change *change, uint64_t size)
 {
-    uint64_t start = change->at * MEDIUM_SECTOR_BYTES;
-    uint64_t stay = size > start ? least(size - start, MEDIUM_SECTOR_BYTES) : 0;
-    memset(change->data + stay, 0, MEDIUM_SECTOR_BYTES - stay);
+    uint8_t bytes[CHUNK_BYTES];
+    uint64_t start = chunk_no_of(change) * CHUNK_BYTES;
+    uint64_t stay = size > start ? least(size - start, CHUNK_BYTES) : 0;
+    if (stay == CHUNK_BYTES)
+        return;
+    memcpy(bytes, chunk_bytes(change->chunk), CHUNK_BYTES);
+    memset(bytes + stay, 0, CHUNK_BYTES - stay);
+    change->chunk = chunk_replace(change->chunk, bytes);
 }
 
 /* Makes one size durable, and so cuts the sectors that were written before it. */
 static void sync_one_size(struct medium *medium, size_t size_idx)
 {
-    const struct change *size = medium->changes[size_idx];
+    const struct change *size = &medium->changes[size_idx];
     image_apply(&medium->files[size->file_no].durable, size);
     for (size_t i = 0; i < size_idx; i++) {
-        struct change *change = medium->changes[i];
-        if (change && change->kind == CHANGE_SECTOR && change->file_no == size->file_no)
+        struct change *change = &medium->changes[i];
+        if (change->kind == CHANGE_SECTOR && change->file_no == size->file_no)
             cut_change(change, size->at);
     }
 }
@@ -553,12 +445,13 @@ static void sync_sizes(struct medium *medium, uint32_t file_no, uint64_t end)
     if (!all && durable->size < end)
         image_set_size(durable, end);
     for (size_t i = 0; i < medium->change_count; i++) {
-        if (!is_size_of(medium->changes[i], file_no))
+        struct change *change = &medium->changes[i];
+        if (!is_size_of(change, file_no))
             continue;
         if (all)
             sync_one_size(medium, i);
-        if (all || medium->changes[i]->at <= durable->size)
-            take_change(medium, i);
+        if (all || change->at <= durable->size)
+            take_change(change);
     }
     forget_taken(medium);
 }
@@ -570,10 +463,11 @@ void medium_sync_range(struct medium *medium, uint32_t file_no, uint64_t off,
         return;
     sync_sizes(medium, file_no, off + len);
     for (size_t i = 0; i < medium->change_count; i++) {
-        if (!is_sector_in(medium->changes[i], file_no, off, len))
+        struct change *change = &medium->changes[i];
+        if (!is_sector_in(change, file_no, off, len))
             continue;
-        image_apply(&medium->files[file_no].durable, medium->changes[i]);
-        take_change(medium, i);
+        image_apply(&medium->files[file_no].durable, change);
+        take_change(change);
     }
     forget_taken(medium);
 }
@@ -581,139 +475,6 @@ void medium_sync_range(struct medium *medium, uint32_t file_no, uint64_t off,
 void medium_rot(struct medium *medium, uint32_t file_no, uint64_t off, const void *buf,
                 uint64_t len)
 {
-    image_put(&medium->files[file_no].current, off, buf, len);
-    image_put(&medium->files[file_no].durable, off, buf, len);
-}
-
-/* ---- power cuts ---- */
-
-static bool continues_call(const struct medium *medium, size_t i)
-{
-    return i > 0 && medium->changes[i]->call_no == medium->changes[i - 1]->call_no;
-}
-
-uint64_t medium_pending(const struct medium *medium, bool by_call)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < medium->change_count; i++) {
-        count += !by_call || !continues_call(medium, i);
-    }
-    return count;
-}
-
-/* Random choices keep few, half or most: with one half alone, long runs of kept changes,
- * which lead deep into recovery, would never be seen. */
-static bool is_kept_by_luck(const struct sim_choice *choice, uint64_t unit)
-{
-    static const uint8_t eighths[4] = {1, 4, 7, 7};
-    uint64_t seed = choice->n;
-    uint64_t kept = eighths[medium_random(&seed) % 4];
-    seed += unit * UINT64_C(0x632be59bd9b4e019);
-    return medium_random(&seed) % 8 < kept;
-}
-
-static bool choice_keeps(const struct sim_choice *choice, uint64_t unit)
-{
-    switch (choice->keep) {
-    case SIM_KEEP_NONE:
-        return false;
-    case SIM_KEEP_ALL:
-        return true;
-    case SIM_KEEP_PREFIX:
-        return unit < choice->n;
-    case SIM_KEEP_ALL_BUT:
-        return unit != choice->n;
-    case SIM_KEEP_ONLY:
-        return unit == choice->n;
-    case SIM_KEEP_RANDOM:
-    case SIM_KEEP_TORN:
-        break;
-    }
-    return is_kept_by_luck(choice, unit);
-}
-
-/* One flag a change. */
-static bool *choose(const struct medium *medium, const struct sim_choice *choice)
-{
-    bool *kept = must(calloc(medium->change_count + 1, sizeof *kept));
-    uint64_t unit = 0;
-    for (size_t i = 0; i < medium->change_count; i++) {
-        unit += i > 0 && (!choice->by_call || !continues_call(medium, i));
-        kept[i] = choice_keeps(choice, unit);
-    }
-    return kept;
-}
-
-/* [M2]: from the end, so that one kept size is seen before those that it implies. */
-static void keep_implied_sizes(const struct medium *medium, bool *kept)
-{
-    bool *is_implied = must(calloc((size_t)medium->file_count + 1, sizeof *is_implied));
-    for (size_t i = medium->change_count; i-- > 0;) {
-        const struct change *change = medium->changes[i];
-        if (change->kind != CHANGE_SIZE)
-            continue;
-        is_implied[change->file_no] |= kept[i];
-        kept[i] = is_implied[change->file_no];
-    }
-    free(is_implied);
-}
-
-/* Some sectors get only their first or only their last bytes written. */
-static void tear(struct image *image, struct change *change, uint64_t *luck)
-{
-    uint64_t split = medium_random(luck) % (MEDIUM_SECTOR_BYTES / MEDIUM_TORN_BYTES);
-    uint8_t old[MEDIUM_SECTOR_BYTES];
-    image_read(image, change->at * MEDIUM_SECTOR_BYTES, old, sizeof old);
-    split *= MEDIUM_TORN_BYTES;
-    if (medium_random(luck) % 2)
-        memcpy(change->data, old, split);
-    else
-        memcpy(change->data + split, old + split, sizeof old - split);
-}
-
-static void crash_apply(struct medium *crashed, const struct change *change,
-                        uint64_t *luck)
-{
-    if (is_name_change(change)) {
-        names_apply(&crashed->durable, change);
-        return;
-    }
-    struct image *image = &crashed->files[change->file_no].durable;
-    struct change copy = *change;
-    if (luck && change->kind == CHANGE_SECTOR && medium_random(luck) % 4 == 0)
-        tear(image, &copy, luck);
-    image_apply(image, &copy);
-}
-
-struct medium *medium_crash(const struct medium *medium, const struct sim_choice *choice)
-{
-    struct medium *crashed = copy_durable(medium);
-    bool *kept = choose(medium, choice);
-    uint64_t luck = choice->n;
-    keep_implied_sizes(medium, kept);
-    for (size_t i = 0; i < medium->change_count; i++)
-        if (kept[i])
-            crash_apply(crashed, medium->changes[i],
-                        choice->keep == SIM_KEEP_TORN ? &luck : NULL);
-    for (uint32_t i = 0; i < crashed->file_count; i++)
-        image_copy(&crashed->files[i].current, &crashed->files[i].durable);
-    names_copy(&crashed->current, &crashed->durable);
-    free(kept);
-    return crashed;
-}
-
-uint64_t medium_hash(const struct medium *medium)
-{
-    uint64_t hash = 0;
-    for (size_t i = 0; i < medium->current.count; i++) {
-        const struct name *name = &medium->current.at[i];
-        const struct image *image = &medium->files[name->file_no].current;
-        uint64_t parts[3] = {
-            hash64(name->path, strlen(name->path)),
-            image->size,
-            image->size > 0 ? hash64(image->bytes, image->size) : 0,
-        };
-        hash += hash64(parts, sizeof parts);
-    }
-    return hash;
+    image_write(&medium->files[file_no].current, off, buf, len);
+    image_write(&medium->files[file_no].durable, off, buf, len);
 }

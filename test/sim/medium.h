@@ -15,7 +15,7 @@
  * [M2] Sizes of one file survive in order: a later one implies the earlier ones.
  * [M3] Names survive each for itself.  A file without a name is gone.
  * [M4] Bytes behind a size that did not survive are gone; bytes below a size that did,
- *      but not their sector, are zero.
+ *      but not their sector, are zero, or, if the choice says so, anything.
  *
  * Calls need the mutex of the disk that owns the medium. */
 #ifndef TEST_SIM_MEDIUM_H
@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MEDIUM_SECTOR_BYTES = 512, MEDIUM_TORN_BYTES = 8 };
+enum { MEDIUM_TORN_BYTES = 8 };
 #define MEDIUM_NONE UINT32_MAX
 /* Nothing a test wants is larger; a larger size is a wild number. */
 #define MEDIUM_SIZE_MAX (UINT64_C(1) << 30)
@@ -38,7 +38,7 @@ struct medium *medium_create(void);
 struct medium *medium_copy(const struct medium *medium);
 void medium_destroy(struct medium *medium);
 
-/* Changes made until the next call belong together: SIM_BY_CALL counts them as one. */
+/* Changes made until the next call belong together: choices by call count them as one. */
 void medium_begin_call(struct medium *medium);
 
 /* ---- names ---- */

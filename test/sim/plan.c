@@ -3,7 +3,8 @@
  * n changes have 2^n subsets.  Bugs show in few of them: a promise that hangs on the
  * order of two writes is broken by a prefix, one that forgets a sync by a change that is
  * missing from all, one that trusts too early by a change that came alone.  Those are
- * taken one by one; chance takes care of the rest. */
+ * taken one by one, for single sectors and for whole calls; chance takes care of the
+ * rest. */
 #include "test/sim/state.h"
 
 #include <stdlib.h>
@@ -63,40 +64,84 @@ bool sim_seen_add(struct sim_seen *seen, uint64_t hash)
 
 struct walk {
     struct sim_disk *disk;
+    const struct sim_plan *plan;
     struct sim_seen *seen;
-    bool by_call;
     sim_crash_fn fn;
     void *ctx;
     uint64_t count;
 };
 
-static void visit(struct walk *walk, enum sim_keep keep, uint64_t n)
+static void visit(struct walk *walk, struct sim_choice choice)
 {
-    struct sim_choice choice = {.keep = keep, .by_call = walk->by_call, .n = n};
     struct sim_disk *crashed = sim_crash(walk->disk, &choice);
-    if (sim_seen_add(walk->seen, sim_hash(crashed))) {
+    if (sim_seen_add(walk->seen, sim_hash(crashed) + walk->plan->salt)) {
         walk->count++;
         walk->fn(walk->ctx, crashed, &choice);
     }
     sim_disk_destroy(crashed);
 }
 
-static void visit_each(struct walk *walk, const struct sim_plan *plan)
+static void visit_subsets(struct walk *walk, bool by_call, uint64_t changes)
 {
-    uint64_t changes = sim_pending(walk->disk, walk->by_call);
-    uint64_t most = plan->change_max ? plan->change_max : changes;
+    struct sim_choice choice = {.keep = SIM_KEEP_SUBSET, .by_call = by_call};
+    for (choice.n = 0; choice.n < UINT64_C(1) << changes; choice.n++)
+        visit(walk, choice);
+}
+
+static void visit_each(struct walk *walk, bool by_call, uint64_t changes)
+{
+    uint64_t most = walk->plan->change_max ? walk->plan->change_max : changes;
     uint64_t step = changes > most ? (changes + most - 1) / most : 1;
-    visit(walk, SIM_KEEP_NONE, 0);
-    visit(walk, SIM_KEEP_ALL, 0);
-    for (uint64_t n = 0; n < changes; n += step) {
-        visit(walk, SIM_KEEP_PREFIX, n);
-        visit(walk, SIM_KEEP_ALL_BUT, n);
-        visit(walk, SIM_KEEP_ONLY, n);
+    struct sim_choice choice = {.by_call = by_call};
+    for (uint64_t n = step > 1 ? walk->plan->seed % step : 0; n < changes; n += step) {
+        choice.n = n;
+        choice.keep = SIM_KEEP_PREFIX;
+        visit(walk, choice);
+        choice.keep = SIM_KEEP_ALL_BUT;
+        visit(walk, choice);
+        choice.keep = SIM_KEEP_ONLY;
+        visit(walk, choice);
     }
-    for (uint32_t i = 0; i < plan->random_count; i++) {
-        visit(walk, SIM_KEEP_RANDOM, plan->seed + i);
-        visit(walk, SIM_KEEP_TORN, plan->seed + i);
+}
+
+static void visit_changes(struct walk *walk, bool by_call)
+{
+    uint64_t changes = sim_pending(walk->disk, by_call);
+    if (changes <= walk->plan->exhaustive_max)
+        visit_subsets(walk, by_call, changes);
+    else
+        visit_each(walk, by_call, changes);
+}
+
+static void visit_lucky(struct walk *walk, bool by_call)
+{
+    struct sim_choice choice = {.by_call = by_call};
+    for (uint32_t i = 0; i < walk->plan->random_count; i++) {
+        choice.n = walk->plan->seed + i;
+        choice.has_garbage = false;
+        choice.keep = SIM_KEEP_RANDOM;
+        visit(walk, choice);
+        choice.has_garbage = walk->plan->has_garbage;
+        choice.keep = SIM_KEEP_TORN;
+        visit(walk, choice);
     }
+}
+
+static void visit_all(struct walk *walk)
+{
+    const struct sim_plan *plan = walk->plan;
+    uint64_t sectors = sim_pending(walk->disk, false);
+    visit(walk, (struct sim_choice){.keep = SIM_KEEP_NONE});
+    visit(walk, (struct sim_choice){.keep = SIM_KEEP_ALL});
+    if (plan->has_garbage)
+        visit(walk, (struct sim_choice){
+                        .keep = SIM_KEEP_ALL, .has_garbage = true, .n = plan->seed});
+    /* Where every subset of sectors is taken, those of calls are among them. */
+    if (sectors > plan->exhaustive_max || !plan->by_sector)
+        visit_changes(walk, true);
+    if (plan->by_sector)
+        visit_changes(walk, false);
+    visit_lucky(walk, !plan->by_sector);
 }
 
 uint64_t sim_each_crash(struct sim_disk *disk, const struct sim_plan *plan,
@@ -105,12 +150,12 @@ uint64_t sim_each_crash(struct sim_disk *disk, const struct sim_plan *plan,
     struct sim_seen *own = plan->seen ? NULL : sim_seen_create();
     struct walk walk = {
         .disk = disk,
+        .plan = plan,
         .seen = plan->seen ? plan->seen : own,
-        .by_call = !plan->by_sector,
         .fn = fn,
         .ctx = ctx,
     };
-    visit_each(&walk, plan);
+    visit_all(&walk);
     if (own)
         sim_seen_destroy(own);
     return walk.count;
