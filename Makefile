@@ -2,8 +2,9 @@
 # nothing but gcc and make: they find out what else is missing and, as root, install it.
 #
 # Others: check-fast (two minutes), style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
-# MODE=release|debug|asan|tsan chooses a build beside the others; SMALL=1 builds with tiny
-# limits (4 KiB pages), so that rare paths become common.
+# MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
+# with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
+# common.
 
 MODE ?= release
 PREFIX ?= /usr/local
@@ -14,6 +15,7 @@ BUILD := build$(if $(filter-out release,$(MODE)),/$(MODE))$(if $(SMALL),/small)
 
 CFLAGS_release := -O2 -DNDEBUG
 CFLAGS_debug := -O1 -DSCN_ASSERT
+CFLAGS_checked := -O2 -DSCN_ASSERT
 CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread

@@ -32,6 +32,7 @@ struct pool {
     struct frames frames;
     /* Under the mutex. */
     struct readers readers;
+    uint32_t chunks_end; /* no chunk was made from here on */
     struct load *loads;
     uint32_t waiters;
     uint64_t misses;
@@ -96,11 +97,11 @@ out:
     return st;
 }
 
+/* Only where chunks may be: a look at all of the array would cost a small store more than
+ * all else it does to close. */
 static void free_chunks(struct pool *pool)
 {
-    if (pool->chunks == NULL)
-        return;
-    for (uint32_t i = 0; i < POOL_CHUNKS_MAX; i++)
+    for (uint32_t i = 0; i < pool->chunks_end; i++)
         mem_free(atomic_load_explicit(&pool->chunks[i], memory_order_relaxed));
     mem_free(pool->chunks);
 }
@@ -172,6 +173,8 @@ static _Atomic uint64_t *entry_make(struct pool *pool, uint32_t pgno)
         if (chunk == NULL)
             return NULL;
         atomic_store(at, chunk);
+        if (pgno / POOL_CHUNK_ENTRIES >= pool->chunks_end)
+            pool->chunks_end = pgno / POOL_CHUNK_ENTRIES + 1;
     }
     return entry_find(pool, pgno);
 }

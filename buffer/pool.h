@@ -98,7 +98,7 @@ enum {
     POOL_LIMBO = 1 << 23,
     POOL_TAG_SHIFT = 24,
     /* 16384 entries are 128 KiB: a chunk covers 1 GiB of file. */
-    POOL_CHUNK_SHIFT = 14,
+    POOL_CHUNK_SHIFT = PAGE_IS_SMALL ? 9 : 14,
     POOL_CHUNK_ENTRIES = 1 << POOL_CHUNK_SHIFT,
     POOL_CHUNKS_MAX = FILE_PAGES_MAX / POOL_CHUNK_ENTRIES
 };

@@ -30,7 +30,7 @@ enum {
     /* Fan-out is at least two, so 32 levels address more leaves than a file can hold. */
     TREE_LEVEL_MAX = 32,
     /* 2^28 pages of 64 KiB are 16 TiB; it bounds the translation array of the pool. */
-    FILE_PAGES_MAX = 1 << 28,
+    FILE_PAGES_MAX = PAGE_IS_SMALL ? 1 << 20 : 1 << 28,
 
     LOG_EXTENT_FIRST_PAGES = 4,
     LOG_EXTENT_PAGES = PAGE_IS_SMALL ? 4 : 16,

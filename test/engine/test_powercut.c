@@ -208,7 +208,8 @@ static void look_at_only(struct life *life)
     if (sscanf(at, "%llu,%llu,%d,%d,%llu", &seed, &moment, &keep, &by_call, &n) != 5 ||
         moment != life->moment)
         return;
-    struct sim_choice choice = {(enum sim_keep)keep, by_call != 0, n};
+    struct sim_choice choice = {
+        .keep = (enum sim_keep)keep, .by_call = by_call != 0, .n = n};
     look_at(life, &choice);
 }
 
