@@ -13,9 +13,10 @@
 #define TEST_ENGINE_STORY_H
 
 #include "engine/store.h"
+#include "test/engine/row.h"
 #include "test/unit/unit.h"
 
-enum { STORY_TABLES = 3, STORY_KEYS = 240 };
+enum { STORY_TABLES = 3, STORY_KEYS = ROW_KEYS };
 
 enum story_flags {
     STORY_BIG = 1,   /* some values are many pages long */
@@ -24,6 +25,7 @@ enum story_flags {
     STORY_TABLE = 8, /* tables are dropped, cleared, renamed, created again */
     STORY_TINY = 16  /* few small rows */
 };
+enum { STORY_TINY_KEYS = 24 };
 
 struct story_state {
     uint32_t version[STORY_TABLES][STORY_KEYS]; /* 0: no row */
@@ -53,6 +55,9 @@ void story_fail(struct story *story, const char *format, ...)
 /* One transaction of a few random operations.  What the first call that failed said; a
  * commit whose outcome is unknown counts as begun. */
 scn_status story_commit(struct story *story, scn_db *db);
+/* Where the state after the next transaction goes; it begins as the one before. */
+struct story_state *story_next_state(struct story *story);
+const char *story_table_name(uint32_t table);
 /* Everything that has begun is durable now. */
 void story_ack(struct story *story);
 /* From here on, the story went as far as `number` and no farther. */
