@@ -352,6 +352,31 @@ TEST(group__short_writes_are_continued)
     world_destroy(&world);
 }
 
+TEST(group__does_not_write_back_a_bit_that_was_flipped_on_the_way)
+{
+    struct world world;
+    world_create(&world, 0);
+    for (uint64_t i = 0; i < 8; i++) {
+        uint64_t lsn = world_append_number(&world, i, 100);
+        sim_fault_set(world.sys, &(struct sim_fault){.kind = SIM_FLIP,
+                                                     .call = SIM_READ,
+                                                     .nth = 1,
+                                                     .bit = i * 157 + 3});
+        CHECK_OK(log_sync(world.log, lsn, 0));
+        CHECK_EQ(sim_fault_hits(world.sys), i + 1);
+    }
+    struct sim_disk *after =
+        sim_crash(world.disk, &(struct sim_choice){.keep = SIM_KEEP_NONE});
+    struct log_base base = world.base;
+    world_destroy(&world);
+    world_attach(&world, after);
+    world.base = base;
+    CHECK_EQ(world_scan(&world, &seen).kind, LOG_END_CLEAN);
+    CHECK_EQ(seen.number_count, 8);
+    CHECK(!seen.is_wrong);
+    world_destroy(&world);
+}
+
 TEST(group__failure_among_many_threads_acknowledges_nothing_more)
 {
     for (uint64_t nth = 1; nth < 20; nth += 6) {
