@@ -69,6 +69,13 @@ static bool header_fits(const struct log_walk *walk, const struct extent_header 
            header->number == number && header->pages == pages;
 }
 
+static bool has_sound_head(const struct log_walk *walk, struct extent_header *header)
+{
+    return extent_header_decode(walk->extent, header) &&
+           header_fits(walk, header, walk->at.extent_number, walk->at.extent_pages) &&
+           header->start_lsn <= walk->at.lsn;
+}
+
 /* A bad header only matters for the first extent: the others were judged before their
  * EXTENT record was believed. */
 scn_status log_walk_enter(struct log_walk *walk, bool *is_possible)
@@ -79,14 +86,13 @@ scn_status log_walk_enter(struct log_walk *walk, bool *is_possible)
     *is_possible = place_is_possible(walk);
     if (!*is_possible)
         return SCN_OK;
+    struct extent_header header;
     scn_status st = log_walk_read(walk, walk->at.extent_pgno, walk->at.extent_pages);
+    if (st == SCN_OK && !has_sound_head(walk, &header))
+        st = log_walk_read(walk, walk->at.extent_pgno, walk->at.extent_pages);
     if (st != SCN_OK)
         return st;
-    struct extent_header header;
-    bool is_sound =
-        extent_header_decode(walk->extent, &header) &&
-        header_fits(walk, &header, walk->at.extent_number, walk->at.extent_pages) &&
-        header.start_lsn <= walk->at.lsn;
+    bool is_sound = has_sound_head(walk, &header);
     walk->start_lsn = is_sound ? header.start_lsn : walk->at.lsn;
     walk->has_bad_head |= !is_sound;
     return SCN_OK;
@@ -170,7 +176,15 @@ static void step(struct log_walk *walk, const struct record *record,
     }
 }
 
-scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why)
+/* Nothing was ever written at the place. */
+static bool is_blank(const struct log_walk *walk)
+{
+    uint32_t room = walk->extent_len - walk->at.extent_off;
+    uint32_t len = room < RECORD_HEADER_BYTES ? room : RECORD_HEADER_BYTES;
+    return bytes_are_zero(walk->extent + walk->at.extent_off, len);
+}
+
+static scn_status try_next(struct log_walk *walk, bool *found, const char **why)
 {
     *found = false;
     *why = "log: the place where the log goes on lies outside the file";
@@ -188,4 +202,16 @@ scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why)
     step(walk, &record, &next);
     *found = true;
     return SCN_OK;
+}
+
+/* Where the log ends it is cut, or called damaged.  So what looks like its end is read a
+ * second time, unless it is plain: a bit may have been flipped on the way. */
+scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why)
+{
+    scn_status st = try_next(walk, found, why);
+    bool is_read = walk->extent_pgno != 0 && walk->extent_pgno == walk->at.extent_pgno;
+    if (st != SCN_OK || *found || !is_read || is_blank(walk))
+        return st;
+    walk->extent_pgno = 0;
+    return try_next(walk, found, why);
 }

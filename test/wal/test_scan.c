@@ -536,6 +536,32 @@ TEST(scan__fails_when_the_medium_does)
     world_destroy(&world);
 }
 
+TEST(scan__is_not_misled_by_a_bit_flipped_on_the_way)
+{
+    struct world world;
+    build(&world);
+    struct log_scan_result right = world_scan(&world, &seen);
+    uint64_t reads = sim_call_count(world.sys, SIM_READ);
+    (void)world_scan(&world, &seen);
+    reads = sim_call_count(world.sys, SIM_READ) - reads;
+    CHECK(reads >= 2);
+    for (uint64_t nth = 1; nth <= reads; nth++)
+        for (uint64_t bit = 0; bit < LOG_EXTENT_FIRST_PAGES * PAGE_BYTES * 8; bit += 61) {
+            sim_fault_set(world.sys, &(struct sim_fault){.kind = SIM_FLIP,
+                                                         .call = SIM_READ,
+                                                         .nth = nth,
+                                                         .bit = bit});
+            struct log_scan_result result = world_scan(&world, &seen);
+            CHECK_EQ(result.end.lsn, right.end.lsn);
+            CHECK_EQ(seen.number_count, 10);
+            CHECK_EQ(result.kind, right.kind);
+            sim_fault_clear(world.sys);
+            if (bit > 20000)
+                bit += (PAGE_BYTES - 1) / 61 * 61;
+        }
+    world_destroy(&world);
+}
+
 TEST(scan__survives_random_damage)
 {
     struct world world;
