@@ -322,10 +322,9 @@ static uint64_t slot_off(uint32_t slot_idx)
     return (uint64_t)slot_idx * PAGE_BYTES;
 }
 
-scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
-                           enum superblock_verdict *verdict, const char **why)
+static scn_status read_once(struct file *file, uint32_t slot_idx, struct superblock *out,
+                            enum superblock_verdict *verdict, const char **why)
 {
-    ASSERT(slot_idx < 2);
     _Alignas(SUPERBLOCK_BYTES) uint8_t slot[SUPERBLOCK_BYTES] = {0};
     uint64_t off = slot_off(slot_idx);
     struct sys_stat stat;
@@ -347,6 +346,18 @@ scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblo
     if (why)
         *why = sentence;
     return SCN_OK;
+}
+
+/* Twice where it is not good: what was damaged only on the way would else cost the newest
+ * generation. */
+scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
+                           enum superblock_verdict *verdict, const char **why)
+{
+    ASSERT(slot_idx < 2);
+    scn_status st = read_once(file, slot_idx, out, verdict, why);
+    if (st == SCN_OK && *verdict != SUPERBLOCK_GOOD)
+        st = read_once(file, slot_idx, out, verdict, why);
+    return st;
 }
 
 scn_status superblock_write(struct file *file, const struct superblock *sb)

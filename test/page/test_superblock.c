@@ -491,7 +491,7 @@ TEST(superblock__is_not_written_with_unknown_features)
     bench_close(&bench);
 }
 
-TEST(superblock__a_flipped_bit_on_the_way_is_noticed)
+TEST(superblock__a_bit_flipped_on_the_way_is_noticed_and_read_again)
 {
     struct bench bench;
     struct superblock back;
@@ -500,8 +500,12 @@ TEST(superblock__a_flipped_bit_on_the_way_is_noticed)
         struct sim_fault fault = {
             .kind = SIM_FLIP, .call = SIM_READ, .nth = 1, .bit = bit};
         sim_fault_set(bench.sys, &fault);
-        CHECK(read_slot(&bench.file, 0, &back) != SUPERBLOCK_GOOD);
         CHECK_EQ(read_slot(&bench.file, 0, &back), SUPERBLOCK_GOOD);
+        CHECK_EQ(sim_fault_hits(bench.sys), 1);
+        fault.is_forever = true;
+        sim_fault_set(bench.sys, &fault);
+        CHECK(read_slot(&bench.file, 0, &back) != SUPERBLOCK_GOOD);
+        sim_fault_clear(bench.sys);
     }
     bench_close(&bench);
 }
