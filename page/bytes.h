@@ -75,9 +75,14 @@ static inline int bytes_compare(const void *a, size_t a_len, const void *b, size
 
 static inline int bytes_are_zero(const uint8_t *at, size_t len)
 {
-    uint8_t seen = 0;
-    for (size_t i = 0; i < len; i++)
-        seen |= at[i];
+    uint64_t seen = 0;
+    uint64_t word;
+    for (; len >= sizeof word; at += sizeof word, len -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        seen |= word;
+    }
+    for (; len > 0; at++, len--)
+        seen |= *at;
     return seen == 0;
 }
 

@@ -53,6 +53,15 @@ static bool is_of_this_log(const struct evidence *evidence, uint64_t epoch)
            record_epoch_is_ours(evidence->uuid, epoch);
 }
 
+/* Most of an extent is zero most of the time: no record begins in the first bytes of so
+ * many zeros, since its type is not zero. */
+enum { ZEROS_BYTES = 128 };
+
+static bool begins_with_zeros(const uint8_t *at, uint32_t len)
+{
+    return len >= ZEROS_BYTES && get_u64(at + 8) == 0 && bytes_are_zero(at, ZEROS_BYTES);
+}
+
 /* The cheap half of record_decode: rejects zeros and nearly all of everything else. */
 static bool may_be_record(const uint8_t *at)
 {
@@ -94,6 +103,10 @@ static void search(struct evidence *evidence, const uint8_t *extent, uint32_t of
     while (len - off >= RECORD_HEADER_BYTES && !is_settled(evidence)) {
         const uint8_t *at = extent + off;
         struct record record;
+        if (begins_with_zeros(at, len - off)) {
+            off += ZEROS_BYTES - RECORD_HEADER_BYTES;
+            continue;
+        }
         off += RECORD_ALIGN;
         if (!may_be_record(at) ||
             !record_decode(at, len - (off - RECORD_ALIGN), &record) ||
