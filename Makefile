@@ -80,6 +80,11 @@ $(BUILD)/test-engine: $(call objects,test/engine test/sim) $(LIB_OBJECTS) $(UNIT
 $(LAYER_PROGRAMS):
 	$(link)
 
+# The fault suite has a main of its own, and takes from the tests of the engine their stories.
+STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)
+$(BUILD)/test-fault: $(call objects,test/fault test/sim) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
+	$(link)
+
 # The API's tests know include/scrine.h and the archive alone.  test/api/*.c are one program;
 # every prog_*.c, and every prog_*.cc with its own main, is a program of its own.
 API_FILES := $(filter-out test/api/prog_%,$(wildcard test/api/*.c))

@@ -46,6 +46,8 @@ scn_status act_end(struct act *act, uint32_t durability, scn_status st)
     st = scn_commit(act->txn);
     if (st < 0 && st != SCN_UNKNOWN)
         story->begun--;
+    if (st == SCN_OK)
+        story->told = story->begun;
     if (st == SCN_OK && durability != SCN_SYNC_LAZY)
         story_ack(story);
     return st;

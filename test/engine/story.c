@@ -60,12 +60,14 @@ void story_fail(struct story *story, const char *format, ...)
 void story_ack(struct story *story)
 {
     story->acked = story->begun;
+    story->told = story->begun;
 }
 
 void story_settle(struct story *story, uint32_t number)
 {
     story->begun = number;
     story->acked = number;
+    story->told = number;
 }
 
 struct story_state *story_next_state(struct story *story)

@@ -39,6 +39,7 @@ struct story {
     uint32_t next_version;
     uint32_t begun; /* transactions that may be in the store: 1 .. begun */
     uint32_t acked; /* those that must be */
+    uint32_t told;  /* those that must be as long as the machine does not stop */
     uint32_t capacity;
     struct story_state *states; /* after each; acked .. begun are kept */
     char wrong[320];

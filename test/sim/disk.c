@@ -66,6 +66,7 @@ static void copy_settings(struct sim_disk *to, const struct sim_disk *from)
     to->clock_ns = from->clock_ns;
     to->capacity = from->capacity;
     to->has_lying_locks = from->has_lying_locks;
+    to->is_alone = from->is_alone;
 }
 
 struct sim_disk *sim_disk_copy(struct sim_disk *disk)
@@ -93,6 +94,11 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t bytes)
 void sim_disk_set_lying_locks(struct sim_disk *disk, bool are_lying)
 {
     disk->has_lying_locks = are_lying;
+}
+
+void sim_disk_set_alone(struct sim_disk *disk, bool is_alone)
+{
+    disk->is_alone = is_alone;
 }
 
 void sim_disk_add_folder(struct sim_disk *disk, const char *path)

@@ -59,6 +59,8 @@ void sim_disk_destroy(struct sim_disk *disk);
 /* Growth beyond it is ENOSPC; 0: none. */
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t bytes);
 void sim_disk_set_lying_locks(struct sim_disk *disk, bool are_lying);
+/* One thread uses it: what it waits for never comes, so waits end at once. */
+void sim_disk_set_alone(struct sim_disk *disk, bool is_alone);
 void sim_disk_add_folder(struct sim_disk *disk, const char *path);
 /* Clean pages leave the cache: where a failed sync lost bytes, reads now see the old
  * ones. */
@@ -144,7 +146,8 @@ uint32_t sim_process_open_files(struct sys *sys);
 
 enum sim_fault_kind {
     /* -error.  A write has written `len` bytes before.  A failed sync or DSYNC write
-     * leaves its bytes readable, clean, and not durable [S3]. */
+     * leaves its bytes readable, clean, and not durable [S3]; `bit` is a seed by which
+     * some of them have reached the disk, 0: none. */
     SIM_FAIL = 1,
     /* A read or write moves only `len` bytes (0: half); other calls are untouched. */
     SIM_SHORT,

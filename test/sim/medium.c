@@ -384,11 +384,16 @@ static bool is_sector_in(const struct change *change, uint32_t file_no, uint64_t
 }
 
 void medium_drop_range(struct medium *medium, uint32_t file_no, uint64_t off,
-                       uint64_t len)
+                       uint64_t len, uint64_t luck)
 {
-    for (size_t i = 0; i < medium->change_count; i++)
-        if (is_sector_in(&medium->changes[i], file_no, off, len))
-            take_change(&medium->changes[i]);
+    for (size_t i = 0; i < medium->change_count; i++) {
+        struct change *change = &medium->changes[i];
+        if (!is_sector_in(change, file_no, off, len))
+            continue;
+        if (luck && medium_random(&luck) % 2)
+            image_apply(&medium->files[file_no].durable, change);
+        take_change(change);
+    }
     forget_taken(medium);
 }
 

@@ -70,9 +70,10 @@ void medium_sync(struct medium *medium, uint32_t file_no);
 /* The sectors of these bytes, and the size that reaches them, become durable. */
 void medium_sync_range(struct medium *medium, uint32_t file_no, uint64_t off,
                        uint64_t len);
-/* A failed sync of these bytes: their sectors are clean and not durable. */
+/* A failed sync of these bytes: their sectors are clean and not durable, or, by luck (a
+ * seed; 0: none), about half of them are. */
 void medium_drop_range(struct medium *medium, uint32_t file_no, uint64_t off,
-                       uint64_t len);
+                       uint64_t len, uint64_t luck);
 /* Clean sectors are read again from the medium. */
 void medium_evict(struct medium *medium);
 /* Changes current and durable bytes: rot, not an event. */

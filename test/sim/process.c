@@ -260,7 +260,7 @@ static int64_t finish_write(struct sim_handle *handle, enum sim_call call,
     if (st < 0)
         return st;
     if (fault->kind == SIM_FAIL && call == SIM_DSYNC)
-        medium_drop_range(medium, handle->file_no, off, len);
+        medium_drop_range(medium, handle->file_no, off, len, fault->bit);
     if (fault->kind == SIM_FAIL)
         return -fault->error;
     if (call == SIM_DSYNC)
@@ -298,7 +298,7 @@ static int sync_file(struct sim_handle *handle, const struct sim_fault *fault)
         return -EIO;
     }
     if (fault->kind == SIM_FAIL) {
-        medium_drop_range(medium, handle->file_no, 0, MEDIUM_SIZE_MAX);
+        medium_drop_range(medium, handle->file_no, 0, MEDIUM_SIZE_MAX, fault->bit);
         return -fault->error;
     }
     medium_sync(medium, handle->file_no);

@@ -24,6 +24,7 @@ struct sim_disk {
     uint64_t clock_ns;
     uint64_t capacity;
     bool has_lying_locks;
+    bool is_alone;
     uint32_t process_count;
     sim_hook_fn hook; /* const while calls are made */
     void *hook_ctx;

@@ -144,7 +144,8 @@ bool sim_cond_wait(struct sys_cond *cond, struct sys_mutex *mutex, uint64_t dead
     struct sim_cond *sim = cond_of(cond);
     if (deadline_ns == 0)
         return real_ops()->cond_wait(sim->real, mutex_of(mutex)->real, 0);
-    uint64_t real = real_deadline(sim->disk, deadline_ns, REAL_WAIT_NS);
+    uint64_t longest_ns = sim->disk->is_alone ? 0 : REAL_WAIT_NS;
+    uint64_t real = real_deadline(sim->disk, deadline_ns, longest_ns);
     bool is_woken = real_ops()->cond_wait(sim->real, mutex_of(mutex)->real, real);
     if (!is_woken)
         disk_move_clock_to(sim->disk, deadline_ns);

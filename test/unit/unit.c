@@ -42,14 +42,6 @@ uint64_t unit_seed(void)
     return seed;
 }
 
-uint64_t unit_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state * UINT64_C(2685821657736338717);
-}
-
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st;
