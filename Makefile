@@ -1,7 +1,8 @@
 # Scrine.  `make` builds build/libscrine.a and build/scrine.  `make demo` and `make check` need
 # nothing but gcc and make: they find out what else is missing and, as root, install it.
 #
-# Others: check-fast (two minutes), style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
+# Others: check-fast (two minutes), check-faults (ten minutes), soak (SOAK_SECONDS=n, else
+# without end), style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
@@ -36,13 +37,15 @@ UNIT := $(call objects,test/unit)
 LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
-.PHONY: all demo check check-fast style bench-smoke install programs print-programs clean
+.PHONY: all demo check check-fast check-faults soak style bench-smoke install programs \
+    print-programs clean
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
-AS_ROOT := $(if $(filter demo check check-fast style bench-smoke,$(MAKECMDGOALS)),install,tell)
+PROMISING := demo check check-fast check-faults soak style bench-smoke
+AS_ROOT := $(if $(filter $(PROMISING),$(MAKECMDGOALS)),install,tell)
 build/deps/%: .ci/deps
 	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
 
@@ -80,7 +83,7 @@ $(BUILD)/test-engine: $(call objects,test/engine test/sim) $(LIB_OBJECTS) $(UNIT
 $(LAYER_PROGRAMS):
 	$(link)
 
-# The fault suite has a main of its own, and takes from the tests of the engine their stories.
+# The fault suite has a main of its own, and its stories from the tests of the engine.
 STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)
 $(BUILD)/test-fault: $(call objects,test/fault test/sim) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
 	$(link)
@@ -106,9 +109,10 @@ $(API_PROGRAMS) $(API_PROGRAMS:=-static):
 $(BUILD)/unit.a: $(UNIT)
 	rm -f $@ && $(AR) rcs $@ $^
 
-# What test/run runs in this mode: the layers where assertions are on, the API everywhere.
+# What test/run runs in this mode: the layers where assertions are on, the API everywhere,
+# and a slice of the fault suite where there is something to see in one thread.
 PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS)) \
-    $(API_PROGRAMS)
+    $(API_PROGRAMS) $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault)
 programs: $(PROGRAMS) $(LIB)
 print-programs:
 	@echo $(PROGRAMS)
@@ -116,6 +120,14 @@ print-programs:
 # ---- targets for people ----
 check check-fast style: build/deps/base build/deps/check
 	@CC="$(CC)" CXX="$(CXX)" bash test/run $@
+
+# Pages of 4 KiB, where everything happens soon; and a part with those of the real thing.
+FAULTS := build/checked/small/test-fault
+check-faults soak: build/deps/base build/deps/check
+	@$(MAKE) -s -j2 MODE=checked SMALL=1 $(FAULTS)
+	@$(MAKE) -s -j2 MODE=checked build/checked/test-fault
+	@$(if $(filter soak,$@),:,build/checked/test-fault slice)
+	@$(FAULTS) $(@:check-faults=check)
 
 demo: build/deps/base
 	@$(MAKE) -s -j2 $(BUILD)/scrine-demo

@@ -509,8 +509,9 @@ static bool are_records(const uint8_t *at, uint64_t len)
 }
 
 /* [L5]: one extent and not long, so these bytes are the whole range.  What was read is
- * not written before it has been verified: a bit that was flipped on the way would cut the
- * log there.  What does not verify is left as it is, to a sync that only writes back. */
+ * not written before it has been verified: a bit that was flipped on the way would cut
+ * the log there.  What does not verify is left as it is, to a sync that only writes
+ * back. */
 static scn_status sync_piece(struct log *log, uint64_t from_off, uint64_t to_off)
 {
     uint64_t len = to_off - from_off;

@@ -74,8 +74,8 @@ struct story_state *story_next_state(struct story *story)
 {
     if (story->begun + 2 >= story->capacity) {
         story->capacity *= 2;
-        story->states =
-            must_have(realloc(story->states, story->capacity * sizeof *story->states));
+        size_t bytes = story->capacity * sizeof *story->states;
+        story->states = must_have(realloc(story->states, bytes));
     }
     story->states[story->begun + 1] = story->states[story->begun];
     return &story->states[story->begun + 1];
@@ -100,7 +100,8 @@ static enum row_class some_class(struct story *story)
 
 static uint32_t some_key(struct story *story)
 {
-    return (uint32_t)story_random(story, story->flags & STORY_TINY ? STORY_TINY_KEYS : STORY_KEYS);
+    uint32_t keys = story->flags & STORY_TINY ? STORY_TINY_KEYS : STORY_KEYS;
+    return (uint32_t)story_random(story, keys);
 }
 
 static scn_status put_some(struct act *act, uint32_t table)

@@ -1,8 +1,9 @@
 /* Keys: one line that leads to one state of one run again.
  *
- *     tiny:17@12.3.1.44.0            workload, seed; the power cut at crash point 12, by
- *                                    choice 3 (enum sim_keep), by call, n = 44, no garbage
- *     tiny:17@12.3.1.44.0@2.5.0.7.1  and another one at point 2 of the life after it
+ *     tiny:17@12.3.0.44.0            workload, seed; the power cut at crash point 12,
+ *                                    choice 3 (enum sim_keep), not by call, n = 44, no
+ *                                    garbage
+ *     tiny:17@12.3.0.44.0@2.5.0.7.1  and another one at point 2 of the life after it
  *     tiny:17!1.3.5.0.28.0.0         a fault: kind, call, nth, for ever, error, len, bit
  *     tiny:17#55.1                   allocation 55 fails, and all later ones */
 #ifndef TEST_FAULT_KEY_H

@@ -233,7 +233,8 @@ void life_lose_power(struct life *life)
     life_resume(life);
 }
 
-void life_suffer(struct life *life, enum life_deed deed, enum sim_call call, uint64_t nth)
+void life_suffer(struct life *life, enum life_deed deed, enum sim_call call,
+                 uint64_t nth)
 {
     struct sim_fault fault = {.kind = SIM_FAIL, .call = call, .nth = nth, .error = EIO};
     if (!life_is_fine(life))

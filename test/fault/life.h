@@ -78,7 +78,8 @@ void life_die(struct life *life, enum life_deed deed, uint64_t nth);
 /* So does the machine, now. */
 void life_lose_power(struct life *life);
 /* An I/O error, once, in the nth call of its kind. */
-void life_suffer(struct life *life, enum life_deed deed, enum sim_call call, uint64_t nth);
+void life_suffer(struct life *life, enum life_deed deed, enum sim_call call,
+                 uint64_t nth);
 /* Takes a snapshot, or looks whether it still shows what it did; sometimes drops it. */
 void life_read_old(struct life *life);
 

@@ -5,8 +5,9 @@
  *     test-fault every        each call, each read, each allocation, of one seed
  *     test-fault soak         without end, or for SOAK_SECONDS
  *
- * Names of workloads may follow, and of kinds: cuts, calls, reads, memory.  SEED=n repeats a run; PROCESSES=n is how many work side by side.  A violation prints a
- * line FAULTS='...'; with that in the environment this one state is looked at, alone. */
+ * Names of workloads may follow, and of kinds: cuts, calls, reads, memory.  SEED=n
+ * repeats a run; PROCESSES=n is how many work side by side.  A violation prints a line
+ * FAULTS='...'; with that in the environment this one state is looked at, alone. */
 #include "page/sys.h"
 #include "test/engine/story.h"
 #include "test/fault/suite.h"
@@ -29,6 +30,7 @@ static bool fill_order(struct suite_order *order, const char *what)
     order->has_trials = true;
     if (strcmp(what, "slice") == 0) {
         order->until_ms = now + number_of("BUDGET_MS", SLICE_MS);
+        order->is_sparse = true;
     } else if (strcmp(what, "check") == 0) {
         order->until_ms = now + CHECK_MS;
         order->state_count = 1050000;

@@ -15,7 +15,9 @@ enum {
     ROWS_MAX = 256,
     PROCESSES_MAX = 16,
     STATES_A_JOB = 2000,
-    TRIAL_PARTS = 64,   /* the trials of a run are so many jobs */
+    SPARSE_STATES_A_JOB = 200,
+    SPARSE_ONE_IN = 4,  /* of the crash points */
+    TRIAL_PARTS = 256,  /* the trials of a run are so many jobs */
     NEWS_EVERY_MS = 10000,
     TRIAL_SHARE = 12    /* of each row of trials, as workload.share */
 };
@@ -188,7 +190,10 @@ static void survey_job(const struct suite_order *order, struct row *row, uint64_
     uint64_t left = row->quota > row->states ? row->quota - row->states : 0;
     survey = (struct survey){
         .plan = plan_of(order, job),
-        .state_max = order->is_dense ? UINT64_MAX : STATES_A_JOB,
+        .state_max = order->is_dense    ? UINT64_MAX
+                     : order->is_sparse ? SPARSE_STATES_A_JOB
+                                        : STATES_A_JOB,
+        .point_one_in = order->is_sparse ? SPARSE_ONE_IN : 0,
         .until_ms = order->until_ms,
         .seen = sim_seen_create(),
     };

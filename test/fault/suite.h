@@ -22,6 +22,7 @@ struct suite_order {
     bool has_cuts;
     bool has_trials;
     bool is_dense;          /* many choices at each crash point */
+    bool is_sparse;         /* a few of the crash points */
     bool is_long;           /* tells how it goes on, and ends with the first violation */
 };
 

@@ -218,10 +218,11 @@ void survey_point(struct life *life)
         look_at_choice(life, &cut->choice);
     if (survey->only || is_late(survey))
         return;
-    if (life->depth == 0)
-        look_at_all(life);
-    else
+    if (life->depth > 0)
         look_at_some(life);
+    else if (survey->point_one_in <= 1 ||
+             mixed(life->seed, life->point) % survey->point_one_in == 0)
+        look_at_all(life);
 }
 
 /* ---- a run ---- */

@@ -12,6 +12,7 @@
 
 struct survey {
     struct sim_plan plan; /* how many choices at a point; the seed is each point's own */
+    uint32_t point_one_in; /* so few of the points are looked at; 0: all */
     uint64_t state_max;
     uint64_t until_ms;      /* of story_now_ms; 0: no end */
     const struct key *only; /* look at this state alone; NULL: at all */

@@ -251,7 +251,7 @@ static void run_trial(const struct workload *workload, uint64_t seed,
     memcpy(out->wrong, life.story.wrong, sizeof out->wrong);
     life_end(&life);
     if (out->wrong[0] == 0 && mem_live() != live)
-        snprintf(out->wrong, sizeof out->wrong, "%zu blocks of memory were not given back",
+        snprintf(out->wrong, sizeof out->wrong, "%zu blocks of memory are left",
                  mem_live() - live);
 }
 
@@ -310,7 +310,8 @@ struct shape {
 enum {
     WRITES = CALL(SIM_WRITE) | CALL(SIM_DSYNC),
     SYNCS = CALL(SIM_SYNC) | CALL(SIM_DSYNC),
-    GROWTH = WRITES | CALL(SIM_SYNC) | CALL(SIM_TRUNCATE)
+    GROWTH = WRITES | CALL(SIM_SYNC) | CALL(SIM_TRUNCATE),
+    NAMING = CALL(SIM_LINK) | CALL(SIM_OPEN)
 };
 
 static const struct shape shapes[] = {
@@ -318,7 +319,7 @@ static const struct shape shapes[] = {
     {.kind = SIM_FAIL, .error = EIO, .is_forever = true},
     {.kind = SIM_FAIL, .error = EIO, .len = 700, .calls = CALL(SIM_WRITE)},
     {.kind = SIM_FAIL, .error = EIO, .is_lucky = true, .calls = SYNCS},
-    {.kind = SIM_FAIL, .error = ENOSPC, .calls = GROWTH | CALL(SIM_LINK) | CALL(SIM_OPEN)},
+    {.kind = SIM_FAIL, .error = ENOSPC, .calls = GROWTH | NAMING},
     {.kind = SIM_FAIL, .error = ENOSPC, .is_forever = true, .calls = GROWTH},
     {.kind = SIM_FAIL, .error = EINTR, .calls = WRITES | CALL(SIM_READ)},
     {.kind = SIM_SHORT, .calls = WRITES | CALL(SIM_READ)},
@@ -348,21 +349,21 @@ static bool is_taken(struct walk *walk)
     return walk->no++ % batch->step == batch->first % batch->step && !is_late(batch);
 }
 
-static struct trouble fault_of(const struct shape *shape, enum sim_call call, uint64_t nth,
-                               uint64_t seed)
+static struct trouble fault_of(const struct shape *shape, enum sim_call call,
+                               uint64_t nth, uint64_t seed)
 {
-    uint64_t luck = seed * 2 + nth * 128 + 1;
-    return (struct trouble){.fault = {
-                                .kind = shape->kind,
-                                .call = call,
-                                .nth = nth,
-                                .is_forever = shape->is_forever,
-                                .error = shape->error,
-                                .len = shape->len,
-                                .bit = shape->is_lucky || shape->kind == SIM_FLIP
-                                           ? unit_random(&luck) % 1000003
-                                           : 0,
-                            }};
+    struct sim_fault fault = {
+        .kind = shape->kind,
+        .call = call,
+        .nth = nth,
+        .is_forever = shape->is_forever,
+        .error = shape->error,
+        .len = shape->len,
+    };
+    uint64_t luck = (seed + shape->is_lucky) * 2 + nth * 128 + 1;
+    if (shape->is_lucky || shape->kind == SIM_FLIP)
+        fault.bit = 1 + unit_random(&luck) % 1000003;
+    return (struct trouble){.fault = fault};
 }
 
 static bool try_calls(struct walk *walk, const struct shape *shape,
@@ -376,8 +377,7 @@ static bool try_calls(struct walk *walk, const struct shape *shape,
             most = 1; /* from the first on is enough */
         for (uint64_t nth = 1; nth <= most; nth++) {
             struct trouble trouble =
-                fault_of(shape, (enum sim_call)call, nth,
-                         walk->batch->seed + (shape->is_lucky ? 7 : 0));
+                fault_of(shape, (enum sim_call)call, nth, walk->batch->seed);
             if (is_taken(walk) && !try(walk->batch, &trouble, nth, NULL))
                 return false;
         }

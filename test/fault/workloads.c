@@ -362,6 +362,21 @@ static void full_disk(struct life *life)
     fill_and_empty(life);
 }
 
+/* ---- any acts ---- */
+
+static void mixture(struct life *life)
+{
+    for (int i = 0; i < 12; i++) {
+        life_commit_any(life);
+        if (i == 2 || i == 6 || i == 10)
+            life_checkpoint(life);
+        if (i == 5)
+            life_tick(life);
+        if (i == 8)
+            life_reopen(life);
+    }
+}
+
 /* ---- worse things ---- */
 
 /* The page cache shows what a failed sync has lost as if it were written, slots of the
@@ -467,6 +482,9 @@ const struct workload workloads[] = {
     {"create", creation, .story_flags = STORY_TINY, .at_every_call = true, .share = 50},
     {"full-file", full_file, .story_flags = STORY_TINY, .share = 30},
     {"full-disk", full_disk, .story_flags = STORY_TINY, .share = 30},
+    {"mix-tiny", mixture, .story_flags = STORY_TINY | STORY_LAZY, .share = 40},
+    {"mix-all", mixture,
+     .story_flags = STORY_TABLE | STORY_LAZY | STORY_BULK | STORY_BIG, .share = 6},
     {"syncs", failed_syncs, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"deaths", deaths, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"story-tiny", story, .story_flags = STORY_TINY | STORY_LAZY, .is_patient = true,

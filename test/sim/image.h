@@ -15,7 +15,11 @@
 #include <stdint.h>
 
 /* A chunk is a page of the page cache; a sector is what a power cut leaves whole. */
-enum { CHUNK_BYTES = 4096, SECTOR_BYTES = 512, CHUNK_SECTORS = CHUNK_BYTES / SECTOR_BYTES };
+enum {
+    CHUNK_BYTES = 4096,
+    SECTOR_BYTES = 512,
+    CHUNK_SECTORS = CHUNK_BYTES / SECTOR_BYTES
+};
 
 struct chunk;
 struct image {

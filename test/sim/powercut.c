@@ -150,7 +150,8 @@ static size_t apply_next(struct cut *cut, size_t i)
         return 1;
     }
     struct image *image = &cut->crashed->files[change->file_no].durable;
-    size_t whole = cut->choice->keep == SIM_KEEP_TORN ? 0 : whole_chunk_at(cut->medium, i);
+    bool may_tear = cut->choice->keep == SIM_KEEP_TORN;
+    size_t whole = may_tear ? 0 : whole_chunk_at(cut->medium, i);
     if (whole > 0 && are_kept(cut, i, whole)) {
         image_put_chunk(image, chunk_no_of(change), change->chunk);
         return whole;
