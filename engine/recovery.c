@@ -215,7 +215,8 @@ static void adopt_slot(struct store *store, const struct slots *slots, uint32_t 
 
 struct replay {
     struct store *store;
-    uint64_t last_commit; /* end of the last COMMIT */
+    uint64_t last_commit;          /* end of the last COMMIT */
+    struct log_base behind_commit; /* the place behind it */
 };
 
 static scn_status replay_commit(struct store *store, const struct log_visit *visit)
@@ -245,6 +246,7 @@ static scn_status replay_record(void *ctx, const struct log_visit *visit)
     if (visit->record.type == RECORD_COMMIT) {
         st = replay_commit(replay->store, visit);
         replay->last_commit = visit->end_lsn;
+        replay->behind_commit = visit->next;
     } else if (visit->record.type == RECORD_EXTENT) {
         st = replay_extent(replay->store, visit);
     }
@@ -336,24 +338,26 @@ static scn_status find_adopted(void *ctx, const struct log_visit *visit)
     return SCN_OK;
 }
 
-static scn_status make_durable(struct store *store, uint64_t last_commit)
+/* Mostly all commits are known to be durable. Then what comes behind the last one is
+ * written again without a look at it: marks, and perhaps the record that leads on. */
+static scn_status make_durable(struct store *store, const struct replay *replay)
 {
     struct log_scan_result *result = &store->recovered;
     struct adopted adopted = {result->watermark, store->superblock.base};
     struct log_scan_result again;
-    if (last_commit <= result->watermark && result->is_settled) {
+    if (replay->last_commit <= result->watermark && result->is_settled) {
         log_settle(store->log, &result->settled);
         return SCN_OK;
     }
-    if (last_commit <= result->watermark)
-        return log_rewrite(store->log, &result->end);
+    if (replay->last_commit <= result->watermark)
+        return log_rewrite(store->log, &replay->behind_commit);
     scn_status st = log_scan(&store->file, store->superblock.uuid,
                              &store->superblock.base, result->watermark, false,
                              find_adopted, &adopted, &again);
     return st < 0 ? st : log_rewrite(store->log, &adopted.from);
 }
 
-static scn_status open_log(struct store *store, uint64_t last_commit)
+static scn_status open_log(struct store *store, const struct replay *replay)
 {
     struct superblock *sb = &store->superblock;
     uint64_t epoch;
@@ -365,7 +369,7 @@ static scn_status open_log(struct store *store, uint64_t last_commit)
     if (st == SCN_OK)
         st = keep_name(store);
     if (st == SCN_OK)
-        st = make_durable(store, last_commit);
+        st = make_durable(store, replay);
     if (st == SCN_OK)
         st = random_bytes(store->sys, &epoch, sizeof epoch);
     if (st < 0)
@@ -381,7 +385,7 @@ static scn_status open_log(struct store *store, uint64_t last_commit)
 static scn_status run_slot(struct store *store, const struct slots *slots,
                            uint32_t chosen)
 {
-    struct replay replay = {.store = store};
+    struct replay replay = {.store = store, .behind_commit = slots->sb[chosen].base};
     scn_status st = check_roots(store, &slots->sb[chosen]);
     if (st < 0)
         return st;
@@ -394,7 +398,7 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
     if (st == SCN_OK)
         st = judge_end(store);
     if (st == SCN_OK && !store->is_read_only)
-        st = open_log(store, replay.last_commit);
+        st = open_log(store, &replay);
     return st;
 }
 

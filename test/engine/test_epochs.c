@@ -1,8 +1,10 @@
 /* Each life of a store writes an epoch of its own, with LSNs of its own: what is asked of
  * an LSN whose epoch a power cut has taken. */
-#include "engine/store.h"
+#include "engine/room.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+
+#include <errno.h>
 
 #define STORE "store"
 
@@ -67,4 +69,64 @@ TEST(epochs__lsns_of_lost_commits_are_never_given_again)
         disk = cut_power(disk, sys, db);
     }
     check_lost(disk, lsns + 1, COMMITS - 1);
+}
+
+/* ---- what a failed sync has dropped, seen through the page cache ---- */
+
+static const struct sys_ops *sim_ops;
+
+static int64_t read_cached(struct sys_file *file, uint64_t off, void *buf, uint64_t len,
+                           uint32_t flags)
+{
+    return sim_ops->read(file, off, buf, len, flags & ~(uint32_t)SYS_UNCACHED);
+}
+
+/* A system that has no way round its cache. */
+static struct sys *process_with_cache_alone(struct sim_disk *disk, struct sys_ops *ops)
+{
+    struct sys *sys = sim_process_create(disk);
+    sim_ops = sys->ops;
+    *ops = *sim_ops;
+    ops->read = read_cached;
+    sys->ops = ops;
+    return sys;
+}
+
+/* The record that leads to another extent is the last one, as after a checkpoint that
+ * moves the log, and the sync that should have made it durable fails. */
+static void lose_last_extent_record(struct sys *sys)
+{
+    struct sim_fault failing = {.kind = SIM_FAIL, .call = SIM_SYNC, .nth = 1};
+    scn_db *db;
+    failing.error = EIO;
+    CHECK_OK(open_on(sys, &db));
+    CHECK_OK(scn_wait_durable(db, commit_lazily(db, "first"), -1));
+    CHECK_OK(room_extend(db->store, false));
+    CHECK_OK(lock_take(&db->store->locks, LOCK_APPEND, 0));
+    CHECK_OK(log_roll(db->store->log));
+    lock_give(&db->store->locks, LOCK_APPEND);
+    sim_fault_set(sys, &failing);
+    CHECK_EQ(scn_close(db), SCN_UNKNOWN);
+    sim_fault_clear(sys);
+}
+
+TEST(epochs__what_comes_behind_the_last_commit_is_made_durable_too)
+{
+    struct sim_disk *disk = sim_disk_create(unit_seed());
+    struct sys_ops ops;
+    struct sys *sys = process_with_cache_alone(disk, &ops);
+    scn_db *db;
+    void *value;
+    size_t size;
+    lose_last_extent_record(sys);
+    CHECK_OK(open_on(sys, &db));
+    CHECK_OK(scn_wait_durable(db, commit_lazily(db, "acknowledged"), -1));
+    disk = cut_power(disk, sys, db);
+    sys = sim_process_create(disk);
+    CHECK_OK(open_on(sys, &db));
+    CHECK_OK(scn_get_copy(db, "words", (scn_slice){"acknowledged", 12}, &value, &size));
+    scn_free(value);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
 }
