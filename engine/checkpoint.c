@@ -260,6 +260,7 @@ static void plan_moves(struct checkpoint *cp)
     if (stat.free_pages < DRAIN_SLACK_PAGES)
         return;
     cp->forest.move_from = (uint32_t)live + DRAIN_SLACK_PAGES;
+    cp->extents.packed_end = cp->forest.move_from;
     cp->forest.moves_tables = live <= stat.free_pages;
 }
 

@@ -39,6 +39,17 @@ uint32_t extents_wanted(const struct extents *extents)
     return have < wanted ? (uint32_t)wanted - have : 0;
 }
 
+/* All of them where the log moves down anyway, else those that keep the file long. */
+static uint32_t drop_spares(struct extents *extents)
+{
+    struct log *log = extents->store->log;
+    if (extents->low.pages)
+        return log_drop_spares(log, 0, 0, extents->dropped);
+    if (extents->packed_end)
+        return log_drop_spares(log, extents->packed_end, 0, extents->dropped);
+    return log_drop_spares(log, 0, 1, extents->dropped);
+}
+
 /* Append lock held: the chain and the spares as they are now, the latter for the
  * superblock. */
 static scn_status list_log(struct extents *extents, struct log_extent **chain,
@@ -52,8 +63,7 @@ static scn_status list_log(struct extents *extents, struct log_extent **chain,
         return error_nomem();
     *count = log_extents(store->log, *chain, room);
     if (extents->drains)
-        extents->dropped_count = log_drop_spares(
-            store->log, 0, extents->low.pages ? 0 : 1, extents->dropped);
+        extents->dropped_count = drop_spares(extents);
     sb->spare_count = log_spares(store->log, sb->spares, LOG_SPARE_MAX);
     return SCN_OK;
 }

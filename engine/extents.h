@@ -18,6 +18,7 @@ struct extents {
     const struct log_base *base;   /* the freeze point */
     struct superblock *superblock; /* being made */
     bool drains;
+    uint32_t packed_end; /* drain: spares from here on keep the file long; 0: none does */
 
     struct log_spare matured[LOG_SPARE_MAX]; /* by space_begin; for the log */
     uint32_t matured_count;
