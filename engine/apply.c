@@ -6,6 +6,7 @@
 #include "engine/apply.h"
 
 #include "engine/catalog.h"
+#include "engine/room.h"
 #include "page/mem.h"
 
 /* Where the walk over a record's operations stands; the same in both steps. */
@@ -88,6 +89,12 @@ static scn_status reserve_ranges(struct store *store, const struct op_range *ran
     return SCN_OK;
 }
 
+static void note_key(struct store *store, const scn_slice *key)
+{
+    if (key->size > atomic_load_explicit(&store->longest_key, memory_order_relaxed))
+        atomic_store(&store->longest_key, key->size);
+}
+
 static scn_status push_run(struct store *store, struct apply *apply, const struct op *op,
                            bool is_replay)
 {
@@ -101,8 +108,12 @@ static scn_status push_run(struct store *store, struct apply *apply, const struc
                         op->run.root.birth_gen, &source.run);
     if (st == SCN_OK)
         st = push(apply, source);
+    uint64_t pages = 0;
     for (uint64_t i = 0; st == SCN_OK && i < op->run.range_count; i++)
-        apply->run_pages += ranges[i].pages;
+        pages += ranges[i].pages;
+    note_key(store, &op->run.max);
+    apply->ops += op->run.count;
+    apply->run_pages += room_for_run(store, op->run.count, pages);
     if (st < 0)
         run_unref(source.run);
     mem_free(ranges);
@@ -143,8 +154,10 @@ static scn_status plan_op(struct store *store, struct apply *apply, const struct
         if (st == SCN_OK)
             st = push_delta(store, apply, &plan->walk);
     }
-    apply->ops += op->code == OP_CLEAR ? atomic_load(&store->tree_pages) : 1;
+    /* Of a range only the leaves at its ends are written again. */
+    apply->ops += op->code == OP_CLEAR ? (uint64_t)op->has_from + op->has_to : 1;
     apply->bytes += op->key.size + op->value.size;
+    note_key(store, &op->key);
     plan->need.count++;
     plan->need.key_bytes += op->key.size;
     plan->need.value_bytes += op->value.size;

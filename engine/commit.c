@@ -431,6 +431,9 @@ static scn_status append_until_done(struct scn_txn *txn, struct bases *bases,
         if (st == SCN_FULL && !is_drained) {
             is_drained = true;
             step = STEP_DRAIN;
+            /* Its record is made, and it is judged by the history: the pages that its
+             * snapshot keeps are of no use but to those that drain. */
+            atomic_store(&txn->is_gone, true);
             st = bases ? encode(txn) : SCN_OK; /* the resolved additions go out again */
         }
     } while (st == SCN_OK && step != STEP_DONE);

@@ -138,39 +138,80 @@ void room_measure(struct store *store)
                  reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);
 }
 
-/* Each operation touches at most one leaf, and all of them at most all leaves; a leaf
- * drags its inner pages along (far fewer); new bytes fill pages of their own, at worst
- * half full. */
-static uint64_t pages_needed(struct store *store, uint64_t ops, uint64_t bytes,
+uint64_t room_for_run(struct store *store, uint64_t rows, uint64_t pages)
+{
+    uint64_t row_bytes = atomic_load(&store->longest_key) + VALUE_INLINE_MAX + 8;
+    uint64_t leaves = 2 * rows * row_bytes / PAGE_BYTES + 1;
+    return leaves < pages ? leaves : pages;
+}
+
+/* Inner pages, at worst half full, that lead to so many leaves written anew, when keys
+ * are as long as the longest one: their own path each, or all there will be.  Where only
+ * two or three children fit a page, one that is left alone goes on to the next page, and
+ * so through the whole level. */
+static uint64_t inner_pages_needed(struct store *store, uint64_t tree, uint64_t leaves)
+{
+    enum { FANOUT_MIN = 2, FANOUT_STEADY = 4 };
+    uint64_t child_bytes = PAGE_REF_BYTES + 8 + atomic_load(&store->longest_key);
+    uint64_t fanout = PAGE_BYTES / 2 / child_bytes;
+    uint64_t levels = 1;
+    if (fanout < FANOUT_MIN)
+        fanout = FANOUT_MIN;
+    for (uint64_t pages = fanout; pages < tree; pages *= fanout)
+        levels++;
+    uint64_t all = tree / fanout + leaves / (fanout - 1) + levels;
+    return fanout < FANOUT_STEADY || leaves * levels > all ? all : leaves * levels;
+}
+
+/* Each operation touches at most one leaf, and all of them at most all leaves. A full
+ * leaf that takes one row more becomes two, so puts count twice. New bytes fill pages of
+ * their own, at worst half full; a value that is a little longer than a page takes
+ * three. */
+static uint64_t pages_needed(struct store *store, uint64_t leaves, uint64_t bytes,
                              uint64_t run_pages)
 {
     uint64_t tree = atomic_load(&store->tree_pages);
-    uint64_t leaves = run_pages || ops > tree ? tree : ops;
-    return leaves + leaves / 16 + 2 * (bytes / PAGE_BYTES) + run_pages + OVERHEAD_PAGES;
+    uint64_t fresh = 3 * (bytes / PAGE_BYTES) + run_pages;
+    if (leaves > 2 * tree)
+        leaves = 2 * tree;
+    return leaves + inner_pages_needed(store, tree, leaves + fresh) + fresh +
+           OVERHEAD_PAGES;
 }
 
 /* What is frozen belongs to a checkpoint under way, and what came after it to the next
  * one: the pages that the first frees are not there for the second. */
-static uint64_t all_pages_needed(struct store *store, uint64_t ops, uint64_t bytes,
+static uint64_t all_pages_needed(struct store *store, uint64_t leaves, uint64_t bytes,
                                  uint64_t run_pages)
 {
     uint64_t frozen_ops = atomic_load(&store->frozen_ops);
     uint64_t frozen_bytes = atomic_load(&store->frozen_bytes);
     uint64_t active_bytes = atomic_load(&store->delta_debt) - frozen_bytes;
-    uint64_t needed = pages_needed(store, atomic_load(&store->active_ops) + ops,
+    uint64_t needed = pages_needed(store, 2 * atomic_load(&store->active_ops) + leaves,
                                    active_bytes + bytes, run_pages);
     if (frozen_ops)
-        needed += pages_needed(store, frozen_ops, frozen_bytes,
+        needed += pages_needed(store, 2 * frozen_ops, frozen_bytes,
                                atomic_load(&store->debt_run_pages));
     return needed;
+}
+
+/* Room that a put has to leave, taken that it takes all it may for good: for a deletion
+ * in the longer tree, and for the log that has gone on. */
+static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
+{
+    enum { LEAVES = 8 };
+    uint64_t reserve = atomic_load(&store->reserve_pages);
+    uint64_t tree = atomic_load(&store->tree_pages) + needed;
+    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1) + LOG_EXTENT_PAGES;
+    return reserve > least ? reserve : least;
 }
 
 scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts)
 {
     uint64_t room = atomic_load(&store->room_pages);
-    uint64_t reserve = has_puts ? atomic_load(&store->reserve_pages) : 0;
-    if (all_pages_needed(store, ops, bytes, run_pages) + reserve <= room)
+    uint64_t needed = all_pages_needed(store, has_puts ? 2 * ops : ops, bytes, run_pages);
+    uint64_t reserve = has_puts ? reserve_for_deletions(store, needed) : 0;
+    if (needed + reserve <= room)
         return SCN_OK;
     return error_set(
         SCN_FULL, 0, 0, 0,

@@ -24,10 +24,13 @@ scn_status room_wait(struct store *store, enum checkpoint_mode mode,
  * (priority). */
 scn_status room_extend(struct store *store, bool has_append) MUST_USE;
 /* Can a checkpoint still absorb this commit? A commit that it could not is refused
- * before it is appended: SCN_FULL. `ops` operations with `bytes` in all, and pages of
- * runs; one without puts may use the reserve, so that a full store can be emptied. */
+ * before it is appended: SCN_FULL. `ops` operations, the rows of runs among them, with
+ * `bytes` in all, and what room_for_run says of runs; one without puts may use the
+ * reserve, so that a full store can be emptied. */
 scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts) MUST_USE;
+/* Of the pages of a run, those that its merge writes once more: values keep their place. */
+uint64_t room_for_run(struct store *store, uint64_t rows, uint64_t pages);
 /* Looks again how far the file may grow: at open and after each checkpoint. */
 void room_measure(struct store *store);
 /* New pages at the end of the file, reserved; for runs and extents. */

@@ -96,7 +96,7 @@ static void note_debt(struct store *store, const struct view *view)
         const struct source *source = &view->sources[i];
         if (source->run) {
             runs++;
-            run_pages += pages_of(source->run);
+            run_pages += room_for_run(store, source->run->count, pages_of(source->run));
             ops[1] += source->run->count;
             continue;
         }
@@ -264,7 +264,8 @@ static int insert_gen(uint64_t *gens, uint32_t count, uint64_t gen)
 }
 
 /* State mutex held: snapshots past their age, of older generations, are given up. A view
- * that only such transactions hold pins nothing any more. */
+ * that only such transactions hold, or those that have given theirs up themselves, pins
+ * nothing any more. */
 static uint32_t count_views(struct store *store)
 {
     uint64_t now = store->sys->ops->now_ns(store->sys);
@@ -272,8 +273,8 @@ static uint32_t count_views(struct store *store)
     uint32_t count = 0;
     for (struct view *view = store->views; view; view = view->next, count++)
         view->gone_holders = 0;
-    for (struct scn_txn *txn = store->open_txns; txn && age_ms; txn = txn->next) {
-        if (txn->view->gen < store->view->gen &&
+    for (struct scn_txn *txn = store->open_txns; txn; txn = txn->next) {
+        if (age_ms && txn->view->gen < store->view->gen &&
             (now - txn->begun_ns) / 1000000 >= age_ms)
             atomic_store(&txn->is_gone, true);
         if (atomic_load(&txn->is_gone))

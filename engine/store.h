@@ -116,7 +116,8 @@ struct store {
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */
     _Atomic uint64_t frozen_ops;    /* what a checkpoint has to merge: frozen rows */
     _Atomic uint64_t active_ops;    /* ... and in the active delta */
-    _Atomic uint64_t debt_run_pages; /* pages of runs that it has to merge */
+    _Atomic uint64_t longest_key;   /* of all operations applied since the open */
+    _Atomic uint64_t debt_run_pages; /* pages of runs that it has to write again */
     atomic_bool wants_drain;        /* a commit found the store full */
     _Atomic uint64_t reserve_pages; /* of room_pages, for deletions alone */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */

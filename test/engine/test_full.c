@@ -60,6 +60,101 @@ static scn_status put(struct rig *rig, uint32_t number)
                     (scn_slice){rig->value, rig->shape->value_bytes});
 }
 
+/* Rows until no more are taken, then other values until none are. */
+static uint32_t fill(struct rig *rig)
+{
+    uint32_t count = 0;
+    uint32_t changed = 0;
+    scn_status st = SCN_OK;
+    while ((st = put(rig, count)) == SCN_OK)
+        count++;
+    CHECK_EQ(st, SCN_FULL);
+    CHECK(count > 0);
+    while (changed < 2 * count && (st = put(rig, changed * 7 % count)) == SCN_OK)
+        changed++;
+    CHECK(st == SCN_OK || st == SCN_FULL);
+    return count;
+}
+
+static void check_empty(struct rig *rig)
+{
+    uint64_t size;
+    CHECK_OK(scn_checkpoint(rig->db));
+    CHECK(sim_file_size(rig->disk, "store", &size));
+    CHECK(size < (uint64_t)rig->shape->pages * PAGE_BYTES / 2);
+}
+
+static const struct shape shapes[] = {
+    {100, 20, 1},
+    {100, 200, 1},
+    {200, 200, 200},
+    {200, 20, VALUE_INLINE_MAX + 1},
+    {200, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1},
+    {200, KEY_BYTES_MAX - 24, 200},
+    {200, KEY_BYTES_MAX, 1},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+TEST(full__store_can_be_emptied_row_by_row)
+{
+    for (int i = 0; i < SHAPES; i++) {
+        struct rig rig;
+        rig_begin(&rig, &shapes[i]);
+        uint32_t count = fill(&rig);
+        for (uint32_t number = 0; number < count; number++)
+            CHECK_OK(scn_del1(rig.db, "rows", key_of(&rig, number)));
+        check_empty(&rig);
+        rig_end(&rig);
+    }
+}
+
+static void check_emptied_at_once(scn_status (*empty)(scn_txn *, scn_table_id))
+{
+    for (int i = 0; i < SHAPES; i++) {
+        struct rig rig;
+        scn_txn *txn;
+        scn_table_id table;
+        rig_begin(&rig, &shapes[i]);
+        (void)fill(&rig);
+        CHECK_OK(scn_begin(rig.db, SCN_WRITE, &txn));
+        CHECK_OK(scn_table(txn, "rows", 0, &table));
+        CHECK_OK(empty(txn, table));
+        CHECK_OK(scn_commit(txn));
+        check_empty(&rig);
+        rig_end(&rig);
+    }
+}
+
+TEST(full__store_can_be_emptied_at_once)
+{
+    check_emptied_at_once(scn_table_clear);
+    check_emptied_at_once(scn_table_drop);
+}
+
+/* What a bulk run needs room for is its rows and their leaves, not the whole table's. */
+TEST(full__a_large_transaction_needs_no_room_for_a_copy_of_the_table)
+{
+    enum { ROWS = 200, LARGE = 8, PAGES = 400 };
+    static const struct shape shape = {PAGES, 20, PAGE_BYTES - PAGE_HEADER_BYTES};
+    struct rig rig;
+    scn_txn *txn;
+    scn_table_id table;
+    rig_begin(&rig, &shape);
+    for (uint32_t number = 0; number < ROWS; number++)
+        CHECK_OK(put(&rig, number));
+    CHECK_OK(scn_checkpoint(rig.db));
+    uint8_t *large = calloc(LARGE, PAGE_BYTES);
+    CHECK_OK(scn_begin(rig.db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    for (uint32_t number = 0; number < LARGE; number++)
+        CHECK_OK(scn_put(txn, table, key_of(&rig, number),
+                         (scn_slice){large, LARGE * PAGE_BYTES}, 0));
+    CHECK_OK(scn_commit(txn));
+    free(large);
+    CHECK_OK(scn_checkpoint(rig.db));
+    rig_end(&rig);
+}
+
 /* The log lies as far down as it can, and what was made ready for it does not. */
 TEST(full__an_extent_in_reserve_does_not_keep_the_file_long)
 {
