@@ -17,7 +17,7 @@ struct apply {
     uint32_t count;
     uint64_t ops;           /* what a checkpoint will have to merge (engine/room.h) */
     uint64_t bytes;
-    uint64_t run_pages;
+    uint64_t run_pages;     /* of its runs, those that are written again */
 };
 
 /* is_replay: the runs' pages are reserved here; a committer has done so when it built

@@ -29,7 +29,8 @@ scn_status room_extend(struct store *store, bool has_append) MUST_USE;
  * reserve, so that a full store can be emptied. */
 scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts) MUST_USE;
-/* Of the pages of a run, those that its merge writes once more: values keep their place. */
+/* Of the pages of a run, those that its merge writes once more: values keep their
+ * place. */
 uint64_t room_for_run(struct store *store, uint64_t rows, uint64_t pages);
 /* Looks again how far the file may grow: at open and after each checkpoint. */
 void room_measure(struct store *store);
