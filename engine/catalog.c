@@ -258,25 +258,28 @@ static scn_status put_row(struct scn_txn *txn, scn_slice key, const void *value,
     return write_append(txn, TABLE_CATALOG, key, DELTA_PUT, (scn_slice){value, len});
 }
 
+/* The name may be bytes of the write set, which the first write may spill: it is copied
+ * before, and not looked at after. */
 static scn_status put_rows(struct scn_txn *txn, const char *name, uint32_t flags,
                            uint32_t id)
 {
-    uint8_t key[CATALOG_KEY_MAX];
+    uint8_t name_key[CATALOG_KEY_MAX];
+    uint8_t id_key[CATALOG_KEY_MAX];
+    uint8_t number[4];
     uint8_t row[4 + TABLE_NAME_MAX];
     size_t len = strlen(name);
-    put_u32(row, id);
-    scn_status st = put_row(txn, catalog_key_name(key, name, len), row, 4);
-    if (st < 0)
-        return st;
+    put_u32(number, id);
     put_u32(row, flags);
     memcpy(row + 4, name, len);
-    return put_row(txn, catalog_key_id(key, id), row, 4 + len);
+    scn_status st = put_row(txn, catalog_key_name(name_key, name, len), number, 4);
+    return st < 0 ? st : put_row(txn, catalog_key_id(id_key, id), row, 4 + len);
 }
 
 static scn_status create_table(struct scn_txn *txn, const char *name, uint32_t flags,
                                uint32_t *id)
 {
     static const uint8_t next_key[1] = {'#'};
+    char own_name[TABLE_NAME_MAX + 1];
     uint8_t row[4];
     scn_slice value;
     scn_status st = catalog_get(txn, (scn_slice){next_key, 1}, true, &value);
@@ -287,9 +290,10 @@ static scn_status create_table(struct scn_txn *txn, const char *name, uint32_t f
         return error_corrupt(txn->view->catalog.pgno, 0,
                              "catalog: next table id %u is impossible", *id);
     put_u32(row, *id + 1);
+    memcpy(own_name, name, strlen(name) + 1);
     st = put_row(txn, (scn_slice){next_key, 1}, row, 4);
     if (st == SCN_OK)
-        st = put_rows(txn, name, flags & SCN_COMPRESS, *id);
+        st = put_rows(txn, own_name, flags & SCN_COMPRESS, *id);
     catalog_forget(txn);
     return st;
 }
@@ -402,8 +406,10 @@ static scn_status rename_table(struct scn_txn *txn, uint32_t id, const char *nam
         return error_corrupt(txn->view->catalog.pgno, 0,
                              "catalog: name of table %u is too long", id);
     scn_slice old = catalog_key_name(old_key, (const char *)row.data + 4, old_len);
-    st = write_append(txn, TABLE_CATALOG, old, DELTA_TOMBSTONE, (scn_slice){NULL, 0});
-    return st < 0 ? st : put_rows(txn, name, flags, id);
+    st = put_rows(txn, name, flags, id);
+    if (st == SCN_OK)
+        st = write_append(txn, TABLE_CATALOG, old, DELTA_TOMBSTONE, (scn_slice){NULL, 0});
+    return st;
 }
 
 scn_status scn_table_rename(scn_txn *txn, scn_table_id id, const char *name)

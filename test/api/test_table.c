@@ -347,3 +347,33 @@ TEST(table__each_leaves_bytes_alone_that_were_handed_out_before)
     scn_abort(txn);
     CHECK_OK(scn_close(wide.db));
 }
+
+/* A name may be bytes of the write set, which a write may have to spill: one of these
+ * sizes makes the first row of the new table do so. */
+TEST(table__name_may_be_bytes_that_were_handed_out)
+{
+    static const char name[] = "a table whose name was a value of the transaction";
+    static uint8_t filler[8000];
+    scn_db *db = kit_memory();
+    scn_table_id id = kit_table(db, "t");
+    for (uint32_t size = 0; KIT_IS_SMALL && size < sizeof filler; size += 48) {
+        scn_txn *txn = kit_begin(db, SCN_WRITE);
+        scn_table_id made;
+        scn_table_id found;
+        scn_slice value;
+        char key[16];
+        for (uint32_t i = 0; i < 15; i++)
+            CHECK_OK(scn_put(txn, id, kit_number_key(key, i),
+                             (scn_slice){filler, sizeof filler}, 0));
+        CHECK_OK(scn_put(txn, id, text("filler"), (scn_slice){filler, size}, 0));
+        CHECK_OK(scn_put(txn, id, text("name"), (scn_slice){name, sizeof name}, 0));
+        CHECK_OK(scn_get(txn, id, text("name"), &value));
+        CHECK_OK(scn_table(txn, value.data, SCN_CREATE, &made));
+        CHECK_OK(scn_table(txn, name, 0, &found));
+        CHECK_EQ(found, made);
+        CHECK_OK(scn_table_rename(txn, made, "short"));
+        CHECK_OK(scn_get(txn, id, text("name"), &value));
+        scn_abort(txn);
+    }
+    CHECK_OK(scn_close(db));
+}
