@@ -69,9 +69,9 @@ static scn_status mark_when_quiet(struct store *store)
 scn_status background_round(struct store *store, bool *did_work)
 {
     *did_work = false;
-    if (file_is_poisoned(&store->file))
-        return SCN_POISONED;
-    scn_status st = sync_lazy(store, did_work);
+    scn_status st = file_check_poison(&store->file);
+    if (st == SCN_OK)
+        st = sync_lazy(store, did_work);
     if (st < 0)
         return st;
     scn_status extended = extend_when_due(store, did_work);
@@ -104,26 +104,30 @@ static bool wait_for_work(struct background *background)
 }
 
 /* Who waits for a checkpoint looks again: after a failure there may be none (room_wait).
- * The host hears of it, too. */
-static void tell(struct store *store, scn_status st)
+ */
+static void wake_waiters(struct store *store)
 {
     const struct sys_ops *ops = store->sys->ops;
-    const struct scn_hooks *hooks = &store->options.hooks;
     ops->mutex_lock(store->state_mutex);
     ops->mutex_unlock(store->state_mutex);
     ops->cond_wake_all(store->space_cond);
-    if (hooks->log)
-        hooks->log(hooks->user, st, error_last()->text);
 }
 
 static void run(void *arg)
 {
     struct background *background = arg;
+    struct store *store = background->store;
+    const struct scn_hooks *hooks = &store->options.hooks;
+    scn_status told = SCN_OK;
     while (wait_for_work(background)) {
         bool did_work;
-        scn_status st = background_round(background->store, &did_work);
+        scn_status st = background_round(store, &did_work);
         if (st < 0)
-            tell(background->store, st);
+            wake_waiters(store);
+        /* The host hears of it, too, once while it stays the same. */
+        if (st < 0 && st != told && hooks->log)
+            hooks->log(hooks->user, st, error_last()->text);
+        told = st;
     }
 }
 

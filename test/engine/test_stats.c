@@ -4,6 +4,7 @@
 #include "page/mem.h"
 #include "test/unit/unit.h"
 
+#include <sched.h>
 #include <stdbool.h>
 
 static scn_db *open_store(const char *path)
@@ -149,6 +150,48 @@ TEST(health__of_a_poisoned_store_says_so)
     CHECK_EQ(health.healthy, 0);
     CHECK_EQ(health.poisoned, 1);
     CHECK(strstr(health.reason, "open it again") != NULL);
+    CHECK_OK(scn_close(db));
+}
+
+struct heard {
+    atomic_int count;
+    int status;
+    char text[256];
+};
+
+static void hear(void *user, int status, const char *text)
+{
+    struct heard *heard = user;
+    heard->status = status;
+    snprintf(heard->text, sizeof heard->text, "%s", text);
+    atomic_fetch_add(&heard->count, 1);
+}
+
+/* The thread goes round every millisecond, and has the same to say each time. */
+TEST(health__of_a_poisoned_store_is_told_once)
+{
+    enum { OFTEN = 20, WAIT_MS = 300 };
+    struct heard heard = {0};
+    scn_error error = {.struct_size = sizeof error};
+    scn_db *db = NULL;
+    scn_options options;
+    scn_options_init(&options);
+    options.lazy_interval_ms = 1;
+    options.hooks.log = hear;
+    options.hooks.user = &heard;
+    CHECK_OK(scn_open(":memory:", &options, &db));
+    file_poison(&db->store->file);
+    struct sys *sys = db->store->sys;
+    uint64_t until = sys->ops->now_ns(sys) + WAIT_MS * UINT64_C(1000000);
+    while (atomic_load(&heard.count) < OFTEN && sys->ops->now_ns(sys) < until)
+        sched_yield();
+    CHECK_EQ(atomic_load(&heard.count), 1);
+    CHECK_EQ(heard.status, SCN_POISONED);
+    CHECK(strstr(heard.text, "opened again") != NULL);
+    CHECK_EQ(scn_begin(db, SCN_READ, NULL), SCN_MISUSE);
+    CHECK_EQ(scn_tick(db, 0), SCN_POISONED);
+    scn_last_error(db, &error);
+    CHECK_EQ(error.status, SCN_POISONED);
     CHECK_OK(scn_close(db));
 }
 
