@@ -150,7 +150,7 @@ static scn_status cursor_check(const struct scn_cursor *cursor)
     if (cursor->magic != CURSOR_MAGIC)
         return error_misuse("the cursor is closed");
     scn_status st = txn_check(cursor->txn);
-    return st < 0 ? st : cursor->broken;
+    return st < 0 ? st : error_again(cursor->broken, "a call of this cursor");
 }
 
 scn_status scn_cursor_open(scn_txn *txn, scn_table_id id, scn_cursor **out)

@@ -32,7 +32,7 @@ scn_status txn_refuse(const struct scn_txn *txn)
             "the transaction belongs to the parent process; open the store anew");
     if (atomic_load_explicit(&txn->is_gone, memory_order_relaxed))
         return gone();
-    return txn->broken;
+    return error_again(txn->broken, "a call of this transaction");
 }
 
 scn_status txn_check_write(const struct scn_txn *txn)

@@ -116,6 +116,13 @@ const struct scn_error *error_last(void)
     return &last_error;
 }
 
+scn_status error_again(scn_status st, const char *what)
+{
+    if (st == SCN_OK || last_error.status == st)
+        return st;
+    return error_set(st, 0, 0, 0, "%s failed before: %s", what, status_text(st));
+}
+
 const char *status_text(scn_status st)
 {
     switch (st) {

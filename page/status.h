@@ -49,6 +49,9 @@ scn_status error_nomem(void);
 
 /* What this thread's last failed call said. */
 const struct scn_error *error_last(void);
+/* A failure that sticks is answered again: the error stays what it is where it is still
+ * the last one, else what met it is named. Returns st. */
+scn_status error_again(scn_status st, const char *what);
 /* The english name of a status: scn_strerror. */
 const char *status_text(scn_status st);
 

@@ -274,3 +274,35 @@ TEST(memory__runs_out_while_tables_are_named_and_one_call_does_all)
 {
     tell_all(call_once);
 }
+
+/* ---- what sticks ---- */
+
+static scn_status last_status(void)
+{
+    scn_error error = {.struct_size = sizeof error};
+    scn_last_error(NULL, &error);
+    return error.status;
+}
+
+/* The failure of a cursor is answered at every later call, with a sentence of its own,
+ * whatever has failed in between. */
+TEST(memory__that_ran_out_under_a_cursor_is_told_again)
+{
+    scn_db *db = open_quiet();
+    scn_table_id id = kit_table(db, "t");
+    kit_write(db, id, "a key that is too long for the first buffer of a cursor", "1");
+    scn_txn *txn = kit_begin(db, SCN_READ);
+    scn_cursor *cursor;
+    CHECK_OK(scn_cursor_open(txn, id, &cursor));
+    memory.count = 0;
+    memory.nth = 1;
+    CHECK_EQ(scn_next(cursor, NULL, NULL), SCN_NOMEM);
+    memory.nth = 0;
+    CHECK_EQ(scn_next(cursor, NULL, NULL), SCN_NOMEM);
+    CHECK_EQ(last_status(), SCN_NOMEM);
+    CHECK_EQ(scn_begin(db, SCN_READ, NULL), SCN_MISUSE);
+    CHECK_EQ(scn_next(cursor, NULL, NULL), SCN_NOMEM);
+    CHECK_EQ(last_status(), SCN_NOMEM);
+    scn_abort(txn);
+    CHECK_OK(scn_close(db));
+}
