@@ -428,8 +428,8 @@ scn_status scn_set_durability(scn_txn *txn, uint32_t durability);
  * power cut.  timeout_ms 0 does not wait and answers SCN_BUSY where they do not yet; with
  * any other value the call syncs, or waits for the sync under way, however long that
  * takes.  SCN_UNKNOWN: the commit was lost in a crash before this open, or a sync failed.
- * SCN_MISUSE: no commit has this LSN.  A handle for reading only always answers
- * SCN_OK. */
+ * SCN_MISUSE: no commit has this LSN.  A store that is open for reading only always
+ * answers SCN_OK. */
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms);
 
 /* fn is called when the transaction ends, in the thread that ends it, with the status and
