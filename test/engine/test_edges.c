@@ -113,7 +113,8 @@ TEST(edges__savepoints_make_no_runs_of_their_own_at_commit)
     uint32_t savepoint;
     scn_stats_t stats = {.struct_size = sizeof stats};
     scn_txn *txn = begin(db, &table);
-    for (uint32_t i = 0; i * sizeof value < 2 * log_payload_max() || i < SAVEPOINTS; i++) {
+    uint64_t bytes = 2 * log_payload_max();
+    for (uint32_t i = 0; i * sizeof value < bytes || i < SAVEPOINTS; i++) {
         CHECK_OK(scn_savepoint(txn, &savepoint));
         CHECK_OK(scn_put(txn, table, make_key(buf, i),
                          (scn_slice){value, sizeof value}, 0));

@@ -227,14 +227,14 @@ TEST(health__says_when_the_file_may_not_grow)
 /* A file at its limit goes on in the pages that it has. */
 TEST(health__of_a_file_at_its_limit_with_free_pages_is_good)
 {
-    static uint8_t value[4 * PAGE_BYTES];
+    static uint8_t value[PAGE_BYTES / 2];
     scn_db *db = NULL;
     scn_options options;
     scn_health_t health = {.struct_size = sizeof health};
     char key[16];
     scn_options_init(&options);
     options.flags = SCN_NOTHREAD;
-    options.log_bytes = 64 * sizeof value;
+    options.log_bytes = 256 * PAGE_BYTES;
     options.max_file_bytes = 2 * options.log_bytes;
     CHECK_OK(scn_open(":memory:", &options, &db));
     scn_status st = SCN_OK;
