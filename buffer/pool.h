@@ -156,7 +156,8 @@ void pool_drop_privates(struct pool_reader *reader);
 static inline uint64_t pool_mix(const struct pool_key *key, uint64_t hash, uint64_t birth,
                                 uint64_t place)
 {
-    unsigned __int128 product = (unsigned __int128)(hash ^ key->hash) * (birth ^ key->birth);
+    unsigned __int128 product =
+        (unsigned __int128)(hash ^ key->hash) * (birth ^ key->birth);
     uint64_t mixed =
         (uint64_t)(product >> 64) ^ (uint64_t)product ^ place * key->place;
     return mixed >> POOL_TAG_SHIFT << POOL_TAG_SHIFT;

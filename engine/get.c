@@ -11,8 +11,8 @@ static scn_status track_key(struct scn_txn *txn, uint32_t id, scn_slice key,
 
 /* Finds a key for a call that has entered; NOTFOUND where there is neither a row nor an
  * addition. */
-static FLAT scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key, uint32_t flags,
-                       struct found *found)
+static FLAT scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key,
+                            uint32_t flags, struct found *found)
 {
     struct binding *binding;
     uint64_t hash = leaf_hash(key.data, key.size);
@@ -28,7 +28,8 @@ static FLAT scn_status find(struct scn_txn *txn, uint32_t id, scn_slice key, uin
     return st;
 }
 
-static FLAT scn_status check_get(const struct scn_txn *txn, scn_slice key, uint32_t flags)
+static FLAT scn_status check_get(const struct scn_txn *txn, scn_slice key,
+                                 uint32_t flags)
 {
     scn_status st = txn_check(txn);
     if (st == SCN_OK)

@@ -33,8 +33,9 @@ static bool run_may_hold(const struct run *run, scn_slice key)
 }
 
 /* SCN_OK: decided, in out.  SCN_NOTFOUND: this source says nothing. */
-static FLAT scn_status ask_delta(const struct delta *delta, uint32_t table_id, scn_slice key,
-                            uint64_t hash, uint64_t max_lsn, struct found *out)
+static FLAT scn_status ask_delta(const struct delta *delta, uint32_t table_id,
+                                 scn_slice key, uint64_t hash, uint64_t max_lsn,
+                                 struct found *out)
 {
     const struct delta_table *table = delta_table(delta, table_id);
     const struct delta_version *version;
@@ -52,8 +53,8 @@ static FLAT scn_status ask_delta(const struct delta *delta, uint32_t table_id, s
     }
 }
 
-static FLAT scn_status ask_tree(struct scn_txn *txn, const struct tree *tree, scn_slice key,
-                           uint64_t hash, struct found *out)
+static FLAT scn_status ask_tree(struct scn_txn *txn, const struct tree *tree,
+                                scn_slice key, uint64_t hash, struct found *out)
 {
     struct tree_record at;
     if (page_ref_is_null(&tree->root))
@@ -64,8 +65,9 @@ static FLAT scn_status ask_tree(struct scn_txn *txn, const struct tree *tree, sc
     return st;
 }
 
-static FLAT scn_status ask_run(struct scn_txn *txn, const struct run *run, uint32_t table_id,
-                          scn_slice key, uint64_t hash, struct found *out)
+static FLAT scn_status ask_run(struct scn_txn *txn, const struct run *run,
+                               uint32_t table_id, scn_slice key, uint64_t hash,
+                               struct found *out)
 {
     if (run->tree.table_id != table_id || !run_may_hold(run, key))
         return SCN_NOTFOUND;
@@ -93,8 +95,8 @@ static scn_status ask_segments(struct scn_txn *txn, uint32_t table_id, scn_slice
 }
 
 static FLAT scn_status ask_source(struct scn_txn *txn, const struct source *source,
-                             uint32_t table_id, scn_slice key, uint64_t hash,
-                             struct found *out)
+                                  uint32_t table_id, scn_slice key, uint64_t hash,
+                                  struct found *out)
 {
     if (source->delta)
         return ask_delta(source->delta, table_id, key, hash, txn->lsn, out);

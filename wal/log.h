@@ -102,7 +102,8 @@ scn_status log_format(struct file *file, const uint8_t uuid[16], uint32_t pgno,
 
 /* A log that goes on at `end`, which log_scan found from `base`; it walks there once more
  * to learn the extents. spares are consumed in order.  synced is base->lsn until
- * log_rewrite, log_settle or log_sync.  SCN_CORRUPT, SCN_IO, SCN_NOMEM, SCN_FULL (too many). */
+ * log_rewrite, log_settle or log_sync.  SCN_CORRUPT, SCN_IO, SCN_NOMEM, SCN_FULL (too
+ * many). */
 scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid[16],
                       const struct log_base *base, const struct log_base *end,
                       const struct log_spare *spares, uint32_t spare_count,
