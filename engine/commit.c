@@ -324,6 +324,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     apply_finish(store, &apply, *lsn);
     atomic_store(&store->applying_lsn, UINT64_MAX);
     atomic_fetch_add(&store->active_ops, ops);
+    atomic_store(&store->clear_count, delta_clears_most(store->active));
     atomic_store(&store->delta_debt,
                  atomic_load(&store->frozen_bytes) + delta_bytes(store->active));
     *is_done = is_visible_now(store, txn, start, *lsn);

@@ -31,7 +31,7 @@ static bool key_changed(const struct delta_table *table, scn_slice key, uint64_t
     const struct delta_version *newest = entry ? delta_entry_version(entry, UINT64_MAX)
                                                : NULL;
     return (newest && newest->lsn > lsn) ||
-           delta_cleared_at(table, key, UINT64_MAX) > lsn;
+           delta_cleared_above(table, key, lsn);
 }
 
 static bool clear_meets(const struct delta_clear *clear, const struct read_range *range)
@@ -138,7 +138,7 @@ static scn_status table_write_check(void *ctx, uint32_t table_id,
             at.hash = leaf_hash(key.data, key.size);
             if (read_changed(&at, source, lsn))
                 return SCN_CONFLICT;
-        } else if (theirs && delta_cleared_at(theirs, key, UINT64_MAX) > lsn) {
+        } else if (theirs && delta_cleared_above(theirs, key, lsn)) {
             return SCN_CONFLICT;
         }
         entry = delta_seek(own, &key, SCN_GT);

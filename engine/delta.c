@@ -41,6 +41,7 @@ struct delta_table {
     _Atomic uint64_t entries;
     struct lsn_stack changes;
     struct lsn_stack clears; /* of struct clear */
+    uint64_t bounded_clears; /* appender; of them, not of the whole table */
     struct bloom bloom;
 };
 
@@ -71,6 +72,7 @@ struct delta {
     uint64_t start_lsn;   /* const once others see the delta */
     uint64_t newest_lsn;  /* appender */
     _Atomic uint64_t change_count; /* nodes in all tables' `changes` */
+    _Atomic uint64_t clears_most;  /* the largest `bounded_clears` of a table */
     _Atomic(struct table_map *) map;
     _Atomic(struct delta_table *) newest_table;
     struct undo *undo; /* appender: the newest version's */
@@ -348,6 +350,10 @@ void delta_append_clear(struct delta *delta, uint32_t table_id, const scn_slice 
     if (to_len)
         memcpy(clear->bytes + from_len, to->data, to_len);
     lsn_stack_push(&table->clears, &clear->node, lsn);
+    table->bounded_clears += from || to;
+    if (table->bounded_clears > delta_clears_most(delta))
+        atomic_store_explicit(&delta->clears_most, table->bounded_clears,
+                              memory_order_relaxed);
     note_change(delta, table, lsn);
 }
 
@@ -480,6 +486,16 @@ uint64_t delta_cleared_at(const struct delta_table *table, scn_slice key,
                           uint64_t max_lsn)
 {
     return cleared_between(table, key, 0, max_lsn);
+}
+
+bool delta_cleared_above(const struct delta_table *table, scn_slice key, uint64_t min_lsn)
+{
+    return cleared_between(table, key, min_lsn, UINT64_MAX) != 0;
+}
+
+uint64_t delta_clears_most(const struct delta *delta)
+{
+    return atomic_load_explicit(&delta->clears_most, memory_order_relaxed);
 }
 
 bool delta_clear_at(const struct delta_table *table, uint64_t min_lsn, uint32_t idx,

@@ -130,6 +130,12 @@ bool delta_has_clears(const struct delta_table *table, uint64_t max_lsn);
 /* The newest clear with lsn <= max_lsn that covers the key; 0 when none. */
 uint64_t delta_cleared_at(const struct delta_table *table, scn_slice key,
                           uint64_t max_lsn);
+/* Is there a clear with an LSN above min_lsn that covers the key?  Looks at no other. */
+bool delta_cleared_above(const struct delta_table *table, scn_slice key,
+                         uint64_t min_lsn);
+/* Range tombstones with a bound in the table that has most of them: every search in it
+ * looks at them all.  Any thread. */
+uint64_t delta_clears_most(const struct delta *delta);
 struct delta_clear {
     uint64_t lsn;
     bool has_from;

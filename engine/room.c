@@ -14,7 +14,8 @@ bool room_is_checkpoint_due(struct store *store)
     return atomic_load(&store->wants_drain) ||
            log_bytes(store) > store->options.log_bytes / 2 ||
            atomic_load(&store->delta_debt) > 2 * store->options.log_bytes ||
-           atomic_load(&store->run_count) > RUN_COUNT_HIGH;
+           atomic_load(&store->run_count) > RUN_COUNT_HIGH ||
+           atomic_load(&store->clear_count) > CLEAR_COUNT_HIGH;
 }
 
 bool room_is_exhausted(struct store *store)

@@ -110,6 +110,10 @@ static void note_debt(struct store *store, const struct view *view)
     atomic_store(&store->active_ops, ops[0]);
     atomic_store(&store->frozen_ops, ops[1]);
     atomic_store(&store->delta_debt, bytes);
+    atomic_store(&store->clear_count,
+                 view->source_count && view->sources[0].delta
+                     ? delta_clears_most(view->sources[0].delta)
+                     : 0);
 }
 
 void store_install_view(struct store *store, struct view *view)

@@ -34,6 +34,8 @@ enum {
     WRITE_SET_BYTES_MAX = PAGE_IS_SMALL ? 128 << 10 : 48 << 20,
     /* More sources than this make every miss dear: a checkpoint is due. */
     RUN_COUNT_HIGH = 8,
+    /* ... and so do range deletions of one table, which every search in it looks at. */
+    CLEAR_COUNT_HIGH = 256,
     IDLE_MS = 100
 };
 
@@ -123,6 +125,7 @@ struct store {
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
     _Atomic uint32_t run_count;     /* runs in the current view */
+    _Atomic uint64_t clear_count;   /* range deletions of a table in the active delta */
     _Atomic uint64_t failed_at_lsn; /* end of the log when the last checkpoint failed */
     /* Of background work, which scn_tick may do beside the thread. */
     _Atomic uint64_t quiet_lsn;     /* the end of the log a moment ago */

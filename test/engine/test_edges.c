@@ -1,4 +1,5 @@
 /* Transactions at the edges of what a record holds: found by stories, told again here. */
+#include "engine/room.h"
 #include "engine/txn.h"
 #include "test/unit/unit.h"
 
@@ -123,5 +124,62 @@ TEST(edges__savepoints_make_no_runs_of_their_own_at_commit)
     CHECK_OK(scn_commit(txn));
     CHECK_OK(scn_stats(db, &stats));
     CHECK_EQ(stats.runs, 1);
+    CHECK_OK(scn_close(db));
+}
+
+/* A commit that found the log full gives the append lock back, and the checkpoint that
+ * was only waiting for it ends before the commit has come to wait for that.  No other
+ * checkpoint is due then. */
+TEST(edges__nobody_waits_for_a_checkpoint_that_has_ended)
+{
+    scn_options options = {.struct_size = sizeof options};
+    scn_db *db;
+    options.pool_bytes = 64 * PAGE_BYTES;
+    CHECK_OK(scn_open(":memory:", &options, &db));
+    CHECK_OK(scn_put1(db, "t", (scn_slice){"k", 1}, (scn_slice){"v", 1}));
+    struct sys *sys = db->store->sys;
+    uint64_t until = sys->ops->now_ns(sys) + UINT64_C(200000000);
+    CHECK_OK(room_wait(db->store, CHECKPOINT_PLAIN, until));
+    CHECK_OK(scn_close(db));
+}
+
+/* Somebody else's sync fails while a commit waits for a checkpoint. */
+TEST(edges__nobody_waits_for_a_checkpoint_that_will_never_come)
+{
+    scn_options options = {.struct_size = sizeof options};
+    scn_db *db;
+    options.pool_bytes = 64 * PAGE_BYTES;
+    CHECK_OK(scn_open(":memory:", &options, &db));
+    struct sys *sys = db->store->sys;
+    uint64_t until = sys->ops->now_ns(sys) + UINT64_C(3000000000);
+    file_poison(&db->store->file);
+    CHECK_EQ(room_wait(db->store, CHECKPOINT_DRAIN, until), SCN_POISONED);
+    CHECK(sys->ops->now_ns(sys) < until);
+    CHECK_OK(scn_close(db));
+}
+
+/* Each search in the table looks at every range that was deleted since. */
+TEST(edges__many_deleted_ranges_make_a_checkpoint_due)
+{
+    enum { RANGES = CLEAR_COUNT_HIGH + 1, ROWS = 66 };
+    scn_db *db = open_store();
+    scn_table_id table;
+    char buf[16];
+    char end[16];
+    scn_txn *txn = begin(db, &table);
+    for (uint32_t i = 0; i < RANGES * ROWS; i++)
+        CHECK_OK(scn_put(txn, table, make_key(buf, i), (scn_slice){NULL, 0}, 0));
+    CHECK_OK(scn_commit(txn));
+    CHECK_OK(scn_checkpoint(db));
+    for (uint32_t i = 0; i < RANGES; i++) {
+        CHECK(!room_is_checkpoint_due(db->store));
+        txn = begin(db, &table);
+        CHECK_OK(scn_del_range(txn, table, make_key(buf, i * ROWS),
+                               make_key(end, (i + 1) * ROWS), NULL));
+        CHECK_OK(scn_commit(txn));
+    }
+    CHECK(room_is_checkpoint_due(db->store));
+    CHECK_OK(scn_tick(db, 0));
+    CHECK(!room_is_checkpoint_due(db->store));
     CHECK_OK(scn_close(db));
 }
