@@ -144,12 +144,13 @@ static double progress(const struct row *row)
     return (double)row->busy_us / (double)row->share / 1e9;
 }
 
-/* NULL: nothing is left to do. */
-static struct row *next_row(void)
+/* NULL: nothing is left to do.  Where a short run ends early, it is not always the same
+ * rows that are missed. */
+static struct row *next_row(const struct suite_order *order)
 {
     struct row *best = NULL;
     for (uint32_t i = 0; i < board->row_count; i++) {
-        struct row *row = &board->rows[i];
+        struct row *row = &board->rows[(order->seed + i) % board->row_count];
         if (progress(row) < 1e18 && (!best || progress(row) < progress(best)))
             best = row;
     }
@@ -247,7 +248,7 @@ static void work(const struct suite_order *order)
 {
     struct row *row;
     catch_signals();
-    while (!is_over(order) && (row = next_row()) != NULL) {
+    while (!is_over(order) && (row = next_row(order)) != NULL) {
         uint64_t begun = now_us();
         uint64_t job = atomic_fetch_add(&row->jobs, 1);
         if (row->kind == KIND_CUTS)
