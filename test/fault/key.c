@@ -79,7 +79,7 @@ static const char *take_fault(const char *at, struct key *key)
         .len = n[5],
         .bit = n[6],
     };
-    return n[2] > 0 && n[1] <= SIM_ANY ? at : NULL;
+    return n[0] <= SIM_KILL && n[1] <= SIM_ANY && (n[0] == 0 || n[2] > 0) ? at : NULL;
 }
 
 static const char *take_allocation(const char *at, struct key *key)

@@ -5,6 +5,7 @@
  *                                    garbage
  *     tiny:17@12.3.0.44.0@2.5.0.7.1  and another one at point 2 of the life after it
  *     tiny:17!1.3.5.0.28.0.0         a fault: kind, call, nth, for ever, error, len, bit
+ *     tiny:17!0.0.0.0.0.0.0          the same run without any fault
  *     tiny:17#55.1                   allocation 55 fails, and all later ones */
 #ifndef TEST_FAULT_KEY_H
 #define TEST_FAULT_KEY_H

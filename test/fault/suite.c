@@ -247,6 +247,7 @@ static bool is_over(const struct suite_order *order)
 static void work(const struct suite_order *order)
 {
     struct row *row;
+    (void)sys_posix(); /* each process has its own, for ever: it is nobody's leak */
     catch_signals();
     while (!is_over(order) && (row = next_row(order)) != NULL) {
         uint64_t begun = now_us();
@@ -445,6 +446,7 @@ bool suite_run_key(const char *text)
         printf("FAULTS=%s is no key\n", text);
         return false;
     }
+    (void)sys_posix();
     catch_signals();
     if (key.has_fault || key.failing_allocation)
         return trouble_key(workload, &key);

@@ -260,7 +260,7 @@ static void make_key(const struct workload *workload, uint64_t seed,
 {
     *key = (struct key){
         .seed = seed,
-        .has_fault = trouble->fault.kind != 0,
+        .has_fault = trouble->failing_allocation == 0,
         .fault = trouble->fault,
         .failing_allocation = trouble->failing_allocation,
         .is_scarce_forever = trouble->is_scarce_forever,
