@@ -218,9 +218,13 @@ static const char *judge_catalog(const struct superblock *sb, const uint8_t *slo
 static const char *judge_space(const struct superblock *sb, const uint8_t *slot)
 {
     const struct page_ref *ref = &sb->space;
+    if (page_ref_is_null(ref) && !bytes_are_zero(slot + AT_SPACE, PAGE_REF_BYTES))
+        return "superblock: space pointer without a page";
+    /* All pages of such a generation are used, so the file has them; else a few bytes
+     * could claim 2^28 of them. */
     if (page_ref_is_null(ref))
-        return bytes_are_zero(slot + AT_SPACE, PAGE_REF_BYTES)
-                   ? NULL : "superblock: space pointer without a page";
+        return sb->page_count <= sb->needed_pages
+                   ? NULL : "superblock: more pages used than are needed";
     if (!is_reachable(sb, ref))
         return "superblock: space pointer to an impossible page";
     bool is_space = ref->type == PAGE_SPACE && ref->level == 0;

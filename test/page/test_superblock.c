@@ -258,6 +258,12 @@ TEST(superblock__impossible_pointers_are_broken)
     CHECK_BROKEN_WITH(sb.space.level = 1);
 }
 
+TEST(superblock__claims_no_more_used_pages_without_a_list_than_the_file_needs)
+{
+    CHECK_BROKEN_WITH(memset(&sb.space, 0, sizeof sb.space);
+                      sb.page_count = sb.needed_pages + 1);
+}
+
 TEST(superblock__a_spare_count_beyond_the_slot_is_broken)
 {
     for (unsigned byte = 65; byte < 256; byte++)
