@@ -76,13 +76,18 @@ static scn_status read_ranges(const struct op_run *run, struct op_range **out)
     return SCN_OK;
 }
 
+/* The file had the pages, durably, before the record was written. */
 static scn_status reserve_ranges(struct store *store, const struct op_range *ranges,
                                  uint64_t count)
 {
-    if (store->space == NULL)
-        return SCN_OK;
+    uint64_t file_pages = atomic_load(&store->file.page_count);
     for (uint64_t i = 0; i < count; i++) {
-        scn_status st = space_reserve(store->space, ranges[i].pgno, ranges[i].pages);
+        if ((uint64_t)ranges[i].pgno + ranges[i].pages > file_pages)
+            return error_corrupt(ranges[i].pgno, 0,
+                                 "log: a bulk run has pages behind the end of the file");
+        scn_status st = store->space ? space_reserve(store->space, ranges[i].pgno,
+                                                     ranges[i].pages)
+                                     : SCN_OK;
         if (st < 0)
             return st;
     }

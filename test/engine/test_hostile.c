@@ -9,9 +9,11 @@
  *
  * A failure prints a line HOSTILE=...; with that in the environment its test damages this
  * one place alone. */
+#include "engine/apply.h"
 #include "page/page.h"
 #include "test/engine/story.h"
 #include "test/sim/disk.h"
+#include "wal/ops.h"
 
 #define STORE "store"
 
@@ -525,4 +527,26 @@ TEST(hostile__no_byte_can_change_unnoticed)
                (unsigned long long)specimen.size);
     destroy_specimen(&specimen);
     CHECK(tried > 0);
+}
+
+/* ---- records that only a person writes ---- */
+
+TEST(hostile__a_bulk_run_behind_the_end_of_the_file_is_refused)
+{
+    scn_db *db;
+    struct apply apply;
+    struct ops_writer ops;
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    CHECK_OK(open_on(sys, 0, &db));
+    struct op_range range = {(uint32_t)atomic_load(&db->store->file.page_count), 1};
+    struct op_run run = {.root = {.pgno = range.pgno, .type = PAGE_LEAF, .hint = 1},
+                         .count = 1, .min = {"a", 1}, .max = {"b", 1}};
+    ops_writer_init(&ops);
+    CHECK_OK(ops_run(&ops, TABLE_FIRST_USER, &run, &range, 1));
+    CHECK_EQ(apply_prepare(db->store, ops.data, ops.len, true, &apply), SCN_CORRUPT);
+    ops_writer_destroy(&ops);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
 }
