@@ -274,8 +274,8 @@ seek_anywhere(const struct slots *slots, const uint8_t *key, uint32_t key_len,
 {
     struct positions positions = decode_positions(slots_header(slots->page));
     uint32_t head;
-    if (slots->count == 0)
-        return 0;
+    if (slots->count == 0 || key_len == 0)
+        return 0; /* an empty key, which may be NULL, lies before all */
     int order = seek_head(slots, &positions, key, key_len, &head);
     if (order > 0 && head == UINT32_MAX)
         return slots->count;

@@ -78,9 +78,8 @@ static void forget_handed_out(struct input *input)
 enum input_result input_line(struct input *input, scn_slice *line)
 {
     for (;;) {
-        char *from = input->buf.data + input->searched;
         size_t len = input->buf.size - input->searched;
-        char *newline = len ? memchr(from, '\n', len) : NULL;
+        char *newline = len ? memchr(input->buf.data + input->searched, '\n', len) : NULL;
         size_t end = newline ? (size_t)(newline - input->buf.data) : input->buf.size;
         if (newline || (input->is_ended && end > input->start)) {
             *line = (scn_slice){input->buf.data + input->start, end - input->start};
@@ -105,6 +104,7 @@ enum outcome input_all(struct input *input, scn_slice *all)
         if (result != INPUT_LINE)
             return result == INPUT_FAILED ? OUTCOME_IO : OUTCOME_INTERRUPTED;
     }
-    *all = (scn_slice){input->buf.data + input->start, input->buf.size - input->start};
+    size_t len = input->buf.size - input->start;
+    *all = (scn_slice){len ? input->buf.data + input->start : NULL, len};
     return OUTCOME_OK;
 }
