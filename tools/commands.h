@@ -5,6 +5,9 @@
 
 #include "tools/args.h"
 
+/* What the arguments of main ask for; the first is the program's name. */
+enum outcome commands_run(int argc, char **argv);
+
 /* tools/pair.c */
 enum outcome command_put(const struct args *args);
 enum outcome command_get(const struct args *args);
