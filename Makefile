@@ -2,7 +2,7 @@
 # nothing but gcc and make: they find out what else is missing and, as root, install it.
 #
 # Others: check-fast (two minutes), check-faults (ten minutes), soak (SOAK_SECONDS=n, else
-# without end), style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
+# without end), fuzz, style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
@@ -20,6 +20,10 @@ CFLAGS_checked := -O2 -DSCN_ASSERT
 CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread
+# Without a trace of comparisons: it costs half the speed, and targets that repair checksums
+# need no help with numbers.
+CFLAGS_fuzz := -O2 -DSCN_ASSERT -fsanitize=fuzzer-no-link,address,undefined \
+    -fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS := -g -fPIC -fno-semantic-interposition -march=x86-64-v2 -I. $(CFLAGS_$(MODE)) $(if $(SMALL),-DSCN_PAGE_BYTES=4096)
 WARNINGS := -Wall -Wextra -Wpointer-arith -Wvla -Werror
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(FLAGS) $(WARNINGS) -Wstrict-prototypes \
@@ -38,13 +42,13 @@ LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 .PHONY: all demo check check-fast check-faults soak style bench-smoke install programs \
-    print-programs clean
+    print-programs clean fuzz fuzz-programs
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
-PROMISING := demo check check-fast check-faults soak style bench-smoke
+PROMISING := demo check check-fast check-faults soak style bench-smoke fuzz
 AS_ROOT := $(if $(filter $(PROMISING),$(MAKECMDGOALS)),install,tell)
 build/deps/%: .ci/deps
 	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
@@ -109,10 +113,35 @@ $(API_PROGRAMS) $(API_PROGRAMS:=-static):
 $(BUILD)/unit.a: $(UNIT)
 	rm -f $@ && $(AR) rcs $@ $^
 
+# ---- fuzzing: each target is a libFuzzer program; all of them a test of their corpora ----
+# The corpora were found with tiny limits, and so they are run with them alone.
+FUZZ_FRAME := $(addprefix test/fuzz/,stage.c survey.c image.c forge.c model.c)
+FUZZ_TARGETS := pages codecs logs files rows mishaps commands
+FUZZ_SHARED := $(call objects,$(FUZZ_FRAME) test/sim) $(STORY) $(LIB_OBJECTS)
+# The command's calls of scn_open are led to a store in memory.
+FUZZ_TOOLS := $(filter-out %/scrine.o,$(call objects,tools))
+fuzz_tools = -Wl,--wrap=scn_open -ljansson
+FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz-%)
+$(FUZZ_PROGRAMS): $(BUILD)/fuzz-%: $(BUILD)/obj/test/fuzz/%.o \
+    $(call objects,test/fuzz/entry.c test/unit/dice.c) $(FUZZ_SHARED)
+	$(link) -fsanitize=fuzzer $(if $(findstring commands,$@),$(fuzz_tools))
+$(BUILD)/fuzz-commands: $(FUZZ_TOOLS)
+fuzz-programs: $(FUZZ_PROGRAMS)
+# The machine that a target runs on is not what is looked at.
+ifeq ($(MODE),fuzz)
+$(call objects,test/sim) $(STORY): CFLAGS_ALL := \
+    $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_ALL))
+endif
+CORPUS_PROGRAM := $(if $(SMALL),$(BUILD)/test-fuzz)
+$(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/test_corpus.c) \
+    $(FUZZ_SHARED) $(FUZZ_TOOLS) $(UNIT)
+	$(link) $(fuzz_tools)
+
 # What test/run runs in this mode: the layers where assertions are on, the API everywhere,
 # and a slice of the fault suite where there is something to see in one thread.
 PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS)) \
-    $(API_PROGRAMS) $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault)
+    $(API_PROGRAMS) $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault) \
+    $(CORPUS_PROGRAM)
 programs: $(PROGRAMS) $(LIB)
 print-programs:
 	@echo $(PROGRAMS)
@@ -136,6 +165,10 @@ demo: build/deps/base
 bench-smoke: build/deps/base build/deps/bench
 	@$(MAKE) -s -j2 $(BUILD)/scrine-bench
 	@$(BUILD)/scrine-bench smoke
+
+# Then: test/fuzz/run TARGET, one of FUZZ_TARGETS.
+fuzz: build/deps/base build/deps/fuzz
+	@$(MAKE) -s MODE=fuzz SMALL=1 CC=clang fuzz-programs
 
 install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
