@@ -132,7 +132,7 @@ ifeq ($(MODE),fuzz)
 $(call objects,test/sim) $(STORY): CFLAGS_ALL := \
     $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_ALL))
 endif
-CORPUS_PROGRAM := $(if $(SMALL),$(BUILD)/test-fuzz)
+CORPUS_PROGRAM := $(if $(SMALL),$(if $(filter release,$(MODE)),,$(BUILD)/test-fuzz))
 $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/test_corpus.c) \
     $(FUZZ_SHARED) $(FUZZ_TOOLS) $(UNIT)
 	$(link) $(fuzz_tools)
