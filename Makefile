@@ -92,6 +92,10 @@ STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)
 $(BUILD)/test-fault: $(call objects,test/fault test/sim) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
 	$(link)
 
+# So have the schedules, since they replace the library's memory.
+$(BUILD)/test-schedule: $(call objects,test/schedule test/sim) $(STORY) $(LIB_OBJECTS) $(UNIT)
+	$(link)
+
 # The API's tests know include/scrine.h and the archive alone.  test/api/*.c are one program;
 # every prog_*.c, and every prog_*.cc with its own main, is a program of its own.
 API_FILES := $(filter-out test/api/prog_%,$(wildcard test/api/*.c))
@@ -139,9 +143,9 @@ $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/tes
 
 # What test/run runs in this mode: the layers where assertions are on, the API everywhere,
 # and a slice of the fault suite where there is something to see in one thread.
-PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS)) \
-    $(API_PROGRAMS) $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault) \
-    $(CORPUS_PROGRAM)
+PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS) \
+    $(BUILD)/test-schedule) $(API_PROGRAMS) \
+    $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault) $(CORPUS_PROGRAM)
 programs: $(PROGRAMS) $(LIB)
 print-programs:
 	@echo $(PROGRAMS)

@@ -1,4 +1,5 @@
 /* Disks as a test holds them: contents, clock, copies and power cuts. */
+#include "test/sim/heap.h"
 #include "test/sim/state.h"
 
 #include <stdlib.h>
@@ -51,8 +52,10 @@ static struct sim_disk *disk_of(struct medium *medium, uint64_t seed)
     struct sim_disk *disk = must(calloc(1, sizeof *disk));
     disk->medium = medium;
     disk->seed = seed;
+    struct sim_process *payer = heap_charge(NULL);
     if (real_ops()->mutex_create(sys_posix(), &disk->mutex) < 0)
         abort();
+    heap_charge(payer);
     return disk;
 }
 

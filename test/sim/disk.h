@@ -10,7 +10,7 @@
  * What the model of the disk promises and what it does not is in test/sim/medium.h.
  * Several processes share one disk; locks are between handles, like Linux's OFD locks.
  * Calls of several threads are safe.  Threads, mutexes and conditions are those of
- * sys_posix().
+ * sys_posix(), or coroutines where the disk has a scheduler (test/sim/sched.h).
  *
  * Time belongs to the disk and is shared by its processes.  It stands still, but for a
  * microsecond a look at the clock, and a wait with a deadline that nobody ends moves it

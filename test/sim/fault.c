@@ -6,6 +6,7 @@
  * disk, kill a process or cut the power.  The hook before a sync runs with the mutex
  * given back. */
 #include "test/sim/state.h"
+#include "test/sim/turns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static bool is_write(enum sim_call call)
 
 int call_begin(struct sim_process *process, enum sim_call call, struct sim_fault *fault)
 {
+    turns_take(process, call, SIM_AT_BEGIN);
     disk_lock(process->disk);
     *fault = (struct sim_fault){0};
     if (process->is_dead)
@@ -72,9 +74,11 @@ int call_begin(struct sim_process *process, enum sim_call call, struct sim_fault
 int call_before_sync(struct sim_process *process, enum sim_call call)
 {
     struct sim_disk *disk = process->disk;
-    if (disk->hook && !process->is_dead) {
+    if (!process->is_dead) {
         disk_unlock(disk);
-        disk->hook(disk->hook_ctx, disk, call, SIM_BEFORE_SYNC);
+        if (disk->hook)
+            disk->hook(disk->hook_ctx, disk, call, SIM_BEFORE_SYNC);
+        turns_take(process, call, SIM_AT_SYNC);
         disk_lock(disk);
     }
     return process->is_dead ? -EIO : 0;
@@ -87,6 +91,7 @@ int64_t call_end(struct sim_process *process, enum sim_call call, int64_t result
     disk_unlock(disk);
     if (disk->hook && !is_dead)
         disk->hook(disk->hook_ctx, disk, call, SIM_AFTER);
+    turns_take(process, call, SIM_AT_END);
     return result;
 }
 

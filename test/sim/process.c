@@ -1,5 +1,7 @@
 /* A simulated process: `struct sys` over a disk that it may share with others. */
+#include "test/sim/heap.h"
 #include "test/sim/state.h"
+#include "test/sim/turns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,6 +84,7 @@ void process_die(struct sim_process *process)
         struct lock_range all = whole_range(handle);
         locks_set(process->disk, &all);
     }
+    turns_drop(process);
 }
 
 /* ---- files ---- */
@@ -136,10 +139,12 @@ static void close_handle(struct sim_handle *handle)
 
 static void sim_close(struct sys_file *file)
 {
-    struct sim_disk *disk = handle_of(file)->process->disk;
-    disk_lock(disk);
+    struct sim_process *process = handle_of(file)->process;
+    turns_take(process, SIM_CLOSE, SIM_AT_BEGIN);
+    disk_lock(process->disk);
     close_handle(handle_of(file));
-    disk_unlock(disk);
+    disk_unlock(process->disk);
+    turns_take(process, SIM_CLOSE, SIM_AT_END);
 }
 
 static int fill_stat(struct sim_disk *disk, uint32_t file_no, struct sys_stat *out)
@@ -216,6 +221,7 @@ static int64_t sim_read(struct sys_file *file, uint64_t off, void *buf, uint64_t
 {
     struct sim_handle *handle = handle_of(file);
     struct sim_fault fault;
+    turns_note_range(handle->process, off, len);
     int64_t got = call_begin(handle->process, SIM_READ, &fault);
     if (got == 0 && (flags & SYS_UNCACHED) && !is_aligned(off, buf, len))
         got = -EINVAL;
@@ -247,6 +253,13 @@ static uint64_t written_len(const struct sim_fault *fault, enum sim_call call,
     return short_len(fault, len);
 }
 
+/* A sync promises what was written before it began, and others may write while it lasts:
+ * the scheduler says whether that survives with it or not. */
+static bool syncs_early(struct sim_process *process)
+{
+    return process->disk->sched && turns_sync_early(process);
+}
+
 /* A DSYNC write that fails has failed in its sync: all its bytes are in the cache. */
 static int64_t finish_write(struct sim_handle *handle, enum sim_call call,
                             const struct sim_fault *fault, uint64_t off, uint64_t len)
@@ -256,6 +269,9 @@ static int64_t finish_write(struct sim_handle *handle, enum sim_call call,
         process_die(handle->process);
         return -EIO;
     }
+    bool is_early = call == SIM_DSYNC && !fault->kind && syncs_early(handle->process);
+    if (is_early)
+        medium_sync_range(medium, handle->file_no, off, len);
     int st = call == SIM_DSYNC ? call_before_sync(handle->process, call) : 0;
     if (st < 0)
         return st;
@@ -263,7 +279,7 @@ static int64_t finish_write(struct sim_handle *handle, enum sim_call call,
         medium_drop_range(medium, handle->file_no, off, len, fault->bit);
     if (fault->kind == SIM_FAIL)
         return -fault->error;
-    if (call == SIM_DSYNC)
+    if (call == SIM_DSYNC && !is_early)
         medium_sync_range(medium, handle->file_no, off, len);
     return (int64_t)len;
 }
@@ -274,6 +290,7 @@ static int64_t sim_write(struct sys_file *file, uint64_t off, const void *buf,
     struct sim_handle *handle = handle_of(file);
     enum sim_call call = flags & SYS_DSYNC ? SIM_DSYNC : SIM_WRITE;
     struct sim_fault fault;
+    turns_note_range(handle->process, off, len);
     int64_t done = call_begin(handle->process, call, &fault);
     uint64_t part = written_len(&fault, call, len);
     if (done == 0 && handle->is_read_only)
@@ -290,6 +307,9 @@ static int64_t sim_write(struct sys_file *file, uint64_t off, const void *buf,
 static int sync_file(struct sim_handle *handle, const struct sim_fault *fault)
 {
     struct medium *medium = handle->process->disk->medium;
+    bool is_early = !fault->kind && syncs_early(handle->process);
+    if (is_early)
+        medium_sync(medium, handle->file_no);
     int st = call_before_sync(handle->process, SIM_SYNC);
     if (st < 0)
         return st;
@@ -301,7 +321,8 @@ static int sync_file(struct sim_handle *handle, const struct sim_fault *fault)
         medium_drop_range(medium, handle->file_no, 0, MEDIUM_SIZE_MAX, fault->bit);
         return -fault->error;
     }
-    medium_sync(medium, handle->file_no);
+    if (!is_early)
+        medium_sync(medium, handle->file_no);
     return 0;
 }
 
@@ -425,6 +446,7 @@ static int sim_lock(struct sys_file *file, uint64_t start, uint64_t len,
     struct sim_handle *handle = handle_of(file);
     struct lock_range want = range_of(handle, start, len, mode);
     struct sim_fault fault;
+    turns_note_range(handle->process, start, len);
     int st = call_begin(handle->process, SIM_LOCK, &fault);
     if (st == 0 && mode == SYS_EXCLUSIVE && handle->is_read_only)
         st = -EBADF;
@@ -455,6 +477,7 @@ static int sim_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
 
 static uint64_t sim_now_ns(struct sys *sys)
 {
+    turns_take(process_of(sys), SIM_CLOCK, SIM_AT_BEGIN);
     return disk_look_at_clock(process_of(sys)->disk);
 }
 
@@ -574,7 +597,9 @@ void sim_process_destroy(struct sys *sys)
     while (process->handles)
         close_handle(process->handles);
     disk_unlock(process->disk);
-    sim_mutex_destroy(sys->registry_mutex);
+    turns_forget(process);
+    parts_free(process);
+    heap_release(process);
     free(process);
 }
 

@@ -15,6 +15,7 @@ struct lock_range {
 };
 
 struct sim_disk {
+    struct sim_sched *sched; /* NULL: threads are real ones; const after create */
     struct sys_mutex *mutex; /* guards everything below */
     struct medium *medium;
     struct lock_range *locks;
@@ -35,9 +36,25 @@ struct armed_fault {
     uint64_t seen;
 };
 
+/* A mutex or a condition: in a list, for those whose process dies before it destroys
+ * them. */
+struct sim_part {
+    struct sim_part *next;
+    struct sim_part **at; /* who leads here */
+    void (*free)(struct sim_part *part);
+};
+
+/* In front of a block of the library's memory (heap.c). */
+struct sim_block {
+    struct sim_block *next;
+    struct sim_block **at;
+};
+
 struct sim_process {
     struct sys sys;
     struct sim_disk *disk;
+    struct sim_part *parts;
+    struct sim_block *blocks;
     struct sim_handle *handles;
     struct armed_fault faults[SIM_FAULT_MAX];
     uint64_t hits;
@@ -83,6 +100,8 @@ void locks_set(struct sim_disk *disk, const struct lock_range *want);
 void process_die(struct sim_process *process);
 
 /* ---- thread.c: entries of the table of system calls ---- */
+
+void parts_free(struct sim_process *process);
 
 int sim_thread_start(struct sys *sys, void (*run)(void *), void *arg,
                      struct sys_thread **out);
