@@ -78,6 +78,19 @@ scn_status room_wait(struct store *store, enum checkpoint_mode mode, uint64_t de
     return checkpoint_run(store, mode);
 }
 
+/* A file that somebody has cut by pages that were freed is shorter than what it has given
+ * out; it gets these back first, since new pages have to be new ones. */
+static scn_status grow_behind_all(struct store *store, uint32_t pages, uint32_t *pgno)
+{
+    uint64_t file_pages = atomic_load(&store->file.page_count);
+    uint64_t end = space_end(store->space);
+    uint32_t missing = end > file_pages ? (uint32_t)(end - file_pages) : 0;
+    scn_status st = file_grow(&store->file, missing + pages, pgno);
+    if (st == SCN_OK)
+        *pgno += missing;
+    return st;
+}
+
 scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint32_t *pgno)
 {
     scn_status st = SCN_OK;
@@ -87,7 +100,7 @@ scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint3
         st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
-    st = file_grow(&store->file, pages, pgno);
+    st = grow_behind_all(store, pages, pgno);
     if (st == SCN_OK) {
         st = space_reserve(store->space, *pgno, pages);
         if (st < 0)

@@ -548,6 +548,17 @@ void space_stat(struct space *space, struct space_stat *out)
     space_unlock(space);
 }
 
+uint32_t space_end(struct space *space)
+{
+    space_lock(space);
+    const uint32_t ends[] = {bitmap_end(&space->now.used),
+                             bitmap_end(&space->before.used),
+                             bitmap_end(&space->reserved)};
+    space_unlock(space);
+    uint32_t end = ends[0] > ends[1] ? ends[0] : ends[1];
+    return end > ends[2] ? end : ends[2];
+}
+
 bool space_is_used(struct space *space, uint32_t pgno)
 {
     space_lock(space);

@@ -104,6 +104,9 @@ struct space_stat {
 };
 void space_stat(struct space *space, struct space_stat *out);
 bool space_is_used(struct space *space, uint32_t pgno);
+/* From here on nothing is used or reserved, by the generation that is durable nor by the
+ * one being built. */
+uint32_t space_end(struct space *space);
 /* [A2] seen from a reader: freed pages that a snapshot of generation gen keeps. */
 uint64_t space_held_by(struct space *space, uint64_t gen);
 
