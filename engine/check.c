@@ -78,6 +78,18 @@ static scn_status check_slot(struct check *check, uint32_t idx, const char *why,
                         idx, names[verdict], why ? ": " : "", why ? why : "");
 }
 
+/* The older generation was opened, because this one could not be read. */
+static scn_status check_newer(struct check *check, uint32_t idx,
+                              const struct superblock *sb)
+{
+    if (sb->gen <= check->superblock.gen)
+        return SCN_OK;
+    return findings_add(&check->findings, SCN_ISSUE_SLOT, idx, (uint64_t)idx * PAGE_BYTES,
+                        "superblock %" PRIu32 " has generation %" PRIu64
+                        ", which cannot be used: %" PRIu64 " is open",
+                        idx, sb->gen, check->superblock.gen);
+}
+
 static scn_status check_slots(struct check *check)
 {
     struct store *store = check->store;
@@ -93,6 +105,8 @@ static scn_status check_slots(struct check *check)
         has_newest |= verdict == SUPERBLOCK_GOOD && sb.gen == check->superblock.gen &&
                       sb.gen_id == check->superblock.gen_id;
         st = check_slot(check, i, why, verdict);
+        if (st == SCN_OK && verdict == SUPERBLOCK_GOOD)
+            st = check_newer(check, i, &sb);
     }
     if (st == SCN_OK && !has_newest)
         st = found(check, SCN_ISSUE_SLOT,
@@ -215,6 +229,15 @@ static scn_status check_log(struct check *check)
         result.bad_off, result.why ? result.why : "it ends there");
 }
 
+/* The generation knows of the extent where its log begins, and of its spares. */
+static enum claim_kind kind_of_extent(const struct superblock *sb, uint32_t pgno)
+{
+    bool is_known = pgno == sb->base.extent_pgno;
+    for (uint32_t i = 0; i < sb->spare_count; i++)
+        is_known |= pgno == sb->spares[i].pgno;
+    return is_known ? CLAIM_USED : CLAIM_EITHER;
+}
+
 static scn_status claim_log(struct check *check)
 {
     const struct superblock *sb = &check->superblock;
@@ -222,9 +245,10 @@ static scn_status claim_log(struct check *check)
     for (uint32_t i = 0; i < sb->spare_count && st == SCN_OK; i++)
         st = add_extent(check, sb->spares[i].pgno, sb->spares[i].pages);
     for (uint32_t i = 0; i < check->extent_count && st == SCN_OK; i++) {
+        const struct log_spare *extent = &check->extents[i];
         bool is_new;
-        st = claims_take(&check->claims, check->extents[i].pgno, check->extents[i].pages,
-                         CLAIM_EITHER, "the log", &is_new);
+        st = claims_take(&check->claims, extent->pgno, extent->pages,
+                         kind_of_extent(sb, extent->pgno), "the log", &is_new);
     }
     return st;
 }
@@ -501,7 +525,8 @@ static scn_status begin_claims(struct check *check)
     check->claims.is_whole = check->log_is_whole;
     if (st == SCN_OK)
         st = treecheck_create(file, &check->findings, &check->claims,
-                              check->superblock.gen, &check->trees);
+                              check->superblock.gen, check->store->next_gen - 1,
+                              &check->trees);
     return st;
 }
 

@@ -31,7 +31,7 @@ struct claims {
 enum claim_kind {
     CLAIM_USED,  /* it must be used */
     CLAIM_LATER, /* it must not: of a bulk run, merged by a later one */
-    CLAIM_EITHER /* of a log extent */
+    CLAIM_EITHER /* of a log extent that came after it */
 };
 
 /* space: the state that the newest superblock leads to, or NULL when it cannot be read:

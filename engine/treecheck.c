@@ -56,6 +56,7 @@ struct treecheck {
     struct findings *findings;
     struct claims *claims;
     uint64_t gen;
+    uint64_t run_gen;
     struct step path[TREE_LEVEL_MAX];
     struct value_image values[VALUE_IMAGES];
     uint8_t *index_image;
@@ -74,7 +75,8 @@ struct treecheck {
 /* ---- life ---- */
 
 scn_status treecheck_create(struct file *file, struct findings *findings,
-                            struct claims *claims, uint64_t gen, struct treecheck **out)
+                            struct claims *claims, uint64_t gen, uint64_t run_gen,
+                            struct treecheck **out)
 {
     struct treecheck *check = mem_zalloc(sizeof *check);
     if (check == NULL)
@@ -83,6 +85,7 @@ scn_status treecheck_create(struct file *file, struct findings *findings,
     check->findings = findings;
     check->claims = claims;
     check->gen = gen;
+    check->run_gen = run_gen;
     *out = check;
     return SCN_OK;
 }
@@ -168,7 +171,8 @@ static scn_status read_page(struct treecheck *check, const struct page_ref *ref,
 
 static bool has_possible_gens(const struct treecheck *check, const struct page_ref *ref)
 {
-    return ref->birth_gen <= ref->link_gen && ref->link_gen <= check->gen;
+    uint64_t newest = check->kind == CLAIM_LATER ? check->run_gen : check->gen;
+    return ref->birth_gen <= ref->link_gen && ref->link_gen <= newest;
 }
 
 /* ---- values ---- */

@@ -12,9 +12,10 @@
 
 struct treecheck;
 
-/* gen: pages and links are not newer. */
+/* gen: pages and links are not newer; run_gen: those of bulk runs are not, which may have
+ * been built when a newer generation was there that cannot be read any more. */
 scn_status treecheck_create(struct file *file, struct findings *findings,
-                            struct claims *claims, uint64_t gen,
+                            struct claims *claims, uint64_t gen, uint64_t run_gen,
                             struct treecheck **out) MUST_USE;
 void treecheck_destroy(struct treecheck *check);
 

@@ -17,7 +17,7 @@
  *
  * What comes from disk is judged item by item, before anything is allocated for it:
  * memory grows with what was really read, whatever the counts say. A chain that runs in a
- * circle ends too: bits and ranges are counted by the first item, and ranges must ascend.
+ * circle ends too, when it has as many pages as the file.
  *
  * We did not write only the pages of the ledger that changed. A TiB has 2 MiB of bits: 32
  * pages, beside the many a checkpoint of such a store writes anyway. */
@@ -333,6 +333,8 @@ static scn_status read_checked(struct loader *loader)
 static scn_status load_page(struct loader *loader, struct ledger *ledger)
 {
     scn_status st = judge_next(loader);
+    if (st == SCN_OK && ledger->own_count >= atomic_load(&loader->file->page_count))
+        st = loader_fault(loader, "a longer state than the file has pages");
     if (st == SCN_OK)
         st = read_checked(loader);
     if (st == SCN_OK)

@@ -164,6 +164,12 @@ static const char *judge_reserved(const struct superblock *sb, const uint8_t *sl
     return NULL;
 }
 
+/* Both are possible ranges. */
+static bool overlaps(const struct log_spare *spare, uint32_t pgno, uint32_t pages)
+{
+    return spare->pgno < pgno + pages && pgno < spare->pgno + spare->pages;
+}
+
 static const char *judge_spares(const struct superblock *sb)
 {
     if (sb->spare_count > LOG_SPARE_MAX)
@@ -171,6 +177,14 @@ static const char *judge_spares(const struct superblock *sb)
     for (uint32_t i = 0; i < sb->spare_count; i++)
         if (!is_page_range(sb->spares[i].pgno, sb->spares[i].pages))
             return "superblock: a spare extent lies outside of every file";
+    for (uint32_t i = 0; i < sb->spare_count; i++) {
+        const struct log_spare *spare = &sb->spares[i];
+        if (overlaps(spare, sb->base.extent_pgno, sb->base.extent_pages))
+            return "superblock: the log lies in a spare extent";
+        for (uint32_t k = 0; k < i; k++)
+            if (overlaps(spare, sb->spares[k].pgno, sb->spares[k].pages))
+                return "superblock: a page is in two spare extents";
+    }
     return NULL;
 }
 
@@ -231,15 +245,15 @@ static const char *judge_space(const struct superblock *sb, const uint8_t *slot)
     return is_space ? NULL : "superblock: space pointer of a wrong type";
 }
 
-/* NULL, or what is impossible.  The spare count comes first: it says where the zeros
- * begin. */
+/* NULL, or what is impossible.  The spares come before the reserved bytes: they say where
+ * the zeros begin. */
 static const char *judge_fields(const struct superblock *sb, const uint8_t *slot)
 {
-    const char *why = judge_spares(sb);
+    const char *why = judge_base(&sb->base);
+    if (!why)
+        why = judge_spares(sb);
     if (!why)
         why = judge_reserved(sb, slot);
-    if (!why)
-        why = judge_base(&sb->base);
     if (!why)
         why = judge_sizes(sb);
     if (!why)
