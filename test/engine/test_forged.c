@@ -169,6 +169,70 @@ TEST(forged__the_catalog_is_not_cleared)
     ops_writer_destroy(&ops);
 }
 
+static void add_bytes(struct ops_writer *ops, const uint8_t *bytes, size_t len)
+{
+    memcpy(ops->data + ops->len, bytes, len);
+    ops->len += len;
+}
+
+static void add_number(struct ops_writer *ops, uint64_t number)
+{
+    for (; number >= 128; number >>= 7)
+        ops->data[ops->len++] = (uint8_t)(number | 128);
+    ops->data[ops->len++] = (uint8_t)number;
+}
+
+/* What open says of operations on a table of the user that end with these: a code, then
+ * `skip` bytes as they may be, then this number, and a little more. */
+static scn_status open_forged_number(enum op_code code, const uint8_t *skip, size_t len,
+                                     uint64_t number)
+{
+    static const uint8_t tail[16] = {1, 'k', 1, 'k'};
+    static uint8_t data[256];
+    struct ops_writer ops = {.data = data};
+    add_number(&ops, OP_TABLE);
+    add_number(&ops, TABLE_FIRST_USER);
+    add_number(&ops, code);
+    add_bytes(&ops, skip, len);
+    add_number(&ops, number);
+    add_bytes(&ops, tail, sizeof tail);
+    return open_forged(&ops);
+}
+
+TEST(forged__lengths_beyond_all_measure_are_damage)
+{
+    static const uint64_t numbers[] = {200, KEY_BYTES_MAX + 1, 1 << 20, VALUE_BYTES_MAX,
+                                       UINT32_MAX, UINT64_C(1) << 62, UINT64_MAX};
+    static const uint8_t key[] = {1, 'k'};
+    static const uint8_t has_both[] = {3};
+    uint8_t run[PAGE_REF_BYTES + 3] = {0};
+    struct page_ref root = {.pgno = 100, .type = PAGE_LEAF, .hint = 1};
+    page_ref_encode(&root, run);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        uint64_t number = numbers[i];
+        CHECK_EQ(open_forged_number(OP_PUT, NULL, 0, number), SCN_CORRUPT);
+        CHECK_EQ(open_forged_number(OP_PUT, key, sizeof key, number), SCN_CORRUPT);
+        CHECK_EQ(open_forged_number(OP_DEL, NULL, 0, number), SCN_CORRUPT);
+        CHECK_EQ(open_forged_number(OP_CLEAR, has_both, 1, number), SCN_CORRUPT);
+        CHECK_EQ(open_forged_number(OP_TABLE, NULL, 0, number | UINT32_MAX), SCN_CORRUPT);
+        /* Records, tombstones, bytes; then the length of the lowest key. */
+        CHECK_EQ(open_forged_number(OP_RUN, run, sizeof run, number), SCN_CORRUPT);
+        run[PAGE_REF_BYTES] = 1;
+    }
+}
+
+/* So many ranges of a bulk run, of which none is there. */
+TEST(forged__ranges_beyond_all_measure_are_damage)
+{
+    static const uint64_t numbers[] = {100, UINT32_MAX, UINT64_C(1) << 60, UINT64_MAX};
+    uint8_t run[PAGE_REF_BYTES + 7] = {0};
+    struct page_ref root = {.pgno = 100, .type = PAGE_LEAF, .hint = 1};
+    page_ref_encode(&root, run);
+    memcpy(run + PAGE_REF_BYTES, "\1\0\1\1k\1k", 7);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        CHECK_EQ(open_forged_number(OP_RUN, run, sizeof run, numbers[i]), SCN_CORRUPT);
+}
+
 /* ---- pages ---- */
 
 /* The first row of the catalog that begins with this letter leads to a value outside. */
