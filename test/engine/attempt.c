@@ -195,11 +195,15 @@ static uint64_t used_address_space(void)
 static void limit_memory(bool is_on)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    struct rlimit limit;
+    static struct rlimit before;
     uint64_t used = used_address_space();
-    getrlimit(RLIMIT_AS, &limit);
-    limit.rlim_cur = is_on && used ? used + MEMORY_MAX : limit.rlim_max;
-    setrlimit(RLIMIT_AS, &limit);
+    if (is_on && getrlimit(RLIMIT_AS, &before) != 0)
+        abort();
+    struct rlimit limit = before;
+    if (is_on && used + MEMORY_MAX < limit.rlim_cur)
+        limit.rlim_cur = used + MEMORY_MAX;
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        abort();
 #else
     (void)is_on;
     (void)used_address_space;
@@ -234,6 +238,8 @@ void attempt_run(struct attempt *attempt)
     if (attempt->wrong[0] == 0)
         in_a_process(attempt, disk, live);
     alarm(0);
+    if (attempt->is_lie && !attempt->is_detected)
+        fail(attempt, "a lie is believed");
     sim_disk_destroy(disk);
 }
 

@@ -24,6 +24,7 @@ struct attempt {
     uint32_t least;      /* the last commit that must be there */
     uint32_t least_told; /* the same, for who only reads and is told that it is not all */
     bool is_forged;
+    bool is_lie; /* to be detected */
     /* out */
     bool is_detected;
     bool is_refused; /* by an open */

@@ -123,9 +123,10 @@ static bool was_read(const struct forge *forge, uint32_t pgno, uint32_t before)
 }
 
 /* The list of places is also the list of what is still to be read. */
-static void read_pages(struct forge *forge)
+static void read_pages(struct forge *forge, uint32_t *next)
 {
-    for (uint32_t i = 0; i < forge->place_count; i++) {
+    for (; *next < forge->place_count; ++*next) {
+        uint32_t i = *next;
         struct forge_place place = forge->places[i];
         if (!place.is_hash && !was_read(forge, place.pgno, i))
             read_page(forge, &place);
@@ -193,21 +194,28 @@ static void read_log(struct forge *forge)
 
 /* ---- life ---- */
 
+static void add_slot(struct forge *forge, uint32_t slot)
+{
+    const uint8_t *at = forge->bytes + slot * PAGE_BYTES;
+    add_pointer(forge, at + SLOT_CATALOG_OFF);
+    add_pointer(forge, at + SLOT_SPACE_OFF);
+}
+
 void forge_open(struct forge *forge, uint8_t *bytes, uint64_t size)
 {
     const char *why;
+    uint32_t next = 0;
     *forge = (struct forge){.bytes = bytes, .size = size};
     for (uint32_t i = 0; i < 2; i++)
         CHECK_EQ(superblock_decode(bytes + i * PAGE_BYTES, &forge->sb[i], &why),
                  SUPERBLOCK_GOOD);
     forge->newest = forge->sb[1].gen > forge->sb[0].gen;
-    for (uint32_t i = 0; i < 2; i++) {
-        uint8_t *slot = bytes + (i ^ forge->newest) * PAGE_BYTES;
-        add_pointer(forge, slot + SLOT_CATALOG_OFF);
-        add_pointer(forge, slot + SLOT_SPACE_OFF);
-    }
+    add_slot(forge, forge->newest);
     read_log(forge);
-    read_pages(forge);
+    read_pages(forge, &next);
+    forge->newest_count = forge->place_count;
+    add_slot(forge, forge->newest ^ 1);
+    read_pages(forge, &next);
 }
 
 void forge_use(struct forge *forge, uint8_t *bytes)
@@ -286,8 +294,13 @@ static void dirty_add(struct dirty *dirty, uint32_t pgno)
     dirty->pgno[dirty->count++] = pgno;
 }
 
-static void seal_record_at(struct forge *forge, uint64_t off)
+void forge_seal_around(struct forge *forge, uint64_t off)
 {
+    uint32_t pgno = (uint32_t)(off / PAGE_BYTES);
+    if (pgno < PUBLISH_PAGE_NO)
+        forge_seal_slot(forge, pgno);
+    else if (was_read(forge, pgno, forge->place_count))
+        forge_seal(forge, pgno);
     for (uint32_t i = 0; i < forge->record_count; i++)
         if (off >= forge->records[i].off &&
             off < forge->records[i].off + forge->records[i].bytes)
@@ -310,12 +323,10 @@ static void point(struct forge *forge, const struct forge_place *place,
         at[30] = page[1];
         at[31] = page[0];
     }
-    if (holder < PUBLISH_PAGE_NO)
-        forge_seal_slot(forge, holder);
-    else if (was_read(forge, holder, forge->place_count))
+    if (holder >= PUBLISH_PAGE_NO && was_read(forge, holder, forge->place_count))
         dirty_add(dirty, holder);
     else
-        seal_record_at(forge, place->off);
+        forge_seal_around(forge, place->off);
 }
 
 /* Upwards; the same page may come several times, but never below itself: a page that

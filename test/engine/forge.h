@@ -41,6 +41,7 @@ struct forge {
     struct forge_place *places;
     uint32_t place_count;
     uint32_t place_capacity;
+    uint32_t newest_count; /* those of the newest generation and of the log come first */
     struct forge_record *records; /* of the log from the newest generation's base on */
     uint32_t record_count;
     uint32_t record_capacity;
@@ -70,6 +71,8 @@ void forge_seal(struct forge *forge, uint32_t pgno);
 void forge_seal_slot(struct forge *forge, uint32_t slot);
 /* CRC of a record of which any part was changed, and the chain behind it. */
 void forge_seal_record(struct forge *forge, uint32_t idx);
+/* Whatever of these the byte is part of: a page that is led to, a superblock, a record. */
+void forge_seal_around(struct forge *forge, uint64_t off);
 /* Header and link of an extent. */
 void forge_seal_extent(struct forge *forge, uint32_t idx);
 

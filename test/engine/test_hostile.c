@@ -9,7 +9,7 @@
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
-enum { BUDGET_MS = PAGE_IS_SMALL ? 1000 : 500, SECTOR_BYTES = 512 };
+enum { BUDGET_MS = 500, SECTOR_BYTES = 512 };
 
 /* ---- what the file is ---- */
 

@@ -806,3 +806,43 @@ TEST(lies__of_the_log_are_told)
     if (PAGE_IS_SMALL) /* the others have no second extent and no run */
         TELL_ALL(lies);
 }
+
+/* ---- pointers ---- */
+
+struct pointers {
+    struct reference reference;
+    struct forge forge;
+};
+
+/* Each leads where each other one leads. */
+static bool lead_elsewhere(void *ctx, struct attempt *attempt, uint64_t n)
+{
+    struct pointers *pointers = ctx;
+    struct forge *forge = &pointers->forge;
+    uint32_t idx = (uint32_t)(n % forge->place_count);
+    const struct forge_place *from = &forge->places[idx];
+    const struct forge_place *to = &forge->places[n / forge->place_count];
+    uint8_t *at = attempt->bytes + from->off;
+    if (from->is_hash || to->is_hash || from->pgno == to->pgno)
+        return false;
+    forge_use(forge, attempt->bytes);
+    memcpy(at, attempt->bytes + to->off, PAGE_REF_BYTES);
+    forge_seal_around(forge, from->off);
+    attempt->is_forged = true;
+    attempt->is_lie = idx < forge->newest_count;
+    return true;
+}
+
+TEST(lies__no_pointer_can_lead_elsewhere)
+{
+    enum { BUDGET_MS = 500 };
+    struct pointers pointers = {0};
+    reference_make(&pointers.reference);
+    forge_open(&pointers.forge, pointers.reference.now.bytes,
+               pointers.reference.now.size);
+    uint64_t count = pointers.forge.place_count;
+    struct campaign campaign = {"pointer", count * count, lead_elsewhere, &pointers};
+    campaign_run(&campaign, &pointers.reference, BUDGET_MS);
+    forge_close(&pointers.forge);
+    reference_destroy(&pointers.reference);
+}

@@ -9,7 +9,7 @@
 #include "test/unit/unit.h"
 
 enum {
-    BUDGET_MS = PAGE_IS_SMALL ? 1000 : 500,
+    BUDGET_MS = 500,
     /* Behind so many bytes a page of values, or a record, has nothing but values. */
     VALUES_FROM = 160,
     HASH_OFF = 24
