@@ -71,7 +71,7 @@ void forge_seal(struct forge *forge, uint32_t pgno);
 void forge_seal_slot(struct forge *forge, uint32_t slot);
 /* CRC of a record of which any part was changed, and the chain behind it. */
 void forge_seal_record(struct forge *forge, uint32_t idx);
-/* Whatever of these the byte is part of: a page that is led to, a superblock, a record. */
+/* Whatever of these has the byte: a page that is led to, a superblock, a record. */
 void forge_seal_around(struct forge *forge, uint64_t off);
 /* Header and link of an extent. */
 void forge_seal_extent(struct forge *forge, uint32_t idx);

@@ -171,8 +171,8 @@ TEST(forged__the_catalog_is_not_cleared)
 
 static void add_bytes(struct ops_writer *ops, const uint8_t *bytes, size_t len)
 {
-    memcpy(ops->data + ops->len, bytes, len);
-    ops->len += len;
+    for (size_t i = 0; i < len; i++)
+        ops->data[ops->len++] = bytes[i];
 }
 
 static void add_number(struct ops_writer *ops, uint64_t number)
