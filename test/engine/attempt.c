@@ -16,6 +16,7 @@ enum {
     /* A healthy file takes a tenth. */
     CALLS_MAX = 4000,
     ALARM_SECONDS = 60,
+    TRIED_MIN = PAGE_IS_SMALL ? 10 : 2,
     WRONG_MAX = 10
 };
 
@@ -330,7 +331,7 @@ static void try_many(const struct campaign *campaign, const struct reference *re
     for (uint64_t i = 0; i < campaign->count; i++, n = (n + stride) % campaign->count) {
         if (wish->is_all && n % wish->parts != wish->part)
             continue;
-        if (!wish->is_all && tally->tried > 10 && story_now_ms() > until_ms)
+        if (!wish->is_all && tally->tried >= TRIED_MIN && story_now_ms() > until_ms)
             break;
         try_one(campaign, reference, n, tally);
     }

@@ -4,7 +4,8 @@
  * Trees of one, two and three levels; packed, spread and compressed values; an allocation
  * state of more than one page; freed pages and spare extents; two good superblocks.  In
  * the log: plain and compressed commits, deletions, a bulk run, an EPOCH, an EXTENT, and
- * a MARK at the end.  (With large pages there is no bulk run.)
+ * a MARK at the end.  With large pages it has less: no bulk run, one extent, and one page
+ * of allocation state.
  *
  * The content follows from the number of the last commit, which is in the file: whoever
  * reads it compares all rows with what they are after that commit, so there is no state
