@@ -1,10 +1,12 @@
 /* Files that somebody has made up with right checksums, each for one purpose: no host
  * crashes, and no call goes on for ever (test/engine/test_hostile.c tries at random). */
+#include "engine/apply.h"
 #include "engine/store.h"
 #include "page/leaf.h"
 #include "page/value.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+#include "wal/ops.h"
 
 #define STORE "store"
 
@@ -297,5 +299,22 @@ TEST(forged__a_row_of_the_catalog_outside_its_leaf_is_damage)
     CHECK_OK(scn_table_drop(txn, table));
     CHECK_OK(scn_commit(txn));
     CHECK_EQ(scn_checkpoint(rig.db), SCN_CORRUPT);
+    rig_end(&rig);
+}
+
+TEST(forged__a_bulk_run_behind_the_end_of_the_file_is_refused)
+{
+    struct rig rig;
+    struct apply apply;
+    struct ops_writer ops;
+    rig_begin(&rig);
+    struct store *store = rig.db->store;
+    struct op_range range = {(uint32_t)atomic_load(&store->file.page_count), 1};
+    struct op_run run = {.root = {.pgno = range.pgno, .type = PAGE_LEAF, .hint = 1},
+                         .count = 1, .min = {"a", 1}, .max = {"b", 1}};
+    ops_writer_init(&ops);
+    CHECK_OK(ops_run(&ops, TABLE_FIRST_USER, &run, &range, 1));
+    CHECK_EQ(apply_prepare(store, ops.data, ops.len, true, &apply), SCN_CORRUPT);
+    ops_writer_destroy(&ops);
     rig_end(&rig);
 }
