@@ -79,7 +79,7 @@ TEST(superblock__round_trips_full_and_empty)
     struct superblock sb = sample();
     sb.spare_count = LOG_SPARE_MAX;
     for (uint32_t i = 0; i < LOG_SPARE_MAX; i++)
-        sb.spares[i] = (struct log_spare){.pgno = 3 + i, .pages = 1};
+        sb.spares[i] = (struct log_spare){.pgno = 60 + i, .pages = 1};
     CHECK_EQ(verdict_of(&sb), SUPERBLOCK_GOOD);
     sb.spare_count = 0;
     memset(&sb.catalog, 0, sizeof sb.catalog);
@@ -428,7 +428,7 @@ TEST(superblock__a_power_cut_leaves_the_old_or_the_new_generation)
     bench_open(&bench);
     sb.spare_count = LOG_SPARE_MAX; /* fills more than one sector */
     for (uint32_t i = 0; i < LOG_SPARE_MAX; i++)
-        sb.spares[i] = (struct log_spare){.pgno = 3 + i, .pages = 1};
+        sb.spares[i] = (struct log_spare){.pgno = 60 + i, .pages = 1};
     sim_hook_set(bench.disk, crash_before_sync, &gens);
     CHECK_OK(superblock_write(&bench.file, &sb));
     sim_hook_set(bench.disk, NULL, NULL);
