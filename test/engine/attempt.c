@@ -224,6 +224,15 @@ static void in_a_process(struct attempt *attempt, struct sim_disk *disk,
     sim_process_destroy(sys);
 }
 
+/* Only what differs: the rest of the disk is shared with the healthy one. */
+static void spoil(struct attempt *attempt, struct sim_disk *disk)
+{
+    for (uint64_t off = 0; off < attempt->size; off += PAGE_BYTES)
+        if (memcmp(attempt->bytes + off, attempt->reference->now.bytes + off,
+                   PAGE_BYTES) != 0)
+            CHECK(sim_rot(disk, REFERENCE_PATH, off, attempt->bytes + off, PAGE_BYTES));
+}
+
 /* Who only reads comes first, and leaves everything as it was. */
 void attempt_run(struct attempt *attempt)
 {
@@ -231,7 +240,7 @@ void attempt_run(struct attempt *attempt)
     uint64_t size;
     CHECK(sim_file_size(disk, REFERENCE_PATH, &size));
     if (size == attempt->size)
-        CHECK(sim_rot(disk, REFERENCE_PATH, 0, attempt->bytes, size));
+        spoil(attempt, disk);
     else
         sim_put_file(disk, REFERENCE_PATH, attempt->bytes, attempt->size);
     alarm(ALARM_SECONDS);

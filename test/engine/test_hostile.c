@@ -68,17 +68,21 @@ TEST(hostile__reference_file_has_everything)
 }
 
 /* What comes of the reference file with one byte changed. */
-static struct attempt attempt_at(struct reference *reference, uint64_t off, uint8_t flip)
+static struct attempt attempt_at(const struct reference *reference, uint64_t off,
+                                 uint8_t flip)
 {
     struct sim_disk *disk = sim_disk_create(1);
     sim_put_file(disk, REFERENCE_PATH, reference->now.bytes, reference->now.size);
     struct attempt attempt = {.reference = reference, .disk = disk};
-    attempt.bytes = reference->now.bytes;
     attempt.size = reference->now.size;
     attempt.least = reference->commits;
+    attempt.least_told = reference->in_trees;
+    attempt.bytes = malloc(attempt.size);
+    CHECK(attempt.bytes != NULL);
+    memcpy(attempt.bytes, reference->now.bytes, attempt.size);
     attempt.bytes[off] ^= flip;
     attempt_run(&attempt);
-    attempt.bytes[off] ^= flip;
+    free(attempt.bytes);
     sim_disk_destroy(disk);
     return attempt;
 }
