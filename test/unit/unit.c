@@ -9,7 +9,7 @@
 static struct unit_test *tests;
 static struct unit_test **tests_tail = &tests;
 static jmp_buf test_end;
-static char folder[64];
+static char folder[200];
 
 void unit_register(struct unit_test *test)
 {
@@ -57,9 +57,11 @@ static void remove_folder(void)
 
 const char *unit_path(const char *name)
 {
-    static char path[256];
+    static char path[300];
     if (folder[0] == 0) {
-        strcpy(folder, "/tmp/scrine-test-XXXXXX");
+        const char *parent = getenv("TMPDIR");
+        snprintf(folder, sizeof folder, "%s/scrine-test-XXXXXX",
+                 parent ? parent : "/tmp");
         if (mkdtemp(folder) == NULL)
             abort();
         atexit(remove_folder);
