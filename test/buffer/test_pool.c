@@ -262,6 +262,47 @@ TEST(pool_hold__leaves_the_other_frames_in_use)
     rig_close(rig);
 }
 
+/* Two pages held in turn take all places but one. */
+TEST(pool_hold__keeps_the_page_in_the_last_place)
+{
+    struct rig *rig = rig_open(8);
+    struct pool_reader *holder;
+    const uint8_t *pages[3];
+    CHECK_OK(pool_reader_create(rig->pool, &holder));
+    pool_enter(holder);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pool_get(holder, &rig->refs[i], &pages[i]));
+    for (int i = 0; i < POOL_HELD_MAX - 1; i++)
+        CHECK(pool_hold(holder, pages[i % 2]));
+    CHECK(pool_hold(holder, pages[2]));
+    pool_leave(holder);
+    rig_churn(rig, 4);
+    CHECK(rig_page_is(pages[2], &rig->refs[2]));
+    pool_reader_destroy(holder);
+    rig_close(rig);
+}
+
+/* Unlinked while its reader looks at it, and only then held. */
+TEST(pool_hold__keeps_a_page_that_is_about_to_go)
+{
+    struct rig *rig = rig_open(4);
+    struct pool_reader *holder;
+    const uint8_t *page;
+    CHECK_OK(pool_reader_create(rig->pool, &holder));
+    pool_enter(holder);
+    CHECK_OK(pool_get(holder, &rig->refs[0], &page));
+    for (int i = 1; i < 8; i++)
+        CHECK_OK(rig_get(rig, &rig->refs[i]));
+    CHECK(pool_peek(holder, &rig->refs[0]) == NULL);
+    CHECK(pool_hold(holder, page));
+    pool_leave(holder);
+    for (int i = 8; i < PAGES; i++) /* whoever wants the page itself would save it */
+        CHECK_OK(rig_get(rig, &rig->refs[i]));
+    CHECK(rig_page_is(page, &rig->refs[0]));
+    pool_reader_destroy(holder);
+    rig_close(rig);
+}
+
 TEST(pool_hold__takes_one_place_for_one_page)
 {
     struct rig *rig = rig_open(4);

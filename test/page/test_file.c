@@ -311,6 +311,7 @@ struct moody {
     int sync_error;
     int flush_error;
     int truncate_error;
+    const struct sys_file *told; /* a lost page: the one handle that has reported it */
     bool is_slow; /* transfers at most 1000 bytes, and every second call is interrupted */
     int calls;
     int flushes;
@@ -326,6 +327,12 @@ static bool is_interrupted(uint64_t *len)
     return moody.calls++ % 2 == 0;
 }
 
+/* The kernel tells each open file description once of a page that it has lost. */
+static bool must_report(const struct sys_file *file)
+{
+    return moody.told && moody.told != file;
+}
+
 static int64_t moody_read(struct sys_file *file, uint64_t off, void *buf, uint64_t len,
                           uint32_t flags)
 {
@@ -339,13 +346,15 @@ static int64_t moody_write(struct sys_file *file, uint64_t off, const void *buf,
 {
     if (is_interrupted(&len))
         return -EINTR;
-    if (moody.write_error)
-        return -moody.write_error;
+    if (moody.write_error || ((flags & SYS_DSYNC) && must_report(file)))
+        return moody.write_error ? -moody.write_error : -EIO;
     return sys_posix()->ops->write(file, off, buf, len, flags);
 }
 
 static int moody_sync(struct sys_file *file)
 {
+    if (must_report(file))
+        return -EIO;
     return moody.sync_error ? -moody.sync_error : sys_posix()->ops->sync(file);
 }
 
@@ -445,6 +454,20 @@ TEST(file__failed_durable_write_poisons)
     CHECK_EQ(file_write(&file, 0, "x", 1, SYS_DSYNC), SCN_IO);
     moody.write_error = 0;
     check_poisoned(&file);
+    close_moody(&file);
+}
+
+/* Between the kernel's answer to a checkpoint and the poison a commit may come by. */
+TEST(file__syncs_of_the_log_hear_of_what_others_were_told)
+{
+    struct file file;
+    open_moody(&file, "told", 2);
+    moody.told = file.handle;
+    CHECK_EQ(file_write(&file, 0, "x", 1, SYS_DSYNC), SCN_IO);
+    close_moody(&file);
+    open_moody(&file, "told", 2);
+    moody.told = file.handle;
+    CHECK_EQ(file_sync_log(&file), SCN_IO);
     close_moody(&file);
 }
 

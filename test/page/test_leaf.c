@@ -219,6 +219,34 @@ TEST(leaf__unused_entries_match_nothing)
     fixture_destroy(&fixture);
 }
 
+/* Under the hash of another key, as if bucket and tag were the same. */
+TEST(leaf__keys_are_told_apart_by_each_of_their_bytes)
+{
+    enum { LEN_MAX = 70 };
+    uint8_t key[LEN_MAX] = {0};
+    uint8_t *page = malloc(PAGE_BYTES);
+    struct leaf_builder *builder;
+    struct page_ref ref;
+    struct leaf_record found;
+    CHECK_OK(leaf_builder_create(&builder));
+    for (uint32_t len = 1; len <= LEN_MAX; len++) {
+        struct leaf_record record = {.key = key, .payload = key, .key_len = len};
+        leaf_builder_reset(builder);
+        CHECK(leaf_builder_add(builder, &record));
+        leaf_build(builder, page, TABLE_ID, PGNO, BIRTH, &ref);
+        uint64_t hash = leaf_hash(key, len);
+        CHECK(leaf_find(page, ref.hint, hash, key, len, &found));
+        CHECK(!leaf_find(page, ref.hint, hash, key, len - 1, &found));
+        for (uint32_t i = 0; i < len; i++) {
+            key[i] ^= 0x80;
+            CHECK(!leaf_find(page, ref.hint, hash, key, len, &found));
+            key[i] ^= 0x80;
+        }
+    }
+    leaf_builder_destroy(builder);
+    free(page);
+}
+
 TEST(leaf__a_batch_prefetches_only_what_is_there)
 {
     uint64_t state = unit_seed();
@@ -314,6 +342,34 @@ TEST(leaf__planned_bytes_bound_the_built_ones)
         }
         fixture_destroy(&fixture);
     }
+}
+
+/* Few records, so that there are one or two buckets, and all want the last one. */
+TEST(leaf__a_bucket_is_marked_when_it_turns_a_record_away)
+{
+    enum { COUNT_MAX = 22, BUCKET_ENTRIES = 20 };
+    uint64_t state = unit_seed();
+    struct leaf_fixture fixture = fixture_create(SHAPE_COUNTER, COUNT_MAX, &state);
+    for (fixture.count = 1; fixture.count <= COUNT_MAX; fixture.count++) {
+        uint32_t buckets = (fixture.count * 5 + 56) / 57;
+        leaf_builder_reset(fixture.builder);
+        for (uint32_t i = 0, number = 0; i < fixture.count; number++) {
+            put_be32(fixture.set.keys[i].bytes, number);
+            if ((leaf_hash(fixture.set.keys[i].bytes, 8) >> 32) * buckets >> 32 !=
+                buckets - 1)
+                continue;
+            struct leaf_record record = record_of(&fixture.set.keys[i], 7);
+            CHECK(leaf_builder_add(fixture.builder, &record));
+            i++;
+        }
+        leaf_build(fixture.builder, fixture.page, TABLE_ID, PGNO, BIRTH, &fixture.ref);
+        CHECK_EQ(fixture.ref.hint, buckets);
+        CHECK_OK(page_check(fixture.page, &fixture.ref));
+        check_consistent(fixture.page, &fixture.ref);
+        uint8_t fill = fixture.page[BUCKETS_AT + (buckets - 1) * BUCKET + BUCKET_ENTRIES];
+        CHECK_EQ(fill & 0x80 ? 1 : 0, fixture.count > BUCKET_ENTRIES);
+    }
+    fixture_destroy(&fixture);
 }
 
 /* All keys want the last bucket: its records wrap around to the first ones. */

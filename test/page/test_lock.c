@@ -532,16 +532,16 @@ TEST(lock__init_that_runs_out_of_memory_leaves_nothing)
 }
 
 #ifdef SCN_ASSERT
-static void take_backwards(const char *name)
+static void take_two(const char *name, enum lock_kind first, enum lock_kind second)
 {
     struct side a;
     side_open(&a, name);
     (void)!freopen("/dev/null", "w", stderr);
-    if (lock_take(&a.locks, LOCK_SYNC, 0) == SCN_OK)
-        (void)!lock_take(&a.locks, LOCK_APPEND, 0);
+    if (lock_take(&a.locks, first, 0) == SCN_OK)
+        (void)!lock_take(&a.locks, second, 0);
 }
 
-TEST(lock__order_is_asserted)
+static bool is_asserted(enum lock_kind first, enum lock_kind second)
 {
     int status = 0;
     create_file("order");
@@ -549,10 +549,18 @@ TEST(lock__order_is_asserted)
     pid_t child = fork();
     if (child == 0) {
         signal(SIGABRT, SIG_DFL);
-        take_backwards("order");
+        take_two("order", first, second);
         _exit(0);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+TEST(lock__order_is_asserted)
+{
+    CHECK(is_asserted(LOCK_SYNC, LOCK_APPEND));
+    CHECK(is_asserted(LOCK_APPEND, LOCK_CHECKPOINT));
+    CHECK(is_asserted(LOCK_APPEND, LOCK_APPEND));
+    CHECK(!is_asserted(LOCK_APPEND, LOCK_SYNC));
 }
 #endif

@@ -1043,6 +1043,7 @@ TEST(space__refuses_a_state_that_cannot_be)
         {RANGES + 16, 3},             /* freed in the future */
         {RANGES + 24, 2},             /* kind */
         {RANGES + 28, 1},             /* reserved */
+        {RANGES + 64, 301},           /* its own page is freed */
         {PAGE_HEADER_BYTES, 1},       /* half a pointer to the next page */
         {PAGE_HEADER_BYTES + 24, 50}, /* a whole one */
     };

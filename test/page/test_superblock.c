@@ -530,3 +530,22 @@ TEST(superblock__an_unreadable_slot_is_an_error_and_not_a_verdict)
     CHECK_EQ(superblock_read(&bench.file, 0, &back, &verdict, NULL), SCN_IO);
     bench_close(&bench);
 }
+
+/* Its bytes are in the page cache, clean, as if all had gone well. */
+TEST(superblock__of_a_failed_sync_is_not_believed)
+{
+    struct bench bench;
+    struct superblock sb = sample();
+    struct superblock back;
+    uint8_t cached[SUPERBLOCK_BYTES];
+    struct sim_fault fault = {SIM_FAIL, SIM_SYNC, .nth = 1, .error = EIO};
+    bench_open(&bench);
+    sim_fault_set(bench.sys, &fault);
+    CHECK_EQ(superblock_write(&bench.file, &sb), SCN_IO);
+    sim_fault_clear(bench.sys);
+    CHECK_OK(file_read(&bench.file, PAGE_BYTES, cached, sizeof cached, 0));
+    CHECK_EQ(superblock_decode(cached, &back, NULL), SUPERBLOCK_GOOD);
+    CHECK_EQ(read_slot(&bench.file, 1, &back), SUPERBLOCK_BLANK);
+    CHECK_EQ(read_slot(&bench.file, 0, &back), SUPERBLOCK_GOOD);
+    bench_close(&bench);
+}

@@ -1,5 +1,6 @@
 /* Group commit, and what becomes of everybody when the medium fails. */
 #include "test/wal/logworld.h"
+#include "wal/group.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -251,6 +252,51 @@ TEST(group__failed_sync_of_the_file_poisons_too)
     CHECK_OK(log_roll(world.log));
     uint64_t lsn = world_append_number(&world, 1, 50);
     fail_next(&world, SIM_SYNC, 1);
+    CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+    check_poisoned(&world, synced_lsn);
+    world_destroy(&world);
+}
+
+struct answers {
+    uint32_t asked;
+    scn_status first; /* then all is well */
+};
+
+static scn_status answer(void *ctx, const struct log_point *from,
+                         const struct log_point *to)
+{
+    struct answers *answers = ctx;
+    (void)from;
+    (void)to;
+    return answers->asked++ == 0 ? answers->first : SCN_OK;
+}
+
+/* The group alone, without a file that would refuse. */
+TEST(group__never_syncs_again_after_a_failure)
+{
+    struct log_group group;
+    struct answers answers = {.first = SCN_IO};
+    struct log_point start = {.lsn = 128};
+    struct log_point end = {.lsn = 256};
+    CHECK_OK(log_group_init(&group, sys_posix(), &start, &start));
+    log_group_append(&group, &end);
+    CHECK_EQ(log_group_wait(&group, 256, 0, answer, &answers), SCN_UNKNOWN);
+    CHECK_EQ(log_group_wait(&group, 256, 0, answer, &answers), SCN_UNKNOWN);
+    CHECK_EQ(log_group_wait(&group, 200, 0, answer, &answers), SCN_UNKNOWN);
+    CHECK_OK(log_group_wait(&group, 128, 0, answer, &answers));
+    CHECK_EQ(answers.asked, 1);
+    log_group_destroy(&group);
+}
+
+/* What cannot be read again cannot be made durable. */
+TEST(group__sync_that_cannot_read_its_records_poisons)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 50);
+    uint64_t synced_lsn = log_synced(world.log);
+    uint64_t lsn = world_append_number(&world, 1, 50);
+    fail_next(&world, SIM_READ, 1);
     CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
     check_poisoned(&world, synced_lsn);
     world_destroy(&world);

@@ -174,6 +174,23 @@ TEST(log__rolls_forgets_and_reuses_extents)
     world_destroy(&world);
 }
 
+TEST(log__keeps_the_extent_of_the_base_and_those_behind_it)
+{
+    struct world world;
+    struct log_base base;
+    struct log_extent forgotten[WORLD_SPARES];
+    struct log_extent kept[WORLD_SPARES + 1];
+    world_create(&world, 2);
+    CHECK_OK(log_roll(world.log));
+    log_position(world.log, &base);
+    CHECK_OK(log_roll(world.log));
+    CHECK_EQ(log_forget(world.log, &base, forgotten, WORLD_SPARES), 1);
+    CHECK_EQ(forgotten[0].number, 0);
+    CHECK_EQ(log_extents(world.log, kept, WORLD_SPARES + 1), 2);
+    CHECK_EQ(kept[0].number, base.extent_number);
+    world_destroy(&world);
+}
+
 TEST(log__does_not_roll_without_a_spare)
 {
     struct world world;
