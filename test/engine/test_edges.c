@@ -1,7 +1,10 @@
 /* Transactions at the edges of what a record holds: found by stories, told again here. */
 #include "engine/room.h"
 #include "engine/txn.h"
+#include "test/sim/disk.h"
 #include "test/unit/unit.h"
+
+#include <errno.h>
 
 static scn_db *open_store(void)
 {
@@ -182,4 +185,40 @@ TEST(edges__many_deleted_ranges_make_a_checkpoint_due)
     CHECK_OK(scn_tick(db, 0));
     CHECK(!room_is_checkpoint_due(db->store));
     CHECK_OK(scn_close(db));
+}
+
+/* A bulk run finds no room: the put that asked for it is none, and those before are not
+ * lost. */
+TEST(edges__a_put_that_failed_is_not_committed)
+{
+    static uint8_t noise[PAGE_BYTES / 8];
+    struct sim_fault fault = {SIM_FAIL, SIM_WRITE, .nth = 1, .error = ENOSPC};
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    scn_db *db;
+    scn_table_id table;
+    scn_status st = SCN_OK;
+    char buf[16];
+    uint32_t key = 0;
+    uint64_t count;
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    options.pool_bytes = 64 * PAGE_BYTES;
+    CHECK_OK(store_open_on(sys, "store", &options, &db));
+    scn_txn *txn = begin(db, &table);
+    sim_fault_set(sys, &fault);
+    while (st == SCN_OK)
+        st = scn_put(txn, table, make_key(buf, key++), (scn_slice){noise, sizeof noise},
+                     0);
+    CHECK_EQ(st, SCN_FULL);
+    CHECK_EQ(sim_fault_hits(sys), 1);
+    CHECK_EQ(scn_get(txn, table, make_key(buf, key - 1), NULL), SCN_NOTFOUND);
+    CHECK_OK(scn_get(txn, table, make_key(buf, key - 2), NULL));
+    CHECK_OK(scn_commit(txn));
+    txn = begin(db, &table);
+    CHECK_OK(scn_table_count(txn, table, &count));
+    CHECK_EQ(count, key - 1);
+    scn_abort(txn);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
 }

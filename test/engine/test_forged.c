@@ -235,6 +235,61 @@ TEST(forged__ranges_beyond_all_measure_are_damage)
         CHECK_EQ(open_forged_number(OP_RUN, run, sizeof run, numbers[i]), SCN_CORRUPT);
 }
 
+/* Of the log, of pages that two runs would share, and of one that is there twice. */
+TEST(forged__runs_do_not_own_pages_of_somebody_else)
+{
+    static const struct op_range ranges[][2] = {
+        {{FIRST_FREE_PAGE_NO, 1}, {100, 1}},
+        {{100, 4}, {FIRST_FREE_PAGE_NO + 1, 1}},
+        {{100, 4}, {103, 2}},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        struct ops_writer ops;
+        struct op_run run = {
+            .root = {.pgno = 100, .type = PAGE_LEAF, .hint = 1, .birth_gen = 1},
+            .count = 1,
+            .min = {"k", 1},
+            .max = {"k", 1},
+        };
+        ops_writer_init(&ops);
+        CHECK_OK(ops_run(&ops, TABLE_FIRST_USER, &run, ranges[i], 2));
+        CHECK_EQ(open_forged(&ops), SCN_CORRUPT);
+        ops_writer_destroy(&ops);
+    }
+}
+
+static scn_status get_row(scn_db *db, const char *key)
+{
+    scn_txn *txn;
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    scn_status st = scn_get(txn, TABLE_FIRST_USER, (scn_slice){key, strlen(key)}, NULL);
+    scn_abort(txn);
+    return st;
+}
+
+/* The format allows it; our transactions write their deletions of ranges first. */
+TEST(forged__deletion_of_a_range_hides_what_its_record_put_before)
+{
+    struct rig rig;
+    struct ops_writer ops;
+    rig_begin(&rig);
+    CHECK_OK(put_noise(&rig, 10));
+    ops_writer_init(&ops);
+    CHECK_OK(ops_put(&ops, TABLE_FIRST_USER, (scn_slice){"a", 1}, (scn_slice){"v", 1}));
+    CHECK_OK(ops_clear(&ops, TABLE_FIRST_USER, NULL, NULL));
+    CHECK_OK(ops_put(&ops, TABLE_FIRST_USER, (scn_slice){"b", 1}, (scn_slice){"v", 1}));
+    forge_record(&rig, &ops);
+    ops_writer_destroy(&ops);
+    CHECK_OK(rig_open(&rig));
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(get_row(rig.db, "noise"), SCN_NOTFOUND);
+        CHECK_EQ(get_row(rig.db, "a"), SCN_NOTFOUND);
+        CHECK_OK(get_row(rig.db, "b"));
+        CHECK_OK(scn_checkpoint(rig.db));
+    }
+    rig_end(&rig);
+}
+
 /* ---- pages ---- */
 
 /* The first row of the catalog that begins with this letter leads to a value outside. */

@@ -4,6 +4,8 @@
 
 #include "page/inner.h"
 
+#include <malloc.h>
+
 enum {
     POOL_BYTES = 512 * PAGE_BYTES,
     /* So many records of 100 bytes fill some twenty leaves. */
@@ -127,6 +129,43 @@ TEST(rebuild__follows_the_model_with_the_longest_keys)
 TEST(rebuild__follows_the_model_with_compression)
 {
     follow_model(RIG_TEXT, 5000, 30, true, 0x55);
+}
+
+/* ---- memory [T3], [G1], [N3] ---- */
+
+static size_t most_memory;
+static int64_t (*write_through)(struct sys_file *, uint64_t, const void *, uint64_t,
+                                uint32_t);
+
+static int64_t measure_and_write(struct sys_file *file, uint64_t off, const void *buf,
+                                 uint64_t len, uint32_t flags)
+{
+    size_t now = mallinfo2().uordblks;
+    most_memory = now > most_memory ? now : most_memory;
+    return write_through(file, off, buf, len, flags);
+}
+
+/* What a build of so many records takes, seen at its writes. */
+static size_t memory_for(uint32_t records)
+{
+    struct tree_rig *rig = rig_open(RIG_NUMBERS, records, 1, POOL_BYTES);
+    for (uint32_t rank = 0; rank < records; rank++)
+        rig_put(rig, rank, 60);
+    write_through = rig->ops.write;
+    rig->ops.write = measure_and_write;
+    size_t before = mallinfo2().uordblks;
+    most_memory = before;
+    CHECK_OK(rig_build(rig));
+    rig->ops.write = write_through;
+    rig_close(rig);
+    return most_memory - before;
+}
+
+TEST(rebuild__takes_no_more_memory_for_more_records)
+{
+    size_t some = memory_for(50000);
+    size_t more = memory_for(250000);
+    CHECK(more < some + 4 * PAGE_BYTES + 100000);
 }
 
 /* ---- shapes ---- */

@@ -1,0 +1,272 @@
+/* The next life: which generation it goes on from, with which numbers, and that it writes
+ * over nothing that the last one has acknowledged. */
+#include "engine/checkpoint.h"
+#include "engine/store.h"
+#include "test/sim/disk.h"
+#include "test/unit/unit.h"
+
+#define STORE "store"
+
+struct life {
+    struct sim_disk *disk;
+    struct sys *sys;
+    scn_db *db;
+    scn_table_id table;
+    uint32_t rows; /* committed: row i has the key of i */
+};
+
+static scn_status try_open(struct life *life)
+{
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    options.pool_bytes = 64 * PAGE_BYTES;
+    life->sys = sim_process_create(life->disk);
+    return store_open_on(life->sys, STORE, &options, &life->db);
+}
+
+static void begin_life(struct life *life)
+{
+    *life = (struct life){.disk = sim_disk_create(1)};
+    CHECK_OK(try_open(life));
+}
+
+static void end_life(struct life *life)
+{
+    sim_process_kill(life->sys);
+    (void)scn_close(life->db);
+    sim_process_destroy(life->sys);
+}
+
+static void live_on(struct life *life)
+{
+    end_life(life);
+    CHECK_OK(try_open(life));
+}
+
+static void die(struct life *life)
+{
+    end_life(life);
+    sim_disk_destroy(life->disk);
+}
+
+static scn_slice make_key(char buf[16], uint32_t row)
+{
+    return (scn_slice){buf, (size_t)snprintf(buf, 16, "row%06u", row)};
+}
+
+/* A row a commit, with a value that does not compress. */
+static void add_rows(struct life *life, uint32_t count, uint32_t durability)
+{
+    static uint8_t noise[PAGE_BYTES / 4];
+    static uint64_t random = 1;
+    char buf[16];
+    for (uint32_t i = 0; i < count; i++) {
+        scn_txn *txn;
+        for (size_t k = 0; k < sizeof noise; k++)
+            noise[k] = (uint8_t)(unit_random(&random) >> 24);
+        CHECK_OK(scn_begin(life->db, SCN_WRITE, &txn));
+        CHECK_OK(scn_set_durability(txn, durability));
+        CHECK_OK(scn_table(txn, "table", SCN_CREATE, &life->table));
+        CHECK_OK(scn_put(txn, life->table, make_key(buf, life->rows++),
+                         (scn_slice){noise, sizeof noise}, 0));
+        CHECK_OK(scn_commit(txn));
+    }
+}
+
+static void check_rows(const struct life *life)
+{
+    scn_txn *txn;
+    uint64_t count;
+    uint64_t issues;
+    char buf[16];
+    CHECK_OK(scn_begin(life->db, SCN_READ, &txn));
+    for (uint32_t row = 0; row < life->rows; row++)
+        CHECK_OK(scn_get(txn, life->table, make_key(buf, row), &(scn_slice){NULL, 0}));
+    CHECK_OK(scn_table_count(txn, life->table, &count));
+    CHECK_EQ(count, life->rows);
+    scn_abort(txn);
+    CHECK_OK(scn_check(life->db, SCN_CHECK_ALL, NULL, NULL, &issues));
+    CHECK_EQ(issues, 0);
+}
+
+/* Rows of more than an extent of the log. */
+enum { EXTENT_ROWS = 4 * LOG_EXTENT_PAGES + 1 };
+
+static void checkpoint(struct life *life)
+{
+    CHECK_OK(checkpoint_run(life->db->store, CHECKPOINT_PLAIN));
+}
+
+/* ---- the log ---- */
+
+TEST(recovery__goes_on_in_extents_that_no_generation_knows)
+{
+    struct life life;
+    begin_life(&life);
+    for (int round = 0; round < 4; round++) {
+        add_rows(&life, 2 * EXTENT_ROWS, SCN_SYNC_FULL);
+        live_on(&life);
+        check_rows(&life);
+        if (round % 2 == 1)
+            checkpoint(&life); /* takes pages beside the log */
+        add_rows(&life, 1, SCN_SYNC_FULL);
+        live_on(&life);
+        check_rows(&life);
+    }
+    die(&life);
+}
+
+TEST(recovery__uses_no_spare_twice)
+{
+    struct life life;
+    begin_life(&life);
+    for (int round = 0; round < 4; round++) {
+        add_rows(&life, EXTENT_ROWS, SCN_SYNC_FULL);
+        checkpoint(&life);
+    }
+    CHECK(life.db->store->superblock.spare_count > 0);
+    for (int round = 0; round < 3; round++) {
+        add_rows(&life, EXTENT_ROWS, SCN_SYNC_FULL);
+        live_on(&life);
+        check_rows(&life);
+    }
+    die(&life);
+}
+
+/* Lazy commits are told their LSN before a power cut takes them. */
+TEST(recovery__gives_no_lsn_to_another_commit)
+{
+    struct life life;
+    struct sim_choice none = {.keep = SIM_KEEP_NONE};
+    begin_life(&life);
+    add_rows(&life, 2, SCN_SYNC_FULL);
+    uint32_t durable = life.rows;
+    add_rows(&life, 3, SCN_SYNC_LAZY);
+    uint64_t told = log_appended(life.db->store->log);
+    struct sim_disk *after = sim_crash(life.disk, &none);
+    die(&life);
+    life.disk = after;
+    life.rows = durable;
+    CHECK_OK(try_open(&life));
+    CHECK_EQ(scn_wait_durable(life.db, told, 0), SCN_UNKNOWN);
+    add_rows(&life, 1, SCN_SYNC_FULL);
+    CHECK(log_appended(life.db->store->log) > told);
+    CHECK_EQ(scn_wait_durable(life.db, told, 0), SCN_UNKNOWN);
+    die(&life);
+}
+
+/* ---- the generations ---- */
+
+/* The newest generation's catalog cannot be read any more. */
+static void damage_newest(struct life *life)
+{
+    uint8_t byte = 0;
+    uint64_t pgno = life->db->store->superblock.catalog.pgno;
+    CHECK(pgno != 0);
+    CHECK(sim_peek(life->disk, STORE, pgno * PAGE_BYTES + 100, &byte, 1));
+    byte ^= 1;
+    CHECK(sim_rot(life->disk, STORE, pgno * PAGE_BYTES + 100, &byte, 1));
+}
+
+/* Whatever the log did since then: its extents of that time are still there [A3]. */
+TEST(recovery__falls_back_to_the_older_generation_and_its_log)
+{
+    for (uint32_t more = 0; more <= 4 * EXTENT_ROWS; more += EXTENT_ROWS) {
+        struct life life;
+        begin_life(&life);
+        for (int round = 0; round < 3; round++) {
+            add_rows(&life, EXTENT_ROWS, SCN_SYNC_FULL);
+            checkpoint(&life);
+        }
+        uint64_t newest = life.db->store->superblock.gen;
+        add_rows(&life, more, SCN_SYNC_FULL);
+        damage_newest(&life);
+        live_on(&life);
+        CHECK_EQ(life.db->store->superblock.gen, newest - 1);
+        check_rows(&life);
+        checkpoint(&life);
+        CHECK(life.db->store->superblock.gen > newest); /* [H2] */
+        live_on(&life);
+        CHECK(life.db->store->superblock.gen > newest);
+        check_rows(&life);
+        die(&life);
+    }
+}
+
+/* The log from the older base ends before the newest one: something is missing. */
+TEST(recovery__does_not_fall_back_over_a_gap)
+{
+    struct life life;
+    struct log_base base;
+    uint8_t byte;
+    begin_life(&life);
+    add_rows(&life, 2, SCN_SYNC_FULL);
+    checkpoint(&life);
+    log_position(life.db->store->log, &base);
+    add_rows(&life, 1, SCN_SYNC_FULL);
+    checkpoint(&life);
+    damage_newest(&life);
+    uint64_t off = (uint64_t)base.extent_pgno * PAGE_BYTES + base.extent_off +
+                   RECORD_HEADER_BYTES;
+    CHECK(sim_peek(life.disk, STORE, off, &byte, 1));
+    byte ^= 1;
+    CHECK(sim_rot(life.disk, STORE, off, &byte, 1));
+    end_life(&life);
+    uint64_t hash = sim_hash(life.disk);
+    CHECK_EQ(try_open(&life), SCN_CORRUPT);
+    CHECK(sim_hash(life.disk) == hash); /* [H3] */
+    sim_process_destroy(life.sys);
+    sim_disk_destroy(life.disk);
+}
+
+/* A torn slot held a number that nobody knows; the next one above the good slot's is
+ * what it is likely to have been. */
+TEST(recovery__goes_on_above_the_generation_of_a_torn_slot)
+{
+    struct life life;
+    uint8_t byte = 0x55;
+    begin_life(&life);
+    add_rows(&life, 2, SCN_SYNC_FULL);
+    checkpoint(&life);
+    checkpoint(&life);
+    uint64_t gen = life.db->store->superblock.gen;
+    uint64_t other = superblock_slot(gen + 1) * PAGE_BYTES;
+    CHECK(sim_rot(life.disk, STORE, other + 1000, &byte, 1));
+    live_on(&life);
+    CHECK_EQ(life.db->store->superblock.gen, gen);
+    add_rows(&life, 1, SCN_SYNC_FULL);
+    checkpoint(&life);
+    CHECK(life.db->store->superblock.gen > gen + 1);
+    CHECK_EQ(superblock_slot(life.db->store->superblock.gen), superblock_slot(gen + 1));
+    live_on(&life);
+    check_rows(&life);
+    die(&life);
+}
+
+/* As if a page at the end had been cut off that neither generation can do without. */
+static void need_one_page_more(struct life *life)
+{
+    uint64_t size;
+    CHECK(sim_file_size(life->disk, STORE, &size));
+    for (uint64_t slot = 0; slot < 2; slot++) {
+        struct superblock sb;
+        uint8_t bytes[SUPERBLOCK_BYTES];
+        CHECK(sim_peek(life->disk, STORE, slot * PAGE_BYTES, bytes, sizeof bytes));
+        CHECK_EQ(superblock_decode(bytes, &sb, NULL), SUPERBLOCK_GOOD);
+        sb.needed_pages = (uint32_t)(size / PAGE_BYTES) + 1;
+        superblock_encode(&sb, bytes);
+        CHECK(sim_rot(life->disk, STORE, slot * PAGE_BYTES, bytes, sizeof bytes));
+    }
+}
+
+TEST(recovery__refuses_a_file_that_was_cut)
+{
+    struct life life;
+    begin_life(&life);
+    add_rows(&life, 10, SCN_SYNC_FULL);
+    checkpoint(&life);
+    end_life(&life);
+    need_one_page_more(&life);
+    CHECK_EQ(try_open(&life), SCN_CORRUPT);
+    sim_process_destroy(life.sys);
+    sim_disk_destroy(life.disk);
+}
