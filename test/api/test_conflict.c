@@ -128,6 +128,7 @@ ACT(put_c) { CHECK_OK(kit_put(txn, duel->id, "c", "new")); }
 ACT(put_z) { CHECK_OK(kit_put(txn, duel->id, "z", "new")); }
 ACT(put_d_elsewhere) { CHECK_OK(kit_put(txn, duel->other, "d", "new")); }
 ACT(blind_d) { CHECK_OK(scn_put(txn, duel->id, text("d"), text("new"), SCN_PUT_BLIND)); }
+ACT(put_then_blind_d) { put_d(txn, duel), blind_d(txn, duel); }
 ACT(blind_e) { CHECK_OK(scn_put(txn, duel->id, text("e"), text("new"), SCN_PUT_BLIND)); }
 ACT(del_d) { CHECK_OK(scn_del(txn, duel->id, text("d"))); }
 ACT(del_missing_e) { CHECK_EQ(scn_del(txn, duel->id, text("e")), SCN_NOTFOUND); }
@@ -178,6 +179,15 @@ ACT(walk_c_to_f) { walk(txn, duel, "c", 1, 0); }
 ACT(walk_d_to_f) { walk(txn, duel, "d", 1, 0); }
 ACT(walk_f_back_to_d) { walk(txn, duel, "f", -1, 0); }
 ACT(walk_untracked) { walk(txn, duel, "c", 1, SCN_UNTRACKED); }
+/* One cursor, used again. */
+ACT(walk_c_to_f_then_to_k)
+{
+    scn_cursor *cursor;
+    CHECK_OK(scn_cursor_open(txn, duel->id, &cursor));
+    CHECK_OK(scn_seek(cursor, text("c"), SCN_GE, NULL, NULL));
+    CHECK_OK(scn_next(cursor, NULL, NULL));
+    CHECK_OK(scn_seek(cursor, text("k"), SCN_GE, NULL, NULL));
+}
 ACT(walk_to_the_end)
 {
     scn_cursor *cursor;
@@ -302,6 +312,8 @@ TEST(conflict__a_cursor_reads_from_where_it_began_to_the_last_key)
     CONFLICTS(walk_bounds_c_to_e, put_c);
     CONFLICTS(last_key, put_z);
     CONFLICTS(walk_c_to_f, clear);
+    CONFLICTS(walk_c_to_f_then_to_k, put_e);
+    AGREES(walk_c_to_f_then_to_k, put_a);
     AGREES(walk_c_to_f, put_a);
     AGREES(walk_c_to_f, put_z);
     AGREES(walk_d_to_f, put_c);
@@ -330,6 +342,7 @@ TEST(conflict__plain_writes_of_one_key_collide)
     CONFLICTS(put_d, del_d);
     CONFLICTS(del_d, put_d);
     CONFLICTS(put_d, blind_d);
+    CONFLICTS(put_then_blind_d, put_d);
     CONFLICTS(put_e, put_e);
     AGREES(put_d, put_e);
     AGREES(write_and_roll_back, put_d);
@@ -457,14 +470,16 @@ TEST(conflict__none_is_invented_by_checkpoints)
 /* So many reads that the set is made coarser: it may find more, never less. */
 TEST(conflict__is_found_when_the_read_set_is_coarse)
 {
-    for (int hit = 0; hit < 2; hit++) {
+    static const char *const hits[] = {NULL, "k00001000", "k00012345", "k00030999"};
+    for (int i = 0; i < 4; i++) {
+        const char *hit = hits[i];
         struct duel duel = duel_open(1, 0);
         char key[16];
-        for (uint32_t i = 0; i < 30000; i++)
-            CHECK_EQ(scn_get(duel.mine, duel.id, kit_number_key(key, 1000 + i), NULL),
+        for (uint32_t k = 0; k < 30000; k++)
+            CHECK_EQ(scn_get(duel.mine, duel.id, kit_number_key(key, 1000 + k), NULL),
                      SCN_NOTFOUND);
         put_e(duel.mine, &duel);
-        CHECK_OK(kit_put(duel.theirs, hit ? duel.id : duel.other, "k00001000", "x"));
+        CHECK_OK(kit_put(duel.theirs, hit ? duel.id : duel.other, hit ? hit : "x", "x"));
         CHECK_OK(scn_commit(duel.theirs));
         CHECK_EQ(scn_commit(duel.mine), hit ? SCN_CONFLICT : SCN_OK);
         CHECK_OK(scn_close(duel.db));
