@@ -72,7 +72,8 @@ static void add_rows(struct life *life, uint32_t count, uint32_t durability)
     }
 }
 
-static void check_rows(const struct life *life)
+/* slot_issues: the newer superblock cannot be used, and scn_check says so. */
+static void check_rows(const struct life *life, uint64_t slot_issues)
 {
     scn_txn *txn;
     uint64_t count;
@@ -85,7 +86,7 @@ static void check_rows(const struct life *life)
     CHECK_EQ(count, life->rows);
     scn_abort(txn);
     CHECK_OK(scn_check(life->db, SCN_CHECK_ALL, NULL, NULL, &issues));
-    CHECK_EQ(issues, 0);
+    CHECK_EQ(issues, slot_issues);
 }
 
 /* Rows of more than an extent of the log. */
@@ -105,12 +106,12 @@ TEST(recovery__goes_on_in_extents_that_no_generation_knows)
     for (int round = 0; round < 4; round++) {
         add_rows(&life, 2 * EXTENT_ROWS, SCN_SYNC_FULL);
         live_on(&life);
-        check_rows(&life);
+        check_rows(&life, 0);
         if (round % 2 == 1)
             checkpoint(&life); /* takes pages beside the log */
         add_rows(&life, 1, SCN_SYNC_FULL);
         live_on(&life);
-        check_rows(&life);
+        check_rows(&life, 0);
     }
     die(&life);
 }
@@ -127,7 +128,7 @@ TEST(recovery__uses_no_spare_twice)
     for (int round = 0; round < 3; round++) {
         add_rows(&life, EXTENT_ROWS, SCN_SYNC_FULL);
         live_on(&life);
-        check_rows(&life);
+        check_rows(&life, 0);
     }
     die(&life);
 }
@@ -182,12 +183,12 @@ TEST(recovery__falls_back_to_the_older_generation_and_its_log)
         damage_newest(&life);
         live_on(&life);
         CHECK_EQ(life.db->store->superblock.gen, newest - 1);
-        check_rows(&life);
+        check_rows(&life, 1);
         checkpoint(&life);
         CHECK(life.db->store->superblock.gen > newest); /* [H2] */
         live_on(&life);
         CHECK(life.db->store->superblock.gen > newest);
-        check_rows(&life);
+        check_rows(&life, 0);
         die(&life);
     }
 }
@@ -238,7 +239,7 @@ TEST(recovery__goes_on_above_the_generation_of_a_torn_slot)
     CHECK(life.db->store->superblock.gen > gen + 1);
     CHECK_EQ(superblock_slot(life.db->store->superblock.gen), superblock_slot(gen + 1));
     live_on(&life);
-    check_rows(&life);
+    check_rows(&life, 0);
     die(&life);
 }
 
