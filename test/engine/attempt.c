@@ -20,9 +20,9 @@ enum {
     WRONG_MAX = 10
 };
 
-/* Above what the process has.  The largest that a file may ask for are the bits of 2^28
- * pages, three times. */
-#define MEMORY_MAX (UINT64_C(256) << 20)
+/* Above what the process has.  A healthy file takes a few MiB, most of them mapped but
+ * not touched. */
+#define MEMORY_MAX (UINT64_C(64) << 20)
 
 static void fail(struct attempt *attempt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -211,6 +211,13 @@ static void limit_memory(bool is_on)
 #endif
 }
 
+void attempt_guard(bool is_on)
+{
+    limit_memory(is_on);
+    signal(SIGABRT, is_on ? say_where : SIG_DFL);
+    signal(SIGALRM, is_on ? say_where : SIG_DFL);
+}
+
 static void in_a_process(struct attempt *attempt, struct sim_disk *disk,
                          void (*run)(struct attempt *, struct sys *))
 {
@@ -370,20 +377,16 @@ void campaign_run(const struct campaign *campaign, const struct reference *refer
     uint64_t begun = story_now_ms();
     if (wish.is_other)
         return;
-    signal(SIGABRT, say_where);
-    signal(SIGALRM, say_where);
     tally.disk = sim_disk_create(1);
     sim_put_file(tally.disk, REFERENCE_PATH, reference->now.bytes, reference->now.size);
     keep_memory();
-    limit_memory(true);
+    attempt_guard(true);
     if (wish.is_one)
         try_one(campaign, reference, wish.n, &tally);
     else
         try_many(campaign, reference, &wish, begun + story_budget_ms(usual_ms), &tally);
-    limit_memory(false);
+    attempt_guard(false);
     sim_disk_destroy(tally.disk);
-    signal(SIGABRT, SIG_DFL);
-    signal(SIGALRM, SIG_DFL);
     report(campaign, &tally, story_now_ms() - begun);
     if (tally.wrong > 0)
         unit_fail(__FILE__, __LINE__, "%llu of %llu files went wrong",

@@ -36,6 +36,9 @@ struct attempt {
 };
 
 void attempt_run(struct attempt *attempt);
+/* Around attempts: memory beyond what the process has now is limited, and whoever aborts
+ * or is stopped by the alarm says which attempt it was. */
+void attempt_guard(bool is_on);
 
 /* ---- many attempts ---- */
 

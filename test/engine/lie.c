@@ -36,8 +36,10 @@ void lie_tell_all(const struct lie *lies, size_t count)
     reference_make(&reference);
     struct sim_disk *disk = sim_disk_create(1);
     sim_put_file(disk, REFERENCE_PATH, reference.now.bytes, reference.now.size);
+    attempt_guard(true);
     for (size_t i = 0; i < count; i++)
         tell(&reference, disk, &lies[i]);
+    attempt_guard(false);
     sim_disk_destroy(disk);
     reference_destroy(&reference);
 }
