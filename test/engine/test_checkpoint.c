@@ -2,6 +2,7 @@
 #include "engine/checkpoint.h"
 #include "engine/room.h"
 #include "engine/store.h"
+#include "engine/txn.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
@@ -208,6 +209,38 @@ TEST(run__keeps_its_pages_until_it_is_merged)
     CHECK(pages > 0);
     CHECK_OK(scn_checkpoint(db));
     check_nothing_is_lost(db);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+}
+
+/* A checkpoint gives the end of the file back, but for what somebody is about to use. */
+TEST(run__keeps_its_pages_until_its_commit)
+{
+    static uint8_t value[PAGE_BYTES / 2];
+    enum { RUN_ROWS = 3 * (WRITE_SET_BYTES_MAX / PAGE_BYTES) };
+    scn_db *db;
+    scn_txn *txn;
+    scn_table_id table;
+    char buf[16];
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    CHECK_OK(open_on(sys, &db));
+    make_rows(db);
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "run", SCN_CREATE, &table));
+    for (uint32_t i = 0; i < RUN_ROWS; i++)
+        CHECK_OK(scn_put(txn, table, make_key(buf, i),
+                         (scn_slice){value, sizeof value}, 0));
+    CHECK(txn->writes.segment_count > 0);
+    CHECK_OK(scn_checkpoint(db));
+    CHECK_OK(scn_commit(txn));
+    CHECK_OK(scn_checkpoint(db));
+    check_nothing_is_lost(db);
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    for (uint32_t i = 0; i < RUN_ROWS; i++)
+        CHECK_OK(scn_get(txn, table, make_key(buf, i), NULL));
+    scn_abort(txn);
     CHECK_OK(scn_close(db));
     sim_process_destroy(sys);
     sim_disk_destroy(disk);

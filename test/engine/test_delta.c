@@ -662,3 +662,69 @@ TEST(delta__readers_find_everything_up_to_a_published_lsn)
     delta_unref(shared->delta);
     free(shared);
 }
+
+/* ---- a key in a busy place ---- */
+
+enum { BUSY_KEY_LEN = 300, BUSY_VALUE_LEN = 8192, BUSY_ROUNDS = 30 };
+
+struct busy {
+    struct delta *delta;
+    uint8_t key[BUSY_KEY_LEN];
+    _Atomic bool is_over;
+    _Atomic int failures;
+};
+
+static void *look_again_and_again(void *arg)
+{
+    struct busy *busy = arg;
+    scn_slice key = {busy->key, BUSY_KEY_LEN};
+    uint64_t hash = leaf_hash(key.data, key.size);
+    const struct delta_table *table = delta_table(busy->delta, TABLE);
+    while (!atomic_load(&busy->is_over)) {
+        const struct delta_version *version;
+        bool is_whole = delta_find(table, key, hash, UINT64_MAX, &version) ==
+                            DELTA_VERSION &&
+                        version->data[0] == version->data[BUSY_VALUE_LEN - 1] &&
+                        version->data[0] == version->data[BUSY_VALUE_LEN / 2];
+        if (!is_whole)
+            atomic_fetch_add(&busy->failures, 1);
+    }
+    return NULL;
+}
+
+/* Each new key parts from it one byte earlier: a node comes above it. */
+static void crowd(struct busy *busy)
+{
+    static uint8_t value[BUSY_VALUE_LEN];
+    uint8_t other[BUSY_KEY_LEN];
+    uint64_t lsn = 2;
+    memcpy(other, busy->key, sizeof other);
+    for (uint32_t len = BUSY_KEY_LEN - 1; len > 0; len--) {
+        other[len] = 'b';
+        append(busy->delta, TABLE, (scn_slice){other, len + 1}, DELTA_PUT, nothing,
+               lsn++);
+        memset(value, (int)(lsn & 0xff), sizeof value);
+        append(busy->delta, TABLE, (scn_slice){busy->key, BUSY_KEY_LEN}, DELTA_PUT,
+               (scn_slice){value, sizeof value}, lsn++);
+    }
+}
+
+TEST(delta__a_key_is_there_and_whole_whatever_comes_beside_it)
+{
+    static const uint8_t zeros[BUSY_VALUE_LEN];
+    struct busy busy = {.failures = 0};
+    memset(busy.key, 'a', sizeof busy.key);
+    for (int round = 0; round < BUSY_ROUNDS; round++) {
+        pthread_t reader;
+        busy.delta = create(0);
+        append(busy.delta, TABLE, (scn_slice){busy.key, BUSY_KEY_LEN}, DELTA_PUT,
+               (scn_slice){zeros, sizeof zeros}, 1);
+        atomic_store(&busy.is_over, false);
+        CHECK_EQ(pthread_create(&reader, NULL, look_again_and_again, &busy), 0);
+        crowd(&busy);
+        atomic_store(&busy.is_over, true);
+        CHECK_EQ(pthread_join(reader, NULL), 0);
+        delta_unref(busy.delta);
+    }
+    CHECK_EQ(atomic_load(&busy.failures), 0);
+}
