@@ -98,8 +98,8 @@ static scn_status seal_record(struct scn_txn *txn)
     if (txn->ops.len > log_payload_max())
         return error_set(
             SCN_TOOBIG, 0, 0, 0,
-            "the transaction has too many range deletions or additions for one "
-            "record; split it");
+            "the transaction has too many range deletions, additions or bulk runs for "
+            "one record; split it");
     return log_packet_set(&txn->packet, RECORD_COMMIT, txn->ops.data,
                           (uint32_t)txn->ops.len);
 }

@@ -4,8 +4,9 @@
  * numbers (from allocation, or from a grown range): one at a time, or as many as were
  * reserved; neighbours are gathered up to WRITER_BATCH_BYTES and written at once.
  * Nothing is durable before the owner syncs the file.  Written pages go into the pool,
- * clean.  After a failure the writer is only good for writer_destroy, and the owner
- * forgets the pages: in allocation, and with pool_forget. */
+ * clean.  After a failure the writer is only good for writer_destroy, and the owner gives
+ * the pages back in allocation.  The pool may keep them: no pointer that anybody has
+ * leads to them, and the next page of that number has another tag. */
 #ifndef ENGINE_WRITER_H
 #define ENGINE_WRITER_H
 

@@ -160,7 +160,8 @@ enum {
                          * share the sync with */
     SCN_SYNC_LAZY = 2   /* when it survives the death of this process; the sync follows
                          * after lazy_interval_ms.  A power cut before it may take the
-                         * last commits, newest first, never one from the middle */
+                         * last commits, newest first, never one from the middle.  The
+                         * first commit after an open waits for its sync all the same */
 };
 
 /* Bytes.  data may be NULL where size is 0. */
@@ -397,9 +398,9 @@ scn_status scn_begin(scn_db *db, uint32_t flags, scn_txn **txn);
  * SCN_OK: done, as durable as was asked.  SCN_UNKNOWN: the record was written, or half
  * written, and its sync failed; the store is poisoned.  All others mean that nothing was
  * changed: SCN_CONFLICT, SCN_BUSY (the log stayed full, or another thread committed all
- * the time), SCN_FULL, SCN_TOOBIG (an scn_add out of bounds; too many range deletions for
- * one record), SCN_MISUSE (an scn_add to a value that is no counter; a commit inside
- * scn_update), SCN_POISONED, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
+ * the time), SCN_FULL, SCN_TOOBIG (an scn_add out of bounds; too many range deletions,
+ * additions or bulk runs for one record), SCN_MISUSE (an scn_add to a value that is no
+ * counter; a commit inside scn_update), SCN_POISONED, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
 scn_status scn_commit(scn_txn *txn);
 /* The same, and the LSN of the commit, which is what scn_wait_durable asks for; of a
  * transaction that wrote nothing the LSN of its snapshot; after a failure it says
@@ -434,9 +435,8 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms);
 
 /* fn is called when the transaction ends, in the thread that ends it, with the status and
  * the LSN that scn_commit_at would give; SCN_INTERRUPTED and 0 for scn_abort.  Several
- * are called in the order given.  The transaction counts as ended, and fn may use the
- * store; but after a transaction of scn_update it may run under the lock that all commits
- * take, and must not rely on a commit of its own.  SCN_NOMEM, SCN_MISUSE. */
+ * are called in the order given.  The transaction counts as ended, no lock is held, and
+ * fn may use the store.  SCN_NOMEM, SCN_MISUSE. */
 scn_status scn_on_end(scn_txn *txn, void (*fn)(void *ctx, scn_status st, uint64_t lsn),
                       void *ctx);
 
