@@ -75,11 +75,12 @@ static scn_status busy_here(struct store *store, const char *name)
 
 static scn_status busy_elsewhere(struct store *store, const char *name, uint32_t slot)
 {
-    uint32_t pid = 0;
-    int held = store->sys->ops->lock_probe(store->file.handle, lock_byte(slot), 1, &pid);
-    if (held == 1 && pid)
-        return error_busy(pid, "scn_lock_try: process %u holds the lock \"%.100s\"", pid,
-                          name);
+    uint32_t pid;
+    char program[SYS_PROGRAM_BYTES];
+    store->sys->ops->lock_holder(store->file.handle, lock_byte(slot), &pid, program);
+    if (pid != 0)
+        return error_busy(pid, "scn_lock_try: process %u (%s) holds the lock \"%.100s\"",
+                          pid, program, name);
     return error_busy(0, "scn_lock_try: another process holds the lock \"%.100s\"", name);
 }
 

@@ -31,6 +31,7 @@ static const char *const names[LOCK_KIND_COUNT] = {
     [LOCK_READER] = "READER",
     [LOCK_BACKUP] = "BACKUP",
     [LOCK_CHECKPOINT] = "CHECKPOINT",
+    [LOCK_EXTEND] = "EXTEND",
     [LOCK_APPEND] = "APPEND",
     [LOCK_SYNC] = "SYNC",
 };
@@ -140,9 +141,9 @@ static bool pause_once(struct locks *locks, struct pauses *pauses)
     return true;
 }
 
-static int try_kernel(struct locks *locks, enum lock_kind kind)
+static int try_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
 {
-    return ops_of(locks)->lock(locks->file->handle, byte_of(kind), 1, SYS_EXCLUSIVE);
+    return ops_of(locks)->lock(locks->file->handle, byte_of(kind), 1, mode);
 }
 
 /* [K4], of the one who waits.  It is only advice, so failing at it is no failure. */
@@ -155,32 +156,33 @@ static void set_wanted(struct locks *locks, enum lock_kind kind, enum sys_lock_m
 static bool is_wanted(struct locks *locks, enum lock_kind kind)
 {
     struct sys_file *handle = locks->file->handle;
-    uint32_t pid;
-    return ops_of(locks)->lock_probe(handle, want_byte_of(kind), 1, &pid) == 1;
+    return ops_of(locks)->lock_probe(handle, want_byte_of(kind), 1, NULL) == 1;
 }
 
 /* 0, -EAGAIN when the deadline passed, or what the system says.  The last try comes after
  * the deadline. */
-static int poll_kernel(struct locks *locks, enum lock_kind kind, struct pauses *pauses)
+static int poll_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode,
+                       struct pauses *pauses)
 {
     int error;
     set_wanted(locks, kind, SYS_SHARED);
     do {
-        error = try_kernel(locks, kind);
+        error = try_kernel(locks, kind, mode);
     } while (error == -EAGAIN && pause_once(locks, pauses));
     set_wanted(locks, kind, SYS_UNLOCK);
     return error;
 }
 
-static int take_kernel(struct locks *locks, enum lock_kind kind, uint64_t deadline_ns)
+static int take_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode,
+                       uint64_t deadline_ns)
 {
     struct pauses pauses = {.deadline_ns = deadline_ns, .length_ns = PAUSE_FIRST_NS};
     if (is_wanted(locks, kind))
         (void)pause_once(locks, &pauses);
-    int error = try_kernel(locks, kind);
+    int error = try_kernel(locks, kind, mode);
     if (error != -EAGAIN || !pause_once(locks, &pauses))
         return error;
-    return poll_kernel(locks, kind, &pauses);
+    return poll_kernel(locks, kind, mode, &pauses);
 }
 
 /* ---- what is said when it fails ---- */
@@ -189,12 +191,14 @@ static scn_status busy_process(struct locks *locks, enum lock_kind kind,
                                uint32_t waited_ms)
 {
     const char *path = locks->file->path;
-    uint32_t pid = 0;
-    int held = ops_of(locks)->lock_probe(locks->file->handle, byte_of(kind), 1, &pid);
-    if (held == 1 && pid != 0)
+    uint32_t pid;
+    char program[SYS_PROGRAM_BYTES];
+    ops_of(locks)->lock_holder(locks->file->handle, byte_of(kind), &pid, program);
+    if (pid != 0)
         return error_busy(pid,
-                          "lock: process %" PRIu32 " holds %s, waited %" PRIu32 " ms: %s",
-                          pid, names[kind], waited_ms, path);
+                          "lock: process %" PRIu32 " (%s) holds %s, waited %" PRIu32
+                          " ms: %s",
+                          pid, program, names[kind], waited_ms, path);
     return error_busy(0,
                       "lock: another process holds %s, waited %" PRIu32 " ms "
                       "(stopped processes and frozen containers keep their locks): %s",
@@ -261,20 +265,18 @@ static bool needs_kernel_lock(const struct locks *locks, enum lock_kind kind)
     return !locks->is_exclusive || kind == LOCK_GATE;
 }
 
-scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
+static scn_status take(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode,
+                       uint32_t timeout_ms)
 {
     struct sys *sys = locks->file->sys;
     ASSERT(kind != LOCK_ATTACH);
     ASSERT(kind != LOCK_READER);
     ASSERT(is_in_order(locks, kind));
-    if (locks->file->is_read_only)
-        return error_set(SCN_READONLY, 0, 0, 0, "lock: %s is open for reading only",
-                         locks->file->path);
     uint64_t deadline_ns = deadline_of(sys, timeout_ms);
     if (!lock_mutex(locks, kind, deadline_ns))
         return busy_thread(locks, kind, timeout_ms);
     bool is_needed = needs_kernel_lock(locks, kind);
-    int error = is_needed ? take_kernel(locks, kind, deadline_ns) : 0;
+    int error = is_needed ? take_kernel(locks, kind, mode, deadline_ns) : 0;
     if (error != 0) {
         sys->ops->mutex_unlock(locks->mutex[kind]);
         return kernel_failed(locks, kind, error, timeout_ms);
@@ -282,6 +284,19 @@ scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_
     locks->has_kernel_lock[kind] = is_needed;
     set_owner(locks, kind, sys->ops->thread_id(sys));
     return SCN_OK;
+}
+
+scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
+{
+    if (locks->file->is_read_only)
+        return error_set(SCN_READONLY, 0, 0, 0, "lock: %s is open for reading only",
+                         locks->file->path);
+    return take(locks, kind, SYS_EXCLUSIVE, timeout_ms);
+}
+
+scn_status lock_take_shared(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
+{
+    return take(locks, kind, SYS_SHARED, timeout_ms);
 }
 
 void lock_give(struct locks *locks, enum lock_kind kind)
@@ -297,6 +312,74 @@ void lock_give(struct locks *locks, enum lock_kind kind)
     locks->has_kernel_lock[kind] = false;
     ops->mutex_unlock(locks->mutex[kind]);
 }
+
+/* ---- what others hold ---- */
+
+bool lock_is_held_elsewhere(struct locks *locks, enum lock_kind kind)
+{
+    struct sys_file *handle = locks->file->handle;
+    if (locks->is_exclusive)
+        return false;
+    return ops_of(locks)->lock_probe(handle, byte_of(kind), 1, NULL) != 0;
+}
+
+struct span {
+    uint64_t start;
+    uint64_t end;
+};
+
+/* 1, and the locked part; 0: nobody else has a byte of it.  Of whatever lies there, the
+ * system tells one. */
+static int probe_span(struct locks *locks, struct span span, struct span *part)
+{
+    struct sys_lock_found found;
+    int result = ops_of(locks)->lock_probe(locks->file->handle, span.start,
+                                           span.end - span.start, &found);
+    if (result != 1)
+        return result;
+    uint64_t end = found.start + found.len;
+    part->start = found.start > span.start ? found.start : span.start;
+    part->end = end < span.end ? end : span.end;
+    ASSERT(part->start < part->end);
+    return 1;
+}
+
+/* The first one: whatever is found, what lies before it is looked at as well. */
+static int probe_first(struct locks *locks, struct span span, struct span *first)
+{
+    int result = probe_span(locks, span, first);
+    int before = result;
+    while (before == 1 && first->start > span.start) {
+        struct span rest = {span.start, first->start};
+        before = probe_span(locks, rest, first);
+    }
+    return before < 0 ? before : result;
+}
+
+/* A lock that comes over the same bytes again and again cannot keep it here: every round
+ * begins behind the last one's end. */
+scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len,
+                               scn_status (*fn)(void *ctx, uint64_t start, uint64_t len),
+                               void *ctx)
+{
+    struct span left = {start, start + len};
+    struct span part = left;
+    while (!locks->is_exclusive && left.start < left.end) {
+        int result = probe_first(locks, left, &part);
+        if (result < 0)
+            return error_set(SCN_IO, result, 0, 0, "lock: cannot see the locks of %s",
+                             locks->file->path);
+        if (result == 0)
+            break;
+        scn_status st = fn(ctx, part.start, part.end - part.start);
+        if (st < 0)
+            return st;
+        left.start = part.end;
+    }
+    return SCN_OK;
+}
+
+/* ---- attaching ---- */
 
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
 {

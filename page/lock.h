@@ -2,13 +2,13 @@
  *
  * Each lock is an in-process mutex and, behind it, a kernel lock of the same order
  * (kernel locks do not exclude threads that share a handle).  The order, outermost first:
- *     GATE, ATTACH, BACKUP, CHECKPOINT, APPEND, SYNC
+ *     GATE, ATTACH, BACKUP, CHECKPOINT, EXTEND, APPEND, SYNC
  * [K1] Whoever holds a lock only takes later ones.  SYNC is innermost.
  * [K2] Nobody waits for space, throttling, CHECKPOINT or a cold page while holding
  *      APPEND.
  * [K3] With `is_exclusive` (the process holds ATTACH exclusively) nobody else can have
- *      the file, and the kernel locks of BACKUP, CHECKPOINT, APPEND and SYNC are not
- *      taken.
+ *      the file, and the kernel locks of BACKUP, CHECKPOINT, EXTEND, APPEND and SYNC are
+ *      not taken.
  * [K4] Who waits for another process holds the lock's WANT byte, shared, and who takes
  *      the lock and finds it wanted pauses once before the first try.  WANT only makes
  *      waiting fairer: nothing else may be concluded from it. */
@@ -26,6 +26,7 @@ enum lock_kind {
     LOCK_READER,
     LOCK_BACKUP,
     LOCK_CHECKPOINT,
+    LOCK_EXTEND, /* who makes a log extent ready */
     LOCK_APPEND,
     LOCK_SYNC,
     LOCK_KIND_COUNT
@@ -57,10 +58,25 @@ void locks_destroy(struct locks *locks);
  * it, and [K4] makes that likely to be one who waits. */
 scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
     MUST_USE;
-/* By the thread that took it. */
+/* The same, but the kernel lock is shared with other processes; also for a file open for
+ * reading only.  Threads of one process take it one after the other. */
+scn_status lock_take_shared(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
+    MUST_USE;
+/* Either.  By the thread that took it. */
 void lock_give(struct locks *locks, enum lock_kind kind);
 /* The calling thread holds it: for assertions. */
 bool lock_is_mine(struct locks *locks, enum lock_kind kind);
+
+/* Another process (another open of the file) holds it, in whatever mode, or that cannot
+ * be known; false with is_exclusive.  True only for the moment, unless a lock of ours
+ * keeps it so. */
+bool lock_is_held_elsewhere(struct locks *locks, enum lock_kind kind);
+/* What others have locked of [start, start + len), in disjoint ranges that ascend: where
+ * several of them have one byte, it is told once.  What is taken or given meanwhile may
+ * be told or not.  Nothing with is_exclusive.  fn's negative status ends it.  SCN_IO. */
+scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len,
+                               scn_status (*fn)(void *ctx, uint64_t start, uint64_t len),
+                               void *ctx) MUST_USE;
 
 /* Kernel lock only, for ATTACH and READER: never waits.  SCN_BUSY, SCN_IO.  A held lock
  * is exchanged for the new mode at once, or kept. */

@@ -39,6 +39,13 @@ enum {
                          had; off, len and buf are multiples of 4096 */
 };
 enum sys_lock_mode { SYS_UNLOCK, SYS_SHARED, SYS_EXCLUSIVE };
+enum { SYS_PROGRAM_BYTES = 32 };
+
+struct sys_lock_found {
+    uint64_t start;
+    uint64_t len;
+    enum sys_lock_mode mode;
+};
 
 struct sys_stat {
     uint64_t size;
@@ -73,10 +80,17 @@ struct sys_ops {
     /* Never waits: -EAGAIN when somebody else holds a conflicting lock. */
     int (*lock)(struct sys_file *file, uint64_t start, uint64_t len,
                 enum sys_lock_mode mode);
-    /* 1 when an exclusive lock of ours would meet another owner's, 0 when not; *pid is
-     * the holder's if the system tells, else 0 (Linux does not tell it of the locks used
-     * here).  Does not see this handle's own locks. */
-    int (*lock_probe)(struct sys_file *file, uint64_t start, uint64_t len, uint32_t *pid);
+    /* 1 when an exclusive lock of ours would meet another owner's, 0 when not.  *found
+     * (may be NULL) is then one such lock, as a whole: adjacent ones of one owner and
+     * mode may be one.  Does not see this handle's own locks. */
+    int (*lock_probe)(struct sys_file *file, uint64_t start, uint64_t len,
+                      struct sys_lock_found *found);
+    /* Who holds a lock on this byte that an exclusive one of ours would meet; pid 0 and
+     * an empty name when nobody does or the system does not tell.  Never this handle;
+     * another of this process has our own pid.  Takes milliseconds on Linux: for answers
+     * to people. */
+    void (*lock_holder)(struct sys_file *file, uint64_t byte, uint32_t *pid,
+                        char program[SYS_PROGRAM_BYTES]);
 
     uint64_t (*now_ns)(struct sys *sys);  /* monotonic */
     int64_t (*wall_ms)(struct sys *sys);  /* since 1970 */

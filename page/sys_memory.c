@@ -17,6 +17,7 @@
 #include "page/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -448,14 +449,15 @@ static bool overlaps(const struct range *range, uint64_t start, uint64_t end)
     return range->start < end && start < range->end;
 }
 
-static bool is_blocked(const struct sys_file *file, uint64_t start, uint64_t end,
-                       enum sys_lock_mode mode)
+/* What is in the way of a lock in this mode; NULL: nothing. */
+static const struct range *find_range(const struct sys_file *file, uint64_t start,
+                                      uint64_t end, enum sys_lock_mode mode)
 {
     for (const struct range *range = file->node->locks; range; range = range->next)
         if (range->holder != file && overlaps(range, start, end) &&
             (mode == SYS_EXCLUSIVE || range->mode == SYS_EXCLUSIVE))
-            return true;
-    return false;
+            return range;
+    return NULL;
 }
 
 static struct range *add_range(struct sys_file *file, uint64_t start, uint64_t end,
@@ -506,7 +508,7 @@ static void remove_inside(struct sys_file *file, uint64_t start, uint64_t end)
 static int set_range(struct sys_file *file, uint64_t start, uint64_t end,
                      enum sys_lock_mode mode)
 {
-    if (mode != SYS_UNLOCK && is_blocked(file, start, end, mode))
+    if (mode != SYS_UNLOCK && find_range(file, start, end, mode))
         return -EAGAIN;
     int error = split_at(file, start);
     if (error == 0)
@@ -535,14 +537,25 @@ static int memory_lock(struct sys_file *file, uint64_t start, uint64_t len,
 }
 
 static int memory_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
-                             uint32_t *pid)
+                             struct sys_lock_found *found)
+{
+    enter(file->memory);
+    const struct range *range = find_range(file, start, start + len, SYS_EXCLUSIVE);
+    if (range && found)
+        *found = (struct sys_lock_found){
+            .start = range->start, .len = range->end - range->start, .mode = range->mode};
+    leave(file->memory);
+    return range != NULL;
+}
+
+/* Nobody else has this memory. */
+static void memory_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
+                               char program[SYS_PROGRAM_BYTES])
 {
     struct sys *system = file->memory->system;
-    enter(file->memory);
-    bool is_held = is_blocked(file, start, start + len, SYS_EXCLUSIVE);
-    leave(file->memory);
+    bool is_held = memory_lock_probe(file, byte, 1, NULL) == 1;
     *pid = is_held ? system->ops->pid(system) : 0;
-    return is_held;
+    (void)snprintf(program, SYS_PROGRAM_BYTES, "%s", is_held ? "this program" : "");
 }
 
 static void memory_close(struct sys_file *file)
@@ -634,6 +647,7 @@ static void fill_ops(struct sys_ops *ops)
     ops->sync_dir = memory_sync_dir;
     ops->lock = memory_lock;
     ops->lock_probe = memory_lock_probe;
+    ops->lock_holder = memory_lock_holder;
     ops->now_ns = memory_now_ns;
     ops->wall_ms = memory_wall_ms;
     ops->random = memory_random;

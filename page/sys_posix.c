@@ -22,6 +22,7 @@
 #include "page/sys.h"
 
 #include "page/mem.h"
+#include "page/sys_proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -467,7 +468,7 @@ static int posix_lock(struct sys_file *file, uint64_t start, uint64_t len,
 }
 
 static int posix_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
-                            uint32_t *pid)
+                            struct sys_lock_found *found)
 {
     struct flock lock = {
         .l_type = F_WRLCK,
@@ -476,12 +477,21 @@ static int posix_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
         .l_len = (off_t)len,
     };
     int error = set_lock(file->fd, F_OFD_GETLK, &lock);
-    if (error != 0)
+    if (error != 0 || lock.l_type == F_UNLCK)
         return error;
-    bool is_held = lock.l_type != F_UNLCK;
-    /* The kernel says -1 for the holder of an OFD lock. */
-    *pid = is_held && lock.l_pid > 0 ? (uint32_t)lock.l_pid : 0;
-    return is_held;
+    if (found) {
+        found->start = (uint64_t)lock.l_start;
+        /* Length 0: up to the largest offset there is. */
+        found->len = lock.l_len ? (uint64_t)lock.l_len : UINT64_MAX - found->start;
+        found->mode = lock.l_type == F_RDLCK ? SYS_SHARED : SYS_EXCLUSIVE;
+    }
+    return 1;
+}
+
+static void posix_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
+                              char program[SYS_PROGRAM_BYTES])
+{
+    sys_proc_holder(file->fd, byte, pid, program);
 }
 
 /* ---- time, randomness, identity ---- */
@@ -751,6 +761,7 @@ static const struct sys_ops posix_ops = {
     .sync_dir = posix_sync_dir,
     .lock = posix_lock,
     .lock_probe = posix_lock_probe,
+    .lock_holder = posix_lock_holder,
     .now_ns = posix_now_ns,
     .wall_ms = posix_wall_ms,
     .random = posix_random,

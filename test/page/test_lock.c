@@ -57,12 +57,13 @@ static uint64_t now_ms(void)
 TEST(lock__excludes_another_process_and_says_which_lock)
 {
     static const enum lock_kind kinds[] = {LOCK_GATE, LOCK_BACKUP, LOCK_CHECKPOINT,
-                                           LOCK_APPEND, LOCK_SYNC};
-    static const char *const names[] = {"GATE", "BACKUP", "CHECKPOINT", "APPEND", "SYNC"};
+                                           LOCK_EXTEND, LOCK_APPEND, LOCK_SYNC};
+    static const char *const names[] = {"GATE", "BACKUP", "CHECKPOINT",
+                                        "EXTEND", "APPEND", "SYNC"};
     struct side a;
     struct side b;
     open_two(&a, &b, "exclude");
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         CHECK(!lock_is_mine(&a.locks, kinds[i]));
         CHECK_OK(lock_take(&a.locks, kinds[i], 0));
         CHECK(lock_is_mine(&a.locks, kinds[i]));
@@ -211,18 +212,17 @@ TEST(lock__of_a_killed_process_is_free)
 TEST(lock__alone_only_the_gate_reaches_the_kernel)
 {
     struct side a;
-    uint32_t pid;
     struct side b;
     open_two(&a, &b, "alone");
     const struct sys_ops *ops = a.file.sys->ops;
     a.locks.is_exclusive = true;
     CHECK_OK(lock_take(&a.locks, LOCK_CHECKPOINT, 0));
     CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
-    CHECK_EQ(ops->lock_probe(b.file.handle, LOCK_BASE, 16, &pid), 0);
+    CHECK_EQ(ops->lock_probe(b.file.handle, LOCK_BASE, 16, NULL), 0);
     lock_give(&a.locks, LOCK_APPEND);
     lock_give(&a.locks, LOCK_CHECKPOINT);
     CHECK_OK(lock_take(&a.locks, LOCK_GATE, 0));
-    CHECK_EQ(ops->lock_probe(b.file.handle, LOCK_BASE, 16, &pid), 1);
+    CHECK_EQ(ops->lock_probe(b.file.handle, LOCK_BASE, 16, NULL), 1);
     lock_give(&a.locks, LOCK_GATE);
     side_close(&a);
     side_close(&b);
@@ -272,6 +272,170 @@ TEST(lock__read_only_file_attaches_shared_and_takes_nothing)
     side_close(&a);
 }
 
+static void open_reader(struct side *side, const char *name)
+{
+    CHECK_OK(file_open(&side->file, sys_posix(), unit_path(name), true));
+    CHECK_OK(locks_init(&side->locks, &side->file));
+}
+
+TEST(lock__taken_shared_keeps_out_who_wants_it_alone)
+{
+    struct side a;
+    struct side b;
+    struct side reader;
+    open_two(&a, &b, "shared");
+    open_reader(&reader, "shared");
+    CHECK_OK(lock_take_shared(&a.locks, LOCK_GATE, 0));
+    CHECK(lock_is_mine(&a.locks, LOCK_GATE));
+    CHECK_OK(lock_take_shared(&reader.locks, LOCK_GATE, 0));
+    CHECK_EQ(lock_take(&b.locks, LOCK_GATE, 0), SCN_BUSY);
+    lock_give(&a.locks, LOCK_GATE);
+    CHECK(!lock_is_mine(&a.locks, LOCK_GATE));
+    CHECK_EQ(lock_take(&b.locks, LOCK_GATE, 0), SCN_BUSY);
+    lock_give(&reader.locks, LOCK_GATE);
+    CHECK_OK(lock_take(&b.locks, LOCK_GATE, 0));
+    CHECK_EQ(lock_take_shared(&reader.locks, LOCK_GATE, 0), SCN_BUSY);
+    CHECK_EQ(error_last()->pid, getpid());
+    lock_give(&b.locks, LOCK_GATE);
+    side_close(&a);
+    side_close(&b);
+    side_close(&reader);
+}
+
+static void *take_shared_without_waiting(void *arg)
+{
+    static scn_status st;
+    st = lock_take_shared(arg, LOCK_GATE, 5);
+    return &st;
+}
+
+TEST(lock__taken_shared_excludes_the_threads_of_its_process)
+{
+    struct side a;
+    pthread_t thread;
+    void *st = NULL;
+    create_file("shared-threads");
+    side_open(&a, "shared-threads");
+    CHECK_OK(lock_take_shared(&a.locks, LOCK_GATE, 0));
+    CHECK_OK(pthread_create(&thread, NULL, take_shared_without_waiting, &a.locks));
+    CHECK_OK(pthread_join(thread, &st));
+    lock_give(&a.locks, LOCK_GATE);
+    CHECK_EQ(*(scn_status *)st, SCN_BUSY);
+    side_close(&a);
+}
+
+TEST(lock__is_held_elsewhere_by_others_in_any_mode)
+{
+    struct side a;
+    struct side b;
+    open_two(&a, &b, "elsewhere");
+    CHECK_OK(lock_take(&a.locks, LOCK_EXTEND, 0));
+    CHECK_OK(lock_attach(&a.locks, LOCK_ATTACH, SYS_SHARED));
+    CHECK(lock_is_held_elsewhere(&b.locks, LOCK_EXTEND));
+    CHECK(lock_is_held_elsewhere(&b.locks, LOCK_ATTACH));
+    CHECK(!lock_is_held_elsewhere(&b.locks, LOCK_APPEND));
+    CHECK(!lock_is_held_elsewhere(&a.locks, LOCK_EXTEND));
+    CHECK(!lock_is_held_elsewhere(&a.locks, LOCK_ATTACH));
+    lock_give(&a.locks, LOCK_EXTEND);
+    CHECK(!lock_is_held_elsewhere(&b.locks, LOCK_EXTEND));
+    side_close(&a);
+    CHECK(!lock_is_held_elsewhere(&b.locks, LOCK_ATTACH));
+    side_close(&b);
+}
+
+/* ---- what others hold ---- */
+
+enum { SPAN_BYTES = 40, SPAN_BASE_OFF = 1 << 24 };
+#define SPAN_BASE (LOCK_BASE + SPAN_BASE_OFF)
+
+struct seen {
+    uint8_t bytes[SPAN_BYTES];
+    uint64_t end;
+    int calls;
+    int calls_left; /* then SCN_NOMEM */
+};
+
+static scn_status see(void *ctx, uint64_t start, uint64_t len)
+{
+    struct seen *seen = ctx;
+    if (seen->calls++ == seen->calls_left)
+        return SCN_NOMEM;
+    CHECK(len > 0);
+    CHECK(start >= seen->end);
+    CHECK(start >= SPAN_BASE);
+    CHECK(start + len <= SPAN_BASE + SPAN_BYTES);
+    memset(seen->bytes + (start - SPAN_BASE), 1, len);
+    seen->end = start + len;
+    return SCN_OK;
+}
+
+TEST(lock__each_elsewhere_agrees_with_a_model)
+{
+    enum { SIDES = 4, STEPS = 300 };
+    struct side sides[SIDES];
+    uint8_t model[SIDES][SPAN_BYTES] = {{0}};
+    uint64_t state = unit_seed();
+    create_file("spans");
+    for (int i = 0; i < SIDES; i++)
+        side_open(&sides[i], "spans");
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t i = unit_random(&state) % SIDES;
+        uint64_t start = unit_random(&state) % SPAN_BYTES;
+        uint64_t len = 1 + unit_random(&state) % 10;
+        enum sys_lock_mode mode = (enum sys_lock_mode)(unit_random(&state) % 3);
+        struct sys_file *handle = sides[i].file.handle;
+        if (len > SPAN_BYTES - start)
+            len = SPAN_BYTES - start;
+        if (sys_posix()->ops->lock(handle, SPAN_BASE + start, len, mode) == 0)
+            memset(model[i] + start, mode != SYS_UNLOCK, len);
+        struct seen seen = {.calls_left = -1};
+        CHECK_OK(lock_each_elsewhere(&sides[0].locks, SPAN_BASE, SPAN_BYTES, see, &seen));
+        for (int at = 0; at < SPAN_BYTES; at++)
+            CHECK_EQ(seen.bytes[at], model[1][at] | model[2][at] | model[3][at]);
+    }
+    for (int i = 0; i < SIDES; i++)
+        side_close(&sides[i]);
+}
+
+TEST(lock__each_elsewhere_clips_and_ends_where_it_is_told)
+{
+    struct side a;
+    struct side b;
+    struct seen seen = {.calls_left = 1};
+    open_two(&a, &b, "clips");
+    const struct sys_ops *ops = a.file.sys->ops;
+    CHECK_OK(ops->lock(a.file.handle, SPAN_BASE - 5, 10, SYS_EXCLUSIVE));
+    CHECK_OK(ops->lock(a.file.handle, SPAN_BASE + 10, 1, SYS_SHARED));
+    CHECK_OK(ops->lock(a.file.handle, SPAN_BASE + 39, 10, SYS_EXCLUSIVE));
+    CHECK_EQ(lock_each_elsewhere(&b.locks, SPAN_BASE, SPAN_BYTES, see, &seen),
+             SCN_NOMEM);
+    CHECK_EQ(seen.calls, 2);
+    CHECK_EQ(seen.end, SPAN_BASE + 5);
+    seen = (struct seen){.calls_left = -1};
+    CHECK_OK(lock_each_elsewhere(&b.locks, SPAN_BASE, SPAN_BYTES, see, &seen));
+    CHECK_EQ(seen.calls, 3);
+    CHECK_EQ(seen.end, SPAN_BASE + SPAN_BYTES);
+    side_close(&a);
+    side_close(&b);
+}
+
+/* As a program does that knows nothing of us. */
+TEST(lock__each_elsewhere_bears_a_lock_of_the_whole_file)
+{
+    struct side b;
+    struct seen seen = {.calls_left = -1};
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    create_file("whole");
+    side_open(&b, "whole");
+    int fd = open(unit_path("whole"), O_RDWR);
+    CHECK_OK(fcntl(fd, F_OFD_SETLK, &whole));
+    CHECK_OK(lock_each_elsewhere(&b.locks, SPAN_BASE, SPAN_BYTES, see, &seen));
+    CHECK_EQ(seen.calls, 1);
+    CHECK_EQ(seen.end, SPAN_BASE + SPAN_BYTES);
+    close(fd);
+    side_close(&b);
+}
+
 /* ---- with answers that the test gives ---- */
 
 /* The real system with a clock of its own and locks that answer what they are told. */
@@ -288,6 +452,7 @@ static struct {
     int wants_taken;
     int wants_given;
     uint32_t holder_pid;
+    int probe_result;
     int creations_left;
 } fake;
 
@@ -336,12 +501,21 @@ static int fake_lock(struct sys_file *file, uint64_t start, uint64_t len,
 }
 
 static int fake_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
-                           uint32_t *pid)
+                           struct sys_lock_found *found)
 {
     (void)file;
     (void)len;
+    (void)found;
+    return is_want_byte(start) ? fake.is_wanted : fake.probe_result;
+}
+
+static void fake_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
+                             char program[SYS_PROGRAM_BYTES])
+{
+    (void)file;
+    (void)byte;
     *pid = fake.holder_pid;
-    return is_want_byte(start) ? fake.is_wanted : 1;
+    strcpy(program, fake.holder_pid ? "sweeper" : "");
 }
 
 static int fake_mutex_create(struct sys *sys, struct sys_mutex **out)
@@ -371,6 +545,7 @@ static void fake_open(struct side *side, const char *name)
     fake.ops.mutex_lock_until = fake_mutex_lock_until;
     fake.ops.lock = fake_lock;
     fake.ops.lock_probe = fake_lock_probe;
+    fake.ops.lock_holder = fake_lock_holder;
     fake.ops.mutex_create = fake_mutex_create;
     fake.ops.cond_create = fake_cond_create;
     create_file(name);
@@ -451,7 +626,6 @@ TEST(lock__is_wanted_while_another_process_waits_and_not_after)
     struct side a;
     struct side b;
     pthread_t thread;
-    uint32_t pid;
     int wanted = 0;
     open_two(&a, &b, "wanted");
     const struct sys_ops *ops = a.file.sys->ops;
@@ -460,13 +634,13 @@ TEST(lock__is_wanted_while_another_process_waits_and_not_after)
     CHECK_OK(pthread_create(&thread, NULL, take_patiently, &b.locks));
     uint64_t start = now_ms();
     while (wanted == 0 && now_ms() - start < 5000) {
-        wanted = ops->lock_probe(a.file.handle, byte, 1, &pid);
+        wanted = ops->lock_probe(a.file.handle, byte, 1, NULL);
         usleep(100);
     }
     lock_give(&a.locks, LOCK_APPEND);
     CHECK_OK(pthread_join(thread, NULL));
     CHECK_EQ(wanted, 1);
-    CHECK_EQ(ops->lock_probe(a.file.handle, byte, 1, &pid), 0);
+    CHECK_EQ(ops->lock_probe(a.file.handle, byte, 1, NULL), 0);
     side_close(&a);
     side_close(&b);
 }
@@ -480,8 +654,25 @@ TEST(lock__busy_names_the_holder_where_the_system_tells)
     fake.holder_pid = 4711;
     CHECK_EQ(lock_take(&a.locks, LOCK_CHECKPOINT, 0), SCN_BUSY);
     CHECK_EQ(error_last()->pid, 4711);
-    CHECK(strstr(error_last()->text, "4711") != NULL);
-    CHECK(strstr(error_last()->text, "CHECKPOINT") != NULL);
+    CHECK(strstr(error_last()->text, "process 4711 (sweeper) holds CHECKPOINT") != NULL);
+    fake.holder_pid = 0;
+    CHECK_EQ(lock_take(&a.locks, LOCK_CHECKPOINT, 0), SCN_BUSY);
+    CHECK_EQ(error_last()->pid, 0);
+    CHECK(strstr(error_last()->text, "another process holds CHECKPOINT") != NULL);
+    side_close(&a);
+}
+
+TEST(lock__that_cannot_be_looked_at_may_be_held_and_is_not_listed)
+{
+    struct side a = {0};
+    fake_open(&a, "blind");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.probe_result = -EBADF;
+    CHECK(lock_is_held_elsewhere(&a.locks, LOCK_APPEND));
+    CHECK_EQ(lock_each_elsewhere(&a.locks, LOCK_BASE, 16, NULL, NULL), SCN_IO);
+    a.locks.is_exclusive = true;
+    CHECK(!lock_is_held_elsewhere(&a.locks, LOCK_APPEND));
+    CHECK_OK(lock_each_elsewhere(&a.locks, LOCK_BASE, 16, NULL, NULL));
     side_close(&a);
 }
 
@@ -560,6 +751,9 @@ TEST(lock__order_is_asserted)
 {
     CHECK(is_asserted(LOCK_SYNC, LOCK_APPEND));
     CHECK(is_asserted(LOCK_APPEND, LOCK_CHECKPOINT));
+    CHECK(is_asserted(LOCK_APPEND, LOCK_EXTEND));
+    CHECK(is_asserted(LOCK_EXTEND, LOCK_CHECKPOINT));
+    CHECK(!is_asserted(LOCK_EXTEND, LOCK_APPEND));
     CHECK(is_asserted(LOCK_APPEND, LOCK_APPEND));
     CHECK(!is_asserted(LOCK_APPEND, LOCK_SYNC));
 }

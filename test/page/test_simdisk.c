@@ -404,7 +404,6 @@ TEST(simdisk__every_kind_of_call_can_fail)
     struct sys_mutex *mutex;
     struct sys_cond *cond;
     uint64_t count;
-    uint32_t pid;
     char byte;
     struct sim_fault fault = {
         .kind = SIM_FAIL, .call = SIM_ANY, .nth = 1, .is_forever = true, .error = EMFILE};
@@ -423,7 +422,7 @@ TEST(simdisk__every_kind_of_call_can_fail)
     CHECK_EQ(sys->ops->unlink(sys, "/d/a"), -EMFILE);
     CHECK_EQ(sys->ops->sync_dir(sys, "/d/a"), -EMFILE);
     CHECK_EQ(sys->ops->lock(bench.file, 0, 1, SYS_SHARED), -EMFILE);
-    CHECK_EQ(sys->ops->lock_probe(bench.file, 0, 1, &pid), -EMFILE);
+    CHECK_EQ(sys->ops->lock_probe(bench.file, 0, 1, NULL), -EMFILE);
     CHECK_EQ(sys->ops->random(sys, &byte, 1), -EMFILE);
     CHECK_EQ(sys->ops->free_bytes(bench.file, &count), -EMFILE);
     CHECK_EQ(sys->ops->thread_start(sys, NULL, NULL, &thread), -EMFILE);
@@ -453,7 +452,9 @@ TEST(simdisk__locks_exclude_other_handles_only)
     struct sys *other = sim_process_create(bench.disk);
     const struct sys_ops *ops = other->ops;
     struct sys_file *file;
+    struct sys_lock_found found;
     uint32_t pid;
+    char program[SYS_PROGRAM_BYTES];
     CHECK_OK(ops->open(other, "/d/a", 0, &file));
     CHECK_OK(ops->lock(bench.file, 10, 10, SYS_EXCLUSIVE));
     CHECK_OK(ops->lock(bench.file, 12, 2, SYS_SHARED));
@@ -462,10 +463,18 @@ TEST(simdisk__locks_exclude_other_handles_only)
     CHECK_OK(ops->lock(file, 20, 5, SYS_EXCLUSIVE));
     CHECK_OK(ops->lock(file, 12, 2, SYS_SHARED));
     CHECK_EQ(ops->lock(file, 12, 2, SYS_EXCLUSIVE), -EAGAIN);
-    CHECK_EQ(ops->lock_probe(file, 0, 10, &pid), 0);
-    CHECK_EQ(ops->lock_probe(file, 0, 11, &pid), 1);
+    CHECK_EQ(ops->lock_probe(file, 0, 10, &found), 0);
+    CHECK_EQ(ops->lock_probe(file, 0, 11, &found), 1);
+    CHECK_EQ(found.start, 10);
+    CHECK_EQ(found.len, 2);
+    CHECK_EQ(found.mode, SYS_EXCLUSIVE);
+    ops->lock_holder(file, 10, &pid, program);
     CHECK_EQ(pid, bench.sys->ops->pid(bench.sys));
-    CHECK_EQ(ops->lock_probe(bench.file, 14, 5, &pid), 0);
+    CHECK(program[0] != '\0');
+    ops->lock_holder(file, 9, &pid, program);
+    CHECK_EQ(pid, 0);
+    CHECK(program[0] == '\0');
+    CHECK_EQ(ops->lock_probe(bench.file, 14, 5, NULL), 0);
     CHECK_OK(ops->lock(bench.file, 0, 15, SYS_UNLOCK));
     CHECK_OK(ops->lock(file, 10, 5, SYS_EXCLUSIVE));
     CHECK_EQ(ops->lock(file, 15, 1, SYS_EXCLUSIVE), -EAGAIN);

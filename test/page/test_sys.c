@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,16 +111,14 @@ static void asks_for_locks(struct sys *sys)
     const struct sys_ops *ops = sys->ops;
     struct sys_file *a = open_new(sys, "locks");
     struct sys_file *b = open_again(sys, "locks", 0);
-    uint32_t pid = 77;
     CHECK(a && b);
 
     CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_EXCLUSIVE));
     CHECK_EQ(ops->lock(b, LOCK_AT, 1, SYS_EXCLUSIVE), -EAGAIN);
     CHECK_EQ(ops->lock(b, LOCK_AT, 1, SYS_SHARED), -EAGAIN);
-    CHECK_EQ(ops->lock_probe(b, LOCK_AT, 1, &pid), 1);
-    CHECK_EQ(ops->lock_probe(b, LOCK_AT + 1, 1, &pid), 0);
-    CHECK_EQ(pid, 0);
-    CHECK_EQ(ops->lock_probe(a, LOCK_AT, 1, &pid), 0);
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT, 1, NULL), 1);
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT + 1, 1, NULL), 0);
+    CHECK_EQ(ops->lock_probe(a, LOCK_AT, 1, NULL), 0);
     CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_EXCLUSIVE));
 
     CHECK_OK(ops->lock(a, LOCK_AT, 1, SYS_SHARED));
@@ -131,25 +131,58 @@ static void asks_for_locks(struct sys *sys)
     ops->close(b);
 }
 
+static void asks_for_holders(struct sys *sys)
+{
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *a = open_new(sys, "holders");
+    struct sys_file *b = open_again(sys, "holders", 0);
+    struct sys_file *other = open_new(sys, "holders-of-another");
+    uint32_t pid = 77;
+    char program[SYS_PROGRAM_BYTES] = "x";
+    CHECK(a && b && other);
+    CHECK_OK(ops->lock(other, LOCK_AT, 10, SYS_EXCLUSIVE));
+    CHECK_OK(ops->lock(a, LOCK_AT + 3, 2, SYS_SHARED));
+    ops->lock_holder(b, LOCK_AT + 2, &pid, program);
+    CHECK_EQ(pid, 0);
+    CHECK(program[0] == '\0');
+    ops->lock_holder(a, LOCK_AT + 3, &pid, program);
+    CHECK_EQ(pid, 0);
+    ops->lock_holder(b, LOCK_AT + 4, &pid, program);
+    CHECK_EQ(pid, ops->pid(sys));
+    CHECK(program[0] != '\0');
+    ops->close(a);
+    ops->lock_holder(b, LOCK_AT + 4, &pid, program);
+    CHECK_EQ(pid, 0);
+    ops->close(b);
+    ops->close(other);
+}
+
 static void asks_for_ranges(struct sys *sys)
 {
     const struct sys_ops *ops = sys->ops;
     struct sys_file *a = open_new(sys, "ranges");
     struct sys_file *b = open_again(sys, "ranges", 0);
-    uint32_t pid = 0;
+    struct sys_lock_found found = {0};
     CHECK(a && b);
     CHECK_OK(ops->lock(a, LOCK_AT, 100, SYS_EXCLUSIVE));
     CHECK_OK(ops->lock(a, LOCK_AT + 40, 20, SYS_UNLOCK));
     CHECK_EQ(ops->lock(b, LOCK_AT + 39, 2, SYS_EXCLUSIVE), -EAGAIN);
     CHECK_EQ(ops->lock(b, LOCK_AT + 59, 2, SYS_EXCLUSIVE), -EAGAIN);
     CHECK_OK(ops->lock(b, LOCK_AT + 40, 20, SYS_EXCLUSIVE));
-    CHECK_EQ(ops->lock_probe(a, LOCK_AT, 100, &pid), 1);
+    CHECK_EQ(ops->lock_probe(a, LOCK_AT, 100, &found), 1);
+    CHECK_EQ(found.start, LOCK_AT + 40);
+    CHECK_EQ(found.len, 20);
+    CHECK_EQ(found.mode, SYS_EXCLUSIVE);
     CHECK_OK(ops->lock(a, LOCK_AT + 10, 10, SYS_SHARED));
     CHECK_OK(ops->lock(b, LOCK_AT + 12, 1, SYS_SHARED));
     CHECK_EQ(ops->lock(b, LOCK_AT + 9, 1, SYS_SHARED), -EAGAIN);
     CHECK_EQ(ops->lock(b, LOCK_AT + 20, 1, SYS_SHARED), -EAGAIN);
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT + 12, 2, &found), 1);
+    CHECK_EQ(found.start, LOCK_AT + 10);
+    CHECK_EQ(found.len, 10);
+    CHECK_EQ(found.mode, SYS_SHARED);
     CHECK_OK(ops->lock(a, LOCK_AT - 5, 200, SYS_UNLOCK));
-    CHECK_EQ(ops->lock_probe(b, LOCK_AT - 5, 200, &pid), 0);
+    CHECK_EQ(ops->lock_probe(b, LOCK_AT - 5, 200, &found), 0);
     ops->close(a);
     ops->close(b);
 }
@@ -261,6 +294,7 @@ static void asks_for_the_rest(struct sys *sys)
 TEST(sys_posix__keeps_files) { asks_for_files(sys_posix()); }
 TEST(sys_posix__keeps_names) { asks_for_names(sys_posix()); }
 TEST(sys_posix__locks_exclude_two_opens_of_one_process) { asks_for_locks(sys_posix()); }
+TEST(sys_posix__holder_is_named_but_never_the_handle) { asks_for_holders(sys_posix()); }
 TEST(sys_posix__lock_ranges_split_and_merge) { asks_for_ranges(sys_posix()); }
 TEST(sys_posix__lock_survives_the_close_of_another_handle)
 {
@@ -398,6 +432,95 @@ TEST(sys_posix__locks_of_a_dead_process_are_free_though_its_child_lives)
     sys->ops->close(file);
 }
 
+/* A child that has locked some bytes of the file, until its end of the pipe is closed. */
+struct lodger {
+    pid_t pid;
+    int release;
+};
+
+static int lock_as_lodger(const char *name)
+{
+    struct sys *sys = sys_posix();
+    struct sys_file *file = open_again(sys, name, 0);
+    int other_fd = open(unit_path(name), O_RDWR);
+    (void)prctl(PR_SET_NAME, "a\033[31m lodger");
+    return flock(other_fd, LOCK_SH) != 0 ||
+           sys->ops->lock(file, LOCK_AT, 3, SYS_EXCLUSIVE) != 0 ||
+           sys->ops->lock(file, LOCK_AT + 5, 1, SYS_SHARED) != 0;
+}
+
+static struct lodger lodger_start(const char *name)
+{
+    int ready[2];
+    int release[2];
+    char byte = 0;
+    CHECK_OK(pipe(ready));
+    CHECK_OK(pipe(release));
+    fflush(NULL);
+    struct lodger lodger = {.pid = fork(), .release = release[1]};
+    if (lodger.pid == 0) {
+        close(release[1]);
+        if (lock_as_lodger(name) == 0)
+            (void)!write(ready[1], "x", 1);
+        (void)!read(release[0], &byte, 1);
+        _exit(0);
+    }
+    close(ready[1]);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(release[0]);
+    return lodger;
+}
+
+TEST(sys_posix__holder_is_named_across_processes)
+{
+    struct sys *sys = sys_posix();
+    struct sys_file *file = open_new(sys, "lodger");
+    uint32_t pid = 0;
+    char program[SYS_PROGRAM_BYTES];
+    CHECK(file != NULL);
+    struct lodger lodger = lodger_start("lodger");
+    static const uint64_t locked[] = {0, 1, 2, 5};
+    for (int i = 0; i < 4; i++) {
+        sys->ops->lock_holder(file, LOCK_AT + locked[i], &pid, program);
+        CHECK_EQ(pid, lodger.pid);
+        CHECK(strcmp(program, "a?[31m lodger") == 0);
+    }
+    /* The lock of flock() covers the whole file, and is none of ours. */
+    static const uint64_t not_locked[] = {3, 4, 6};
+    for (int i = 0; i < 3; i++) {
+        sys->ops->lock_holder(file, LOCK_AT + not_locked[i], &pid, program);
+        CHECK_EQ(pid, 0);
+        CHECK(program[0] == '\0');
+    }
+    close(lodger.release);
+    CHECK_EQ(wait_for(lodger.pid), 0);
+    sys->ops->lock_holder(file, LOCK_AT, &pid, program);
+    CHECK_EQ(pid, 0);
+    sys->ops->close(file);
+}
+
+TEST(sys_posix__holder_of_a_lock_to_the_end_of_the_file_is_named)
+{
+    struct sys *sys = sys_posix();
+    struct sys_file *file = open_new(sys, "endless");
+    struct sys_lock_found found = {0};
+    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 8};
+    uint32_t pid = 0;
+    char program[SYS_PROGRAM_BYTES];
+    int fd = open(unit_path("endless"), O_RDWR);
+    CHECK(file != NULL);
+    CHECK_OK(fcntl(fd, F_OFD_SETLK, &whole));
+    sys->ops->lock_holder(file, LOCK_AT, &pid, program);
+    CHECK_EQ(pid, getpid());
+    CHECK_EQ(sys->ops->lock_probe(file, LOCK_AT, 1, &found), 1);
+    CHECK_EQ(found.start, 8);
+    CHECK(found.start + found.len > LOCK_AT);
+    CHECK_EQ(found.mode, SYS_SHARED);
+    close(fd);
+    sys->ops->close(file);
+}
+
 static int open_with_standard_error_closed(struct sys *sys)
 {
     close(2);
@@ -473,6 +596,7 @@ static void ask_memory(void (*asks)(struct sys *sys))
 TEST(sys_memory__keeps_files) { ask_memory(asks_for_files); }
 TEST(sys_memory__keeps_names) { ask_memory(asks_for_names); }
 TEST(sys_memory__locks_exclude_two_handles) { ask_memory(asks_for_locks); }
+TEST(sys_memory__holder_is_named_but_never_the_handle) { ask_memory(asks_for_holders); }
 TEST(sys_memory__lock_ranges_split_and_merge) { ask_memory(asks_for_ranges); }
 TEST(sys_memory__lock_survives_the_close_of_another_handle)
 {
@@ -578,8 +702,7 @@ static void play_locks(struct sys *sys)
         CHECK_EQ(error, is_refused ? -EAGAIN : 0);
         if (!is_refused)
             memset(model[side] + start, (int)mode, (size_t)len);
-        uint32_t pid;
-        CHECK_EQ(sys->ops->lock_probe(handles[side], LOCK_AT, BYTES, &pid),
+        CHECK_EQ(sys->ops->lock_probe(handles[side], LOCK_AT, BYTES, NULL),
                  is_held_by(model[!side], 0, BYTES, false));
     }
     sys->ops->close(handles[0]);

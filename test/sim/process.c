@@ -458,19 +458,34 @@ static int sim_lock(struct sys_file *file, uint64_t start, uint64_t len,
 }
 
 static int sim_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
-                          uint32_t *pid)
+                          struct sys_lock_found *found)
 {
     struct sim_handle *handle = handle_of(file);
     struct lock_range want = range_of(handle, start, len, SYS_EXCLUSIVE);
     struct sim_fault fault;
-    *pid = 0;
+    turns_note_range(handle->process, start, len);
     int st = call_begin(handle->process, SIM_PROBE, &fault);
     const struct lock_range *held = locks_conflict(handle->process->disk, &want);
-    if (st == 0 && held) {
-        *pid = held->handle->process->pid;
+    if (st == 0 && held && found)
+        *found = (struct sys_lock_found){
+            .start = held->start, .len = held->end - held->start, .mode = held->mode};
+    if (st == 0 && held)
         st = 1;
-    }
     return (int)call_end(handle->process, SIM_PROBE, st);
+}
+
+/* Only words of an answer depend on it: no fault, no turn, no count. */
+static void sim_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
+                            char program[SYS_PROGRAM_BYTES])
+{
+    struct sim_handle *handle = handle_of(file);
+    struct sim_disk *disk = handle->process->disk;
+    struct lock_range want = range_of(handle, byte, 1, SYS_EXCLUSIVE);
+    disk_lock(disk);
+    const struct lock_range *held = locks_conflict(disk, &want);
+    *pid = held ? held->handle->process->pid : 0;
+    disk_unlock(disk);
+    strcpy(program, held ? "simulated" : "");
 }
 
 /* ---- time, luck and identity ---- */
@@ -544,6 +559,7 @@ static const struct sys_ops sim_ops = {
     .sync_dir = sim_sync_dir,
     .lock = sim_lock,
     .lock_probe = sim_lock_probe,
+    .lock_holder = sim_lock_holder,
     .now_ns = sim_now_ns,
     .wall_ms = sim_wall_ms,
     .random = sim_random,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Memory comes from page/mem.c and the world through page/sys_posix.c; nobody else calls
-# the C library for either, and nobody uses its unbounded or aborting functions.  (A strcpy
-# of a constant is bounded by the constant.)
+# Memory comes from page/mem.c and the world through page/sys_posix.c (with page/sys_proc.c);
+# nobody else calls the C library for either, and nobody uses its unbounded or aborting
+# functions.  (A strcpy of a constant is bounded by the constant.)
 . "$(dirname "$0")/lib.sh"
 memory='malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|strn?dup'
 maps='mmap|munmap|madvise'
@@ -25,6 +25,6 @@ code=$(awk -f "$style/code.awk" "${all[@]}")
 finish "$(
     calls "$memory" 'page/mem\.c'
     calls "$maps" 'page/mem\.c|page/sys_posix\.c'
-    calls "$world" 'page/sys_posix\.c'
+    calls "$world" 'page/sys_posix\.c|page/sys_proc\.c'
     calls "$never"
 )"
