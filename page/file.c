@@ -27,6 +27,11 @@ static uint64_t page_off(uint64_t pgno)
     return pgno * PAGE_BYTES;
 }
 
+static bool is_same(const struct file *file, const struct sys_stat *st)
+{
+    return st->device == file->device && st->inode == file->inode;
+}
+
 /* ---- open ---- */
 
 static scn_status check_kind(const struct sys_stat *st, const char *path)
@@ -260,6 +265,15 @@ scn_status file_write(struct file *file, uint64_t off, const void *buf, uint64_t
     return SCN_OK;
 }
 
+void file_write_hint(struct file *file, uint64_t off, const void *buf, uint64_t len)
+{
+    struct sys_stat st;
+    if (file->is_read_only || file->sys->ops->stat(file->handle, &st) != 0)
+        return;
+    if (is_same(file, &st) && off + len <= st.size)
+        (void)file->sys->ops->write(file->handle, off, buf, len, 0);
+}
+
 static scn_status sync_handle(struct file *file, struct sys_file *handle)
 {
     scn_status st = check_writable(file);
@@ -378,11 +392,6 @@ scn_status file_cut(struct file *file, uint64_t page_count)
 }
 
 /* ---- moved ---- */
-
-static bool is_same(const struct file *file, const struct sys_stat *st)
-{
-    return st->device == file->device && st->inode == file->inode;
-}
 
 /* The program may have closed our descriptor and got the number for another file: what we
  * write would go there. */

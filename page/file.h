@@ -52,6 +52,9 @@ scn_status file_read(struct file *file, uint64_t off, void *buf, uint64_t len,
  * flags: SYS_DSYNC, whose failure poisons [F2] and is SCN_IO, a full disk included. */
 scn_status file_write(struct file *file, uint64_t off, const void *buf, uint64_t len,
                       uint32_t flags) MUST_USE;
+/* One try to write bytes inside the file, also when it is poisoned, but only while the
+ * handle leads to it.  Whether it worked is not told, nor set as the last error. */
+void file_write_hint(struct file *file, uint64_t off, const void *buf, uint64_t len);
 /* [F2].  SCN_POISONED, SCN_READONLY, SCN_IO (a full disk included). */
 scn_status file_sync(struct file *file) MUST_USE;
 

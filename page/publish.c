@@ -1,9 +1,17 @@
 /* Byte table: docs/format.md, "Publish page".
  *
- * A copy is one sector's neighbour, not a sector: two copies of a line share 128 bytes
- * and may be torn together by a power cut.  That costs nothing, because after a power cut
- * recovery writes the page anew; between live processes a write tears no other bytes than
- * its own. */
+ * Why a read gives no less than what was published before it began.  Of a line's two
+ * copies the older one is overwritten, so a read that meets one write finds the newer
+ * copy whole.  A read that is stopped in the middle may meet two writes: it takes the
+ * older copy before the first, and finds the other torn by the second.  What it then
+ * falls back to may be older than what was there when it began.  But a value was
+ * published meanwhile, so a second read can be behind that one at most by as much, and
+ * the higher of the two values is good.  Only when both copies were torn in both reads
+ * has it to go on.
+ *
+ * Copies of a line share a sector and may be torn together by a power cut.  That costs
+ * nothing, because after a power cut the page is written anew [U1]; between live
+ * processes a write tears no other bytes than its own. */
 #include "page/publish.h"
 
 #include "page/bytes.h"
@@ -13,11 +21,22 @@ enum {
     AT_HASH = 0,
     AT_EPOCH = 8,
     AT_SEQUENCE = 16,
-    AT_A = 24,
-    AT_B = 32,
-    AT_LINE = 40,
-    AT_RESERVED = 44
+    AT_FIELDS = 24,
+    AT_LINE = AT_FIELDS + 8 * PUBLISH_FIELD_COUNT,
+    AT_RESERVED = AT_LINE + 4,
+    /* To meet two writes at once is rare, and after so many times it is somebody who
+     * writes nonsense. */
+    READS_MAX = 8,
+    /* [U3] Whatever poison is written twice is the same bytes. */
+    POISON_SEQUENCE = 1
 };
+
+_Static_assert((int)AT_RESERVED <= (int)PUBLISH_COPY_BYTES, "the fields fit in a copy");
+_Static_assert((int)PUBLISH_BYTES <= (int)PAGE_BYTES, "the lines fit in their page");
+
+#define PAGE_OFF ((uint64_t)PUBLISH_PAGE_NO * PAGE_BYTES)
+
+/* ---- a copy ---- */
 
 /* Counted from one, so that no field of a valid copy can be taken for a hole. */
 static uint32_t line_number(enum publish_line line)
@@ -37,8 +56,8 @@ void publish_encode(enum publish_line line, const struct publish_value *value,
     memset(copy, 0, PUBLISH_COPY_BYTES);
     put_u64(copy + AT_EPOCH, value->epoch);
     put_u64(copy + AT_SEQUENCE, value->sequence);
-    put_u64(copy + AT_A, value->a);
-    put_u64(copy + AT_B, value->b);
+    for (int i = 0; i < PUBLISH_FIELD_COUNT; i++)
+        put_u64(copy + AT_FIELDS + 8 * i, value->field[i]);
     put_u32(copy + AT_LINE, line_number(line));
     put_u64(copy + AT_HASH, hash_of(copy));
 }
@@ -54,17 +73,101 @@ bool publish_decode(enum publish_line line, const uint8_t copy[PUBLISH_COPY_BYTE
         return false;
     out->epoch = get_u64(copy + AT_EPOCH);
     out->sequence = get_u64(copy + AT_SEQUENCE);
-    out->a = get_u64(copy + AT_A);
-    out->b = get_u64(copy + AT_B);
+    for (int i = 0; i < PUBLISH_FIELD_COUNT; i++)
+        out->field[i] = get_u64(copy + AT_FIELDS + 8 * i);
     return true;
 }
 
-bool publish_pick(const uint8_t *image, enum publish_line line, struct publish_value *out)
+/* ---- reading ---- */
+
+/* How a line was found, from good to bad. */
+enum {
+    SURE,   /* nothing newer was there when the read began */
+    BEHIND, /* perhaps, since a copy is torn */
+    TORN    /* both copies are */
+};
+
+/* Raises *value to what the line says.  One hash, as long as all is well.  A line that
+ * claims nothing has never been written, or not before this read began. */
+static int pick(const uint8_t *image, enum publish_line line, struct publish_value *value)
 {
-    struct publish_value second;
-    bool has_first = publish_decode(line, image + publish_off(line, 0), out);
-    bool has_second = publish_decode(line, image + publish_off(line, 1), &second);
-    if (has_second && (!has_first || second.sequence > out->sequence))
-        *out = second;
-    return has_first || has_second;
+    const uint8_t *newer = image + publish_off(line, 0);
+    const uint8_t *older = image + publish_off(line, 1);
+    struct publish_value found = {.sequence = 0};
+    if (get_u64(older + AT_SEQUENCE) > get_u64(newer + AT_SEQUENCE)) {
+        const uint8_t *swapped = newer;
+        newer = older;
+        older = swapped;
+    }
+    if (get_u64(newer + AT_SEQUENCE) == 0)
+        return SURE;
+    bool is_sure = publish_decode(line, newer, &found);
+    if (!is_sure && !publish_decode(line, older, &found))
+        return TORN;
+    if (found.sequence > value->sequence)
+        *value = found;
+    return is_sure ? SURE : BEHIND;
+}
+
+/* The worst of all lines. */
+static int pick_all(const uint8_t *image, struct publish *out)
+{
+    int worst = SURE;
+    for (int line = 0; line < PUBLISH_LINE_COUNT; line++) {
+        int how = pick(image, (enum publish_line)line, &out->line[line]);
+        worst = how > worst ? how : worst;
+    }
+    return worst;
+}
+
+scn_status publish_read(struct file *file, struct publish *out)
+{
+    uint8_t image[PUBLISH_BYTES];
+    *out = (struct publish){0};
+    for (int i = 0; i < READS_MAX; i++) {
+        scn_status st = file_read(file, PAGE_OFF, image, sizeof image, 0);
+        if (st != SCN_OK)
+            return st;
+        int how = pick_all(image, out);
+        if (how == SURE || (how == BEHIND && i > 0))
+            break;
+    }
+    return SCN_OK;
+}
+
+/* ---- writing ---- */
+
+static scn_status write_failed(struct file *file, scn_status st)
+{
+    file_poison(file);
+    if (st != SCN_FULL)
+        return st;
+    return error_set(SCN_IO, error_last()->sys_errno, PUBLISH_PAGE_NO, PAGE_OFF,
+                     "publish: no room to tell other processes of %s", file->path);
+}
+
+scn_status publish_write(struct file *file, enum publish_line line,
+                         struct publish_value *value)
+{
+    uint8_t copy[PUBLISH_COPY_BYTES];
+    struct publish_value next = *value;
+    next.sequence++;
+    ASSERT(!file->is_read_only);
+    publish_encode(line, &next, copy);
+    uint64_t off = PAGE_OFF + publish_off(line, next.sequence & 1);
+    scn_status st = file_write(file, off, copy, sizeof copy, 0);
+    if (st != SCN_OK)
+        return write_failed(file, st);
+    value->sequence = next.sequence;
+    return SCN_OK;
+}
+
+void publish_poison(struct file *file, uint64_t epoch)
+{
+    uint8_t copies[2 * PUBLISH_COPY_BYTES];
+    struct publish_value value = {.epoch = epoch, .sequence = POISON_SEQUENCE};
+    publish_encode(PUBLISH_POISON, &value, copies);
+    memcpy(copies + PUBLISH_COPY_BYTES, copies, PUBLISH_COPY_BYTES);
+    file_write_hint(file, PAGE_OFF + publish_off(PUBLISH_POISON, 0), copies,
+                    sizeof copies);
 }
