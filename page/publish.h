@@ -4,8 +4,8 @@
  * POISON written only under its own lock: the writer overwrites the copy that it did not
  * write last (copy sequence & 1), with a sequence one higher.  A reader takes the copy
  * with the higher valid sequence: whatever it meets while a copy is half written, it gets
- * a value that is no older than when the read began.  Every field only grows within an epoch.  Byte table in
- * docs/format.md, "Publish page".
+ * a value that is no older than when the read began.  Every field only grows within an
+ * epoch.  Byte table in docs/format.md, "Publish page".
  *
  * [U1] The page is never synced and nothing on it survives a power cut: who is alone
  *      writes all lines anew, SESSION last, before anybody else comes in.  While somebody
