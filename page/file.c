@@ -10,6 +10,7 @@
 #include "page/file.h"
 
 #include "page/mem.h"
+#include "page/publish.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -135,7 +136,10 @@ void file_close(struct file *file)
 
 void file_poison(struct file *file)
 {
-    atomic_store(&file->is_poisoned, true);
+    bool was_poisoned = atomic_exchange(&file->is_poisoned, true);
+    uint64_t session = file_session(file);
+    if (!was_poisoned && session && !file->is_read_only)
+        publish_poison(file, session);
 }
 
 scn_status file_check_poison(struct file *file)
@@ -183,6 +187,8 @@ scn_status file_read(struct file *file, uint64_t off, void *buf, uint64_t len,
                                  "file: %s ends at %" PRIu64 ", in what was to be read",
                                  file->path, off + done);
         done += (uint64_t)count;
+        if (done % SUPERBLOCK_BYTES != 0)
+            flags = 0; /* the end of the file: past the cache one cannot go on from here */
     }
     atomic_fetch_add_explicit(&file->read_bytes, len, memory_order_relaxed);
     return SCN_OK;
@@ -197,6 +203,15 @@ static scn_status learn_size(struct file *file, uint64_t *size)
         return error_sys(error, 0, "file: cannot look at %s", file->path);
     *size = st.size;
     return SCN_OK;
+}
+
+scn_status file_learn_size(struct file *file)
+{
+    uint64_t size = 0;
+    scn_status st = learn_size(file, &size);
+    if (st == SCN_OK)
+        atomic_store(&file->page_count, size / PAGE_BYTES);
+    return st;
 }
 
 /* Raises page_count to what another process grew.  Nobody's newer value is overwritten:

@@ -28,6 +28,8 @@ struct file {
     uint64_t inode;
     bool is_read_only;
     atomic_bool is_poisoned;
+    _Atomic uint64_t session;    /* epoch of the session that others share
+                                    (docs/processes.md); 0: there are no others */
     _Atomic uint64_t page_count; /* size of the file in whole pages, as this process
                                     knows it: others may have grown it */
     uint64_t max_bytes;          /* 0: no limit; growth beyond it is SCN_FULL */
@@ -75,10 +77,18 @@ scn_status file_grow(struct file *file, uint32_t count, uint32_t *first_pgno) MU
  * SCN_CORRUPT when it is shorter already; unchanged on failure. */
 scn_status file_cut(struct file *file, uint64_t page_count) MUST_USE;
 
+/* For this process, and for the others of the session. */
+/* The size as it is now: others may have grown or cut the file.  SCN_IO. */
+scn_status file_learn_size(struct file *file) MUST_USE;
+
 void file_poison(struct file *file);
 static inline bool file_is_poisoned(struct file *file)
 {
     return atomic_load(&file->is_poisoned);
+}
+static inline uint64_t file_session(struct file *file)
+{
+    return atomic_load(&file->session);
 }
 /* SCN_OK, or SCN_POISONED with its sentence. */
 scn_status file_check_poison(struct file *file) MUST_USE;

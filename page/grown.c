@@ -64,6 +64,14 @@ scn_status grown_add(struct grown *grown, uint32_t pgno, uint32_t count)
     return st;
 }
 
+bool grown_has(struct grown *grown, uint32_t pgno)
+{
+    ops_of(grown)->mutex_lock(grown->mutex);
+    bool has = bitmap_get(&grown->pages, pgno);
+    ops_of(grown)->mutex_unlock(grown->mutex);
+    return has;
+}
+
 void grown_remove(struct grown *grown, uint32_t pgno, uint32_t count)
 {
     ASSERT(count > 0);

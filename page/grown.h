@@ -27,6 +27,9 @@ scn_status grown_add(struct grown *grown, uint32_t pgno, uint32_t count) MUST_US
 /* The range has found its record, or is given up.  Any part of what was added. */
 void grown_remove(struct grown *grown, uint32_t pgno, uint32_t count);
 
+/* This process has it. */
+bool grown_has(struct grown *grown, uint32_t pgno);
+
 /* Every range of this process and of others, in no order; fn's negative status ends it.
  * fn calls nothing of this file.  SCN_IO. */
 scn_status grown_each(struct grown *grown,

@@ -48,7 +48,8 @@ enum {
     CHECKPOINT_GONE_FLOOR = 2, /* snapshots of older generations are given up */
     /* SESSION: its epoch is the line's */
     SESSION_START_LSN = 0, /* LSNs of the session are not below it */
-    SESSION_FOUND_LSN = 1  /* end of the log when the session began */
+    SESSION_FOUND_LSN = 1, /* end of the log when the session began */
+    SESSION_NEXT_GEN = 2   /* generations made in the session are not below it */
 };
 
 enum {

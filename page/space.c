@@ -180,6 +180,29 @@ scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count)
     return st;
 }
 
+scn_status space_reserve_rest(struct space *space, uint32_t pgno, uint32_t count)
+{
+    scn_status st = judge_bounds(pgno, count);
+    if (st != SCN_OK)
+        return st;
+    space_lock(space);
+    st = bitmap_grow(&space->reserved, pgno + count);
+    for (uint32_t i = pgno; i < pgno + count && st == SCN_OK; i++)
+        if (!bitmap_get(&space->now.used, i))
+            bitmap_set(&space->reserved, i, 1);
+    space_unlock(space);
+    return st;
+}
+
+void space_forget_reservations(struct space *space)
+{
+    ASSERT(space->building == 0);
+    space_lock(space);
+    bitmap_destroy(&space->reserved);
+    lower_hints(space, 0);
+    space_unlock(space);
+}
+
 void space_unreserve(struct space *space, uint32_t pgno, uint32_t count)
 {
     space_lock(space);
@@ -557,6 +580,14 @@ uint32_t space_end(struct space *space)
     space_unlock(space);
     uint32_t end = ends[0] > ends[1] ? ends[0] : ends[1];
     return end > ends[2] ? end : ends[2];
+}
+
+void space_count(struct space *space, uint32_t *used_pages, uint32_t *freed_pages)
+{
+    space_lock(space);
+    *used_pages = bitmap_count(&space->now.used);
+    *freed_pages = bitmap_count(&space->now.freed);
+    space_unlock(space);
 }
 
 bool space_is_used(struct space *space, uint32_t pgno)

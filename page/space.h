@@ -52,6 +52,11 @@ scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
 
 /* Any thread.  Reserving what is reserved or used already is SCN_CORRUPT (two owners). */
 scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
+/* Those of the range that are neither used nor reserved yet.  SCN_CORRUPT (no such pages),
+ * SCN_NOMEM. */
+scn_status space_reserve_rest(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
+/* All reservations end.  Not between space_begin and its end. */
+void space_forget_reservations(struct space *space);
 void space_unreserve(struct space *space, uint32_t pgno, uint32_t count);
 
 /* Starts building gen, which is greater than the current one. Matures what [A1] and [A2]
@@ -103,6 +108,8 @@ struct space_stat {
     uint64_t end_pages;   /* one past the last used or reserved page */
 };
 void space_stat(struct space *space, struct space_stat *out);
+/* Of the generation being built, as it was encoded. */
+void space_count(struct space *space, uint32_t *used_pages, uint32_t *freed_pages);
 bool space_is_used(struct space *space, uint32_t pgno);
 /* From here on nothing is used or reserved, by the generation that is durable nor by the
  * one being built. */

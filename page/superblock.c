@@ -35,7 +35,9 @@ enum {
     AT_CATALOG = 160,
     AT_SPACE = 192,
     AT_SPARE_COUNT = 224,
-    AT_RESERVED = 228,
+    AT_USED_PAGES = 228,
+    AT_FREED_PAGES = 232,
+    AT_RESERVED = 236,
     AT_SPARES = 256,
 
     MAGIC_BYTES = 8,
@@ -120,6 +122,8 @@ void superblock_encode(const struct superblock *sb, uint8_t slot[SUPERBLOCK_BYTE
     base_encode(&sb->base, slot + AT_BASE);
     put_u32(slot + AT_PAGE_COUNT, sb->page_count);
     put_u32(slot + AT_NEEDED_PAGES, sb->needed_pages);
+    put_u32(slot + AT_USED_PAGES, sb->used_pages);
+    put_u32(slot + AT_FREED_PAGES, sb->freed_pages);
     memcpy(slot + AT_BOOT_ID, sb->boot_id, sizeof sb->boot_id);
     page_ref_encode(&sb->catalog, slot + AT_CATALOG);
     page_ref_encode(&sb->space, slot + AT_SPACE);
@@ -141,6 +145,8 @@ static void fields_decode(const uint8_t *slot, struct superblock *out)
     base_decode(slot + AT_BASE, &out->base);
     out->page_count = get_u32(slot + AT_PAGE_COUNT);
     out->needed_pages = get_u32(slot + AT_NEEDED_PAGES);
+    out->used_pages = get_u32(slot + AT_USED_PAGES);
+    out->freed_pages = get_u32(slot + AT_FREED_PAGES);
     memcpy(out->boot_id, slot + AT_BOOT_ID, sizeof out->boot_id);
     out->catalog = page_ref_decode(slot + AT_CATALOG);
     out->space = page_ref_decode(slot + AT_SPACE);
@@ -206,6 +212,8 @@ static const char *judge_sizes(const struct superblock *sb)
         return "superblock: impossible page count";
     if (sb->needed_pages > FILE_PAGES_MAX)
         return "superblock: impossible needed pages";
+    if (sb->used_pages > sb->page_count || sb->freed_pages > sb->used_pages)
+        return "superblock: impossible counts of pages";
     return NULL;
 }
 
@@ -341,7 +349,8 @@ static uint64_t slot_off(uint32_t slot_idx)
 }
 
 static scn_status read_once(struct file *file, uint32_t slot_idx, struct superblock *out,
-                            enum superblock_verdict *verdict, const char **why)
+                            enum superblock_verdict *verdict, const char **why,
+                            uint32_t how)
 {
     _Alignas(SUPERBLOCK_BYTES) uint8_t slot[SUPERBLOCK_BYTES] = {0};
     uint64_t off = slot_off(slot_idx);
@@ -351,7 +360,7 @@ static scn_status read_once(struct file *file, uint32_t slot_idx, struct superbl
         return error_sys(-failed, off, "superblock: cannot tell the size of the file");
     uint64_t there = stat.size > off ? stat.size - off : 0;
     uint64_t len = there < SUPERBLOCK_BYTES ? there : SUPERBLOCK_BYTES;
-    uint32_t flags = len == SUPERBLOCK_BYTES ? SYS_UNCACHED : 0;
+    uint32_t flags = len == SUPERBLOCK_BYTES ? how : 0;
     scn_status st = len > 0 ? file_read(file, off, slot, len, flags) : SCN_OK;
     if (st != SCN_OK)
         return st;
@@ -372,10 +381,16 @@ scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblo
                            enum superblock_verdict *verdict, const char **why)
 {
     ASSERT(slot_idx < 2);
-    scn_status st = read_once(file, slot_idx, out, verdict, why);
+    scn_status st = read_once(file, slot_idx, out, verdict, why, SYS_UNCACHED);
     if (st == SCN_OK && *verdict != SUPERBLOCK_GOOD)
-        st = read_once(file, slot_idx, out, verdict, why);
+        st = read_once(file, slot_idx, out, verdict, why, SYS_UNCACHED);
     return st;
+}
+
+scn_status superblock_peek(struct file *file, uint32_t slot_idx, struct superblock *out,
+                           enum superblock_verdict *verdict)
+{
+    return read_once(file, slot_idx, out, verdict, NULL, 0);
 }
 
 scn_status superblock_write(struct file *file, const struct superblock *sb)

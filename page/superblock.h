@@ -48,6 +48,9 @@ struct superblock {
     struct page_ref space;   /* first page of the allocation state */
     uint32_t page_count;     /* pages from here on are free */
     uint32_t needed_pages;   /* the file is too short below this */
+    uint32_t used_pages;     /* of page_count, freed ones included: for those who do not
+                                load the allocation state */
+    uint32_t freed_pages;
     uint8_t boot_id[16];
     uint32_t spare_count;
     struct log_spare spares[LOG_SPARE_MAX];
@@ -85,6 +88,9 @@ static inline bool superblock_is_read_only(const struct superblock *sb)
  * BLANK.  A good slot with a gen that belongs into the other slot is BROKEN. */
 scn_status superblock_read(struct file *file, uint32_t slot_idx, struct superblock *out,
                            enum superblock_verdict *verdict, const char **why) MUST_USE;
+/* The same from the page cache, one read: for who knows that the slot is durable. */
+scn_status superblock_peek(struct file *file, uint32_t slot_idx, struct superblock *out,
+                           enum superblock_verdict *verdict) MUST_USE;
 /* Writes slot gen & 1 and syncs.  Before it the caller has synced everything the slot
  * leads to [H1].  A failed write may have torn this slot, or written all of it, but never
  * the other; it poisons the file, since whoever went on would overwrite the pages that
