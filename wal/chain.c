@@ -72,6 +72,68 @@ scn_status log_chain_add_spare(struct log_chain *chain, struct log_spare spare)
     return st;
 }
 
+static void remove_spare(struct log_chain *chain, uint32_t idx)
+{
+    chain->spare_count--;
+    memmove(&chain->spares[idx], &chain->spares[idx + 1],
+            (chain->spare_count - idx) * sizeof chain->spares[0]);
+}
+
+void log_chain_clear(struct log_chain *chain)
+{
+    enter(chain);
+    chain->extent_count = 0;
+    chain->jump_count = 0;
+    leave(chain);
+}
+
+bool log_chain_has(struct log_chain *chain, uint32_t pgno)
+{
+    enter(chain);
+    bool has = false;
+    for (uint32_t i = 0; i < chain->extent_count; i++)
+        has |= chain->extents[i].pgno == pgno;
+    leave(chain);
+    return has;
+}
+
+bool log_chain_find(struct log_chain *chain, uint64_t number, struct log_extent *out)
+{
+    enter(chain);
+    bool is_found = false;
+    for (uint32_t i = 0; i < chain->extent_count && !is_found; i++) {
+        is_found = chain->extents[i].number == number;
+        if (is_found)
+            *out = chain->extents[i];
+    }
+    leave(chain);
+    return is_found;
+}
+
+bool log_chain_last(struct log_chain *chain, struct log_extent *out)
+{
+    enter(chain);
+    bool has_any = chain->extent_count > 0;
+    if (has_any)
+        *out = chain->extents[chain->extent_count - 1];
+    leave(chain);
+    return has_any;
+}
+
+scn_status log_chain_follow(struct log_chain *chain, const struct log_extent *extent)
+{
+    enter(chain);
+    scn_status st = reserve(chain, 1);
+    if (st == SCN_OK) {
+        for (uint32_t i = 0; i < chain->spare_count; i++)
+            if (chain->spares[i].pgno == extent->pgno)
+                remove_spare(chain, i--);
+        chain->extents[chain->extent_count++] = *extent;
+    }
+    leave(chain);
+    return st;
+}
+
 bool log_chain_peek(struct log_chain *chain, struct log_spare *out)
 {
     enter(chain);
@@ -80,13 +142,6 @@ bool log_chain_peek(struct log_chain *chain, struct log_spare *out)
         *out = chain->spares[0];
     leave(chain);
     return has_spare;
-}
-
-static void remove_spare(struct log_chain *chain, uint32_t idx)
-{
-    chain->spare_count--;
-    memmove(&chain->spares[idx], &chain->spares[idx + 1],
-            (chain->spare_count - idx) * sizeof chain->spares[0]);
 }
 
 void log_chain_link(struct log_chain *chain, uint64_t number, uint64_t start_lsn)

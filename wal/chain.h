@@ -43,6 +43,18 @@ scn_status log_chain_add(struct log_chain *chain,
                          const struct log_extent *extent) MUST_USE;
 scn_status log_chain_add_spare(struct log_chain *chain, struct log_spare spare) MUST_USE;
 
+/* Extents and jumps are forgotten, the spares stay. */
+void log_chain_clear(struct log_chain *chain);
+/* The extent at pgno holds records. */
+bool log_chain_has(struct log_chain *chain, uint32_t pgno);
+/* The extent with this number: false when the chain has none. */
+bool log_chain_find(struct log_chain *chain, uint64_t number, struct log_extent *out);
+/* The extent where the log ends. */
+bool log_chain_last(struct log_chain *chain, struct log_extent *out);
+/* Somebody has linked an extent: it holds records, and is no spare any more.  SCN_NOMEM. */
+scn_status log_chain_follow(struct log_chain *chain,
+                            const struct log_extent *extent) MUST_USE;
+
 /* The first spare: false when there is none. */
 bool log_chain_peek(struct log_chain *chain, struct log_spare *out);
 /* The first spare becomes the current extent. */

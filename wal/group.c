@@ -35,11 +35,20 @@ void log_group_append(struct log_group *group, const struct log_point *point)
     group->sys->ops->mutex_unlock(group->mutex);
 }
 
+/* Never back: what others have synced is learnt in any order. */
 static void set_synced(struct log_group *group, const struct log_point *point)
 {
-    ASSERT(point->lsn >= group->synced.lsn);
+    if (point->lsn < group->synced.lsn)
+        return;
     group->synced = *point;
     atomic_store(&group->synced_lsn, point->lsn);
+}
+
+void log_group_synced(struct log_group *group, struct log_point *out)
+{
+    group->sys->ops->mutex_lock(group->mutex);
+    *out = group->synced;
+    group->sys->ops->mutex_unlock(group->mutex);
 }
 
 void log_group_settle(struct log_group *group, const struct log_point *point)
@@ -47,6 +56,25 @@ void log_group_settle(struct log_group *group, const struct log_point *point)
     group->sys->ops->mutex_lock(group->mutex);
     set_synced(group, point);
     group->sys->ops->mutex_unlock(group->mutex);
+}
+
+void log_group_restart(struct log_group *group, const struct log_point *point,
+                       bool is_new_life)
+{
+    const struct sys_ops *ops = group->sys->ops;
+    ops->mutex_lock(group->mutex);
+    group->appended = *point;
+    atomic_store(&group->appended_lsn, point->lsn);
+    if (is_new_life) {
+        group->synced = *point;
+        atomic_store(&group->synced_lsn, point->lsn);
+        group->has_failed = false;
+        atomic_fetch_add(&group->life, 1);
+    } else {
+        set_synced(group, point);
+    }
+    ops->mutex_unlock(group->mutex);
+    ops->cond_wake_all(group->cond);
 }
 
 /* Mutex held.  Others append while the leader waits; one who does not want to wait ends
@@ -70,12 +98,13 @@ static scn_status lead(struct log_group *group, uint32_t window_ms,
         gather(group, window_ms);
     struct log_point from = group->synced;
     struct log_point to = group->appended; /* [Q1] */
+    uint64_t life = atomic_load(&group->life);
     ops->mutex_unlock(group->mutex);
     scn_status st = sync(ctx, &from, &to);
     ops->mutex_lock(group->mutex);
-    if (st == SCN_OK)
+    if (st == SCN_OK && life == atomic_load(&group->life))
         set_synced(group, &to);
-    else
+    else if (life == atomic_load(&group->life))
         group->has_failed = true;
     group->is_leading = false;
     ops->cond_wake_all(group->cond);
@@ -88,7 +117,8 @@ static scn_status wait_or_lead(struct log_group *group, uint64_t lsn, uint32_t w
                                log_group_sync_fn sync, void *ctx)
 {
     const struct sys_ops *ops = group->sys->ops;
-    while (group->synced.lsn < lsn) {
+    uint64_t life = atomic_load(&group->life);
+    while (atomic_load(&group->life) == life && group->synced.lsn < lsn) {
         if (group->has_failed)
             return error_set(
                 SCN_UNKNOWN, 0, 0, 0,
@@ -104,6 +134,10 @@ static scn_status wait_or_lead(struct log_group *group, uint64_t lsn, uint32_t w
         }
         (void)ops->cond_wait(group->cond, group->mutex, 0);
     }
+    if (atomic_load(&group->life) != life)
+        return error_set(SCN_UNKNOWN, 0, 0, 0,
+                         "log: the file was recovered after a failed sync; look whether "
+                         "the commit is there");
     return SCN_OK;
 }
 

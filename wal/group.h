@@ -8,7 +8,8 @@
  *     IDLE --lead--> GATHERING --window over, or somebody in a hurry--> SYNCING --> IDLE
  *                                                                          `-----> FAILED
  *
- * [Q1] synced only takes values that `appended` had before the sync began.
+ * [Q1] synced only takes values that `appended` had before the sync began; here, or in
+ *      the process that synced.  It may be ahead of what this process has appended or read.
  * [Q2] After a failure nobody leads again [L4]: what is not synced has an unknown fate.
  * [Q3] Nobody waits for a thread that is not running: a leader always comes back.
  *
@@ -36,14 +37,16 @@ struct log_group {
     bool is_leading;           /* mutex */
     bool is_hurried;           /* mutex */
     bool has_failed;           /* mutex */
+    _Atomic uint64_t life;     /* written under the mutex; sessions so far */
     /* The same for those who only look; written under the mutex. */
     _Atomic uint64_t appended_lsn;
     _Atomic uint64_t synced_lsn;
 };
 
-/* Makes [from, to) durable.  Called by one thread at a time, without the mutex. */
+/* Makes [from, to) durable, and perhaps more: then it moves *to.  Called by one thread at
+ * a time, without the mutex. */
 typedef scn_status (*log_group_sync_fn)(void *ctx, const struct log_point *from,
-                                        const struct log_point *to);
+                                        struct log_point *to);
 
 scn_status log_group_init(struct log_group *group, struct sys *sys,
                           const struct log_point *appended,
@@ -53,8 +56,13 @@ void log_group_destroy(struct log_group *group);
 
 /* Under the append lock: the log has grown. */
 void log_group_append(struct log_group *group, const struct log_point *point);
+void log_group_synced(struct log_group *group, struct log_point *out);
 /* All that is appended up to the point is known to be durable. */
 void log_group_settle(struct log_group *group, const struct log_point *point);
+/* The log goes on from another place, up to which it is durable.  A new life: who waits
+ * learns that the outcome is not known, and a failure is forgotten. */
+void log_group_restart(struct log_group *group, const struct log_point *point,
+                       bool is_new_life);
 /* SCN_OK: durable up to lsn.  SCN_UNKNOWN: it never will be known.  SCN_MISUSE: lsn is
  * not appended. */
 scn_status log_group_wait(struct log_group *group, uint64_t lsn, uint32_t window_ms,

@@ -1,12 +1,7 @@
-/* Appending, and making durable.
+/* Creating, and appending.
  *
- * A record is written twice.  log_append writes it into the page cache, so that it
- * survives the death of the process and others can read it; log_sync writes the same
- * bytes again with SYS_DSYNC.  That costs no more than either alone, and the durable
- * write waits for these bytes only, where a sync of the file would wait for every page
- * that a checkpoint has just written beside them. Where the range crosses an extent (once
- * a MiB) or is long, one sync of the file covers it instead: heads, links and EXTENT
- * records included [L5].
+ * log_append writes a record into the page cache, so that it survives the death of the
+ * process and others can read it; wal/durable.c writes it once more.
  *
  * Linking an extent writes three things, in this order: the head of the new extent, the
  * link in the head of the current one, the EXTENT record.  Only the last makes the new
@@ -14,46 +9,11 @@
 #include "wal/log.h"
 
 #include "page/mem.h"
-#include "wal/chain.h"
-#include "wal/group.h"
-#include "wal/walk.h"
+#include "wal/logstate.h"
 
 #include <string.h>
 
-enum {
-    /* Longer ranges are synced through the file: the pages then outweigh what else is
-     * dirty. */
-    SYNC_PIECE_BYTES = 256 * 1024,
-    PREPARE_PAGES = 4
-};
-
-struct log {
-    struct file *file;      /* const */
-    struct locks *locks;    /* const */
-    uint8_t uuid[16];       /* const */
-    struct log_base at;     /* append lock: where the next record goes */
-    bool has_new_epoch;     /* append lock: the next record begins it */
-    uint64_t new_epoch;     /* append lock */
-    uint64_t new_lsn;       /* append lock */
-    _Atomic uint64_t epoch; /* at.epoch for those without the lock */
-    struct log_chain chain; /* has its own mutex */
-    struct log_group group; /* has its own mutex */
-    uint8_t *piece;         /* sync lock; SYNC_PIECE_BYTES */
-};
-
-static uint64_t place_file_off(const struct log_base *at)
-{
-    return extent_file_off(at->extent_pgno) + at->extent_off;
-}
-
-static struct log_point point_of(const struct log_base *at)
-{
-    return (struct log_point){
-        .lsn = at->lsn,
-        .extent_number = at->extent_number,
-        .file_off = place_file_off(at),
-    };
-}
+enum { PREPARE_PAGES = 4 };
 
 /* ---- creating ---- */
 
@@ -130,7 +90,7 @@ static scn_status learn(struct log *log, struct log_walk *walk,
         if (st != SCN_OK)
             return st;
         if (!found)
-            return error_corrupt(walk->at.extent_pgno, place_file_off(&walk->at), "%s",
+            return error_corrupt(walk->at.extent_pgno, log_place_off(&walk->at), "%s",
                                  why);
         st = learn_step(log, walk);
     }
@@ -143,7 +103,7 @@ static scn_status learn_chain(struct log *log, const struct log_base *base,
     if (!extent_is_in_file(log->file, end->extent_pgno, end->extent_pages))
         return error_corrupt(end->extent_pgno, 0, "log: no extent where the log ends");
     if (end->extent_off + RECORD_EXTENT_BYTES > extent_bytes(end->extent_pages))
-        return error_corrupt(end->extent_pgno, place_file_off(end),
+        return error_corrupt(end->extent_pgno, log_place_off(end),
                              "log: no room for an EXTENT record [L6]");
     struct log_walk walk;
     scn_status st = log_walk_open(&walk, log->file, log->uuid, base, false);
@@ -167,6 +127,22 @@ static scn_status add_spares(struct log *log, const struct log_spare *spares,
     return SCN_OK;
 }
 
+static scn_status make_parts(struct log *log, const struct log_base *base,
+                             const struct log_base *end)
+{
+    struct log_point appended = log_point_of(end);
+    struct log_point synced = log_point_of(base);
+    log->at = *end;
+    atomic_store(&log->epoch, end->epoch);
+    scn_status st = log_chain_init(&log->chain, log->file->sys);
+    if (st == SCN_OK)
+        st = log_group_init(&log->group, log->file->sys, &appended, &synced);
+    if (st != SCN_OK)
+        return st;
+    log->piece = mem_alloc(LOG_EXTENT_PAGES * PAGE_BYTES);
+    return log->piece ? SCN_OK : error_nomem();
+}
+
 scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid[16],
                       const struct log_base *base, const struct log_base *end,
                       const struct log_spare *spares, uint32_t spare_count,
@@ -179,27 +155,79 @@ scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid
     log->file = file;
     log->locks = locks;
     memcpy(log->uuid, uuid, sizeof log->uuid);
-    log->at = *end;
-    atomic_store(&log->epoch, end->epoch);
-    struct log_point appended = point_of(end);
-    struct log_point synced = point_of(base);
-    scn_status st = log_chain_init(&log->chain, file->sys);
-    if (st == SCN_OK)
-        st = log_group_init(&log->group, file->sys, &appended, &synced);
+    scn_status st = make_parts(log, base, end);
     if (st == SCN_OK)
         st = learn_chain(log, base, end);
     if (st == SCN_OK)
         st = add_spares(log, spares, spare_count);
-    if (st == SCN_OK) {
-        log->piece = mem_alloc(SYNC_PIECE_BYTES);
-        if (!log->piece)
-            st = error_nomem();
-    }
     if (st != SCN_OK) {
         log_destroy(log);
         return st;
     }
     *out = log;
+    return SCN_OK;
+}
+
+/* The chain from a base on is learnt by following. */
+static scn_status begin_chain(struct log *log, const struct log_base *base)
+{
+    if (!extent_is_in_file(log->file, base->extent_pgno, base->extent_pages))
+        return error_corrupt(base->extent_pgno, 0, "log: no extent where the log begins");
+    struct log_extent first = {
+        .pgno = base->extent_pgno,
+        .pages = base->extent_pages,
+        .number = base->extent_number,
+        .start_lsn = base->lsn,
+    };
+    log_chain_clear(&log->chain);
+    return log_chain_add(&log->chain, &first);
+}
+
+scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[16],
+                    const struct log_base *base, struct log **out)
+{
+    *out = NULL;
+    struct log *log = mem_zalloc(sizeof *log);
+    if (!log)
+        return error_nomem();
+    log->file = file;
+    log->locks = locks;
+    memcpy(log->uuid, uuid, sizeof log->uuid);
+    scn_status st = make_parts(log, base, base);
+    if (st == SCN_OK)
+        st = begin_chain(log, base);
+    if (st != SCN_OK) {
+        log_destroy(log);
+        return st;
+    }
+    *out = log;
+    return SCN_OK;
+}
+
+scn_status log_restart(struct log *log, const struct log_base *base, bool is_new_life)
+{
+    scn_status st = begin_chain(log, base);
+    if (st != SCN_OK)
+        return st;
+    struct log_point point = log_point_of(base);
+    log->at = *base;
+    log->has_new_epoch = false;
+    atomic_store(&log->epoch, base->epoch);
+    log_group_restart(&log->group, &point, is_new_life);
+    return SCN_OK;
+}
+
+scn_status log_set_spares(struct log *log, const struct log_spare *spares, uint32_t count)
+{
+    struct log_spare old[LOG_SPARE_MAX];
+    (void)log_chain_drop_spares(&log->chain, 0, 0, old);
+    for (uint32_t i = 0; i < count; i++) {
+        if (log_chain_has(&log->chain, spares[i].pgno))
+            continue;
+        scn_status st = add_spares(log, &spares[i], 1);
+        if (st != SCN_OK)
+            return st;
+    }
     return SCN_OK;
 }
 
@@ -209,6 +237,8 @@ void log_destroy(struct log *log)
         return;
     log_group_destroy(&log->group);
     log_chain_destroy(&log->chain);
+    log_walk_close(&log->walk);
+    mem_free(log->raw);
     mem_free(log->piece);
     mem_free(log);
 }
@@ -234,7 +264,7 @@ static scn_status rewrite_extent(struct log_walk *walk, uint32_t pgno, uint32_t 
 static scn_status erase_tail(struct file *file, const struct log_base *end)
 {
     static const uint8_t zeros[RECORD_HEADER_BYTES];
-    return file_write(file, place_file_off(end), zeros, sizeof zeros, 0);
+    return file_write(file, log_place_off(end), zeros, sizeof zeros, 0);
 }
 
 static scn_status rewrite_range(struct log_walk *walk, const struct log_base *end)
@@ -247,7 +277,7 @@ static scn_status rewrite_range(struct log_walk *walk, const struct log_base *en
         if (st != SCN_OK)
             return st;
         if (!found)
-            return error_corrupt(walk->at.extent_pgno, place_file_off(&walk->at), "%s",
+            return error_corrupt(walk->at.extent_pgno, log_place_off(&walk->at), "%s",
                                  why);
         if (walk->record.type != RECORD_EXTENT)
             continue;
@@ -268,7 +298,7 @@ static scn_status rewrite_range(struct log_walk *walk, const struct log_base *en
 
 void log_settle(struct log *log, const struct log_base *settled)
 {
-    struct log_point point = point_of(settled);
+    struct log_point point = log_point_of(settled);
     ASSERT(point.lsn <= log_appended(log));
     log_group_settle(&log->group, &point);
 }
@@ -303,6 +333,18 @@ void log_begin_epoch(struct log *log, uint64_t epoch, uint64_t start_lsn)
     log->new_lsn = (start_lsn + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1);
 }
 
+void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn)
+{
+    log->has_new_epoch = log->at.epoch != session;
+    log->new_epoch = session;
+    log->new_lsn = start_lsn;
+}
+
+uint64_t log_pending_epoch(const struct log *log)
+{
+    return log->has_new_epoch ? log->new_epoch : log->at.epoch;
+}
+
 /* ---- appending ---- */
 
 /* The fields that tie a record to its place; `at` is moved behind it. */
@@ -319,8 +361,7 @@ static void chain_record(struct log *log, struct log_base *at, struct record *re
     at->prev_crc = record->crc;
 }
 
-/* The log now ends at `at`. */
-static void advance(struct log *log, const struct log_base *at)
+void log_advance(struct log *log, const struct log_base *at)
 {
     if (log->has_new_epoch && at->epoch == log->new_epoch) {
         log_chain_jump(&log->chain, log->new_lsn, log->new_lsn - log->at.lsn);
@@ -328,7 +369,7 @@ static void advance(struct log *log, const struct log_base *at)
         atomic_store(&log->epoch, at->epoch);
     }
     log->at = *at;
-    struct log_point point = point_of(at);
+    struct log_point point = log_point_of(at);
     log_group_append(&log->group, &point);
 }
 
@@ -380,7 +421,7 @@ static scn_status link_extent(struct log *log)
     if (st == SCN_OK)
         st = write_link(log, &next);
     if (st == SCN_OK)
-        st = file_write(log->file, place_file_off(&log->at), bytes, sizeof bytes, 0);
+        st = file_write(log->file, log_place_off(&log->at), bytes, sizeof bytes, 0);
     if (st != SCN_OK) {
         file_poison(log->file);
         return SCN_POISONED;
@@ -390,7 +431,7 @@ static scn_status link_extent(struct log *log)
     at.extent_number = next.number;
     at.extent_off = RECORD_FIRST_OFF;
     log_chain_link(&log->chain, next.number, next.start_lsn);
-    advance(log, &at);
+    log_advance(log, &at);
     return SCN_OK;
 }
 
@@ -399,16 +440,22 @@ static scn_status check_writable(struct log *log)
 {
     uint64_t lsn = log->has_new_epoch ? log->new_lsn : log->at.lsn;
     if (lsn >= RECORD_LSN_MAX - UINT32_MAX)
-        return error_corrupt(log->at.extent_pgno, place_file_off(&log->at),
+        return error_corrupt(log->at.extent_pgno, log_place_off(&log->at),
                              "log: no lsn is left");
     return file_check_poison(log->file);
 }
 
 /* [L6] */
+static uint32_t room_behind(const struct log_packet *packet)
+{
+    return packet->type == RECORD_FREEZE ? RECORD_EXTENT_BYTES
+                                         : RECORD_FREEZE_BYTES + RECORD_EXTENT_BYTES;
+}
+
 static bool fits_current(const struct log *log, const struct log_packet *packet)
 {
     uint32_t room = extent_bytes(log->at.extent_pages) - log->at.extent_off;
-    uint32_t needed = record_bytes(packet->stored_len) + RECORD_EXTENT_BYTES;
+    uint32_t needed = record_bytes(packet->stored_len) + room_behind(packet);
     if (log->has_new_epoch)
         needed += RECORD_EPOCH_BYTES;
     return needed <= room;
@@ -416,7 +463,7 @@ static bool fits_current(const struct log *log, const struct log_packet *packet)
 
 static uint32_t fresh_extent_bytes(const struct log_packet *packet)
 {
-    return RECORD_FIRST_OFF + record_bytes(packet->stored_len) + RECORD_EXTENT_BYTES;
+    return RECORD_FIRST_OFF + record_bytes(packet->stored_len) + room_behind(packet);
 }
 
 scn_status log_append_room(struct log *log, const struct log_packet *packet)
@@ -461,13 +508,13 @@ static scn_status append_here(struct log *log, struct log_packet *packet)
     chain_record(log, &at, &record, packet->payload_crc,
                  packet->data + RECORD_EPOCH_BYTES);
     ASSERT(at.extent_off + RECORD_EXTENT_BYTES <= extent_bytes(at.extent_pages));
-    scn_status st = file_write(log->file, place_file_off(&log->at), bytes,
+    scn_status st = file_write(log->file, log_place_off(&log->at), bytes,
                                at.extent_off - log->at.extent_off, 0);
     if (st != SCN_OK) {
         file_poison(log->file);
         return SCN_UNKNOWN;
     }
-    advance(log, &at);
+    log_advance(log, &at);
     return SCN_OK;
 }
 
@@ -494,62 +541,6 @@ scn_status log_roll(struct log *log)
     return st == SCN_OK ? link_extent(log) : st;
 }
 
-/* ---- durable ---- */
-
-static bool are_records(const uint8_t *at, uint64_t len)
-{
-    while (len > 0) {
-        struct record record;
-        if (!record_decode(at, len, &record) || !record_crc_matches(&record, at))
-            return false;
-        at += record_bytes(record.stored_len);
-        len -= record_bytes(record.stored_len);
-    }
-    return true;
-}
-
-/* [L5]: one extent and not long, so these bytes are the whole range.  What was read is
- * not written before it has been verified: a bit that was flipped on the way would cut
- * the log there.  What does not verify is left as it is, to a sync that only writes
- * back. */
-static scn_status sync_piece(struct log *log, uint64_t from_off, uint64_t to_off)
-{
-    uint64_t len = to_off - from_off;
-    scn_status st = file_read(log->file, from_off, log->piece, len, 0);
-    if (st != SCN_OK)
-        return st;
-    if (!are_records(log->piece, len))
-        return file_sync_log(log->file);
-    return file_write(log->file, from_off, log->piece, len, SYS_DSYNC);
-}
-
-static scn_status sync_range(void *ctx, const struct log_point *from,
-                             const struct log_point *to)
-{
-    struct log *log = ctx;
-    scn_status st = lock_take(log->locks, LOCK_SYNC, UINT32_MAX);
-    if (st != SCN_OK) {
-        file_poison(log->file);
-        return st;
-    }
-    bool is_piece = from->extent_number == to->extent_number &&
-                    to->file_off - from->file_off <= SYNC_PIECE_BYTES;
-    st = is_piece ? sync_piece(log, from->file_off, to->file_off)
-                  : file_sync_log(log->file);
-    /* Somebody else's sync may have been told of a page of ours [F2]. */
-    if (st == SCN_OK)
-        st = file_check_poison(log->file);
-    if (st != SCN_OK)
-        file_poison(log->file);
-    lock_give(log->locks, LOCK_SYNC);
-    return st;
-}
-
-scn_status log_sync(struct log *log, uint64_t lsn, uint32_t window_ms)
-{
-    return log_group_wait(&log->group, lsn, window_ms, sync_range, log);
-}
-
 /* ---- looking ---- */
 
 uint64_t log_appended(struct log *log)
@@ -560,6 +551,17 @@ uint64_t log_appended(struct log *log)
 uint64_t log_synced(struct log *log)
 {
     return atomic_load(&log->group.synced_lsn);
+}
+
+uint64_t log_extent_number(struct log *log)
+{
+    struct log_extent last;
+    return log_chain_last(&log->chain, &last) ? last.number : 0;
+}
+
+uint64_t log_life(struct log *log)
+{
+    return atomic_load(&log->group.life);
 }
 
 uint64_t log_epoch(struct log *log)

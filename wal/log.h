@@ -18,18 +18,22 @@
  * [L4] A failed write or sync of the log poisons the file.
  * [L5] synced_lsn rises to L only by syncs that cover every log byte in (synced_lsn, L],
  *      extent heads and EXTENT records included.
- * [L6] The end of every extent keeps room for one EXTENT record.
+ * [L6] The end of every extent keeps room for one EXTENT record, and before it for a FREEZE
+ *      that no commit may take.
  * [L7] An extent is zero-filled and synced before its first use, outside the append lock.
  * [L8] What recovery has cut stays cut: the header of a torn record is erased and synced
  *      before anything is written in its place, which could otherwise complete it.
  *
- * Locking: log_append_room, log_append, log_roll, log_begin_epoch, log_position and
- * log_drop_spares need the append lock.  log_sync takes the sync lock itself.  Everything
- * else is for any thread. */
+ * Locking: the place where the log ends, as this process knows it, is guarded by a lock of
+ * the caller, `apply`: log_append_room, log_append, log_roll, log_follow, log_restart,
+ * log_begin_epoch, log_join_epoch, log_position, log_tell_end, log_set_spares and
+ * log_drop_spares need it.  Of them log_append and log_roll need the append lock as well.
+ * log_sync takes the sync lock itself.  Everything else is for any thread. */
 #ifndef WAL_LOG_H
 #define WAL_LOG_H
 
 #include "page/lock.h"
+#include "page/publish.h"
 #include "page/superblock.h"
 #include "wal/extent.h"
 #include "wal/record.h"
@@ -108,6 +112,10 @@ scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid
                       const struct log_base *base, const struct log_base *end,
                       const struct log_spare *spares, uint32_t spare_count,
                       struct log **out) MUST_USE;
+/* A log of which only the base is known yet: log_follow learns the rest.  Between calls
+ * its end is where following stopped.  SCN_CORRUPT (the base), SCN_NOMEM. */
+scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[16],
+                    const struct log_base *base, struct log **out) MUST_USE;
 void log_destroy(struct log *log);
 
 /* After recovery, before the first append: makes the adopted range [from, end of log)
@@ -123,6 +131,41 @@ void log_settle(struct log *log, const struct log_base *settled);
  * that append. */
 void log_begin_epoch(struct log *log, uint64_t epoch, uint64_t start_lsn);
 
+/* ---- with other processes ---- */
+
+/* Records that others have appended, in order, from where this process's log ends: fn is
+ * told of each before the end moves behind it, and a negative status leaves it in front.
+ * limit: the published end, up to which records have to chain, or UINT64_MAX, only under
+ * the append lock: whatever chains.  *is_whole is false where they do not chain up to the
+ * limit: that part of the log has been recycled, or the file is damaged.  An EXTENT record
+ * takes its extent out of the spares.  SCN_IO, SCN_NOMEM, SCN_CORRUPT (a record that does
+ * not decompress), or fn's status. */
+scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ctx,
+                      bool *is_whole) MUST_USE;
+/* The log goes on from another base, up to which all is durable, and knows nothing of
+ * what comes behind it; spares stay.  is_new_life: another session; whoever waits for a
+ * sync learns SCN_UNKNOWN.  SCN_CORRUPT, SCN_NOMEM: the log must not be used. */
+scn_status log_restart(struct log *log, const struct log_base *base,
+                       bool is_new_life) MUST_USE;
+/* The session's epoch begins at start_lsn: unless the log has it already, with the next
+ * record. */
+void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn);
+/* The epoch that the next record will have. */
+uint64_t log_pending_epoch(const struct log *log);
+/* Counts the sessions: a log_sync says nothing of a commit of an earlier one. */
+uint64_t log_life(struct log *log);
+/* The list becomes these, without those that hold records.  SCN_FULL, SCN_CORRUPT,
+ * SCN_NOMEM: some are missing. */
+scn_status log_set_spares(struct log *log, const struct log_spare *spares,
+                          uint32_t count) MUST_USE;
+/* Fill the fields of a point, of the lines APPEND and SYNC (page/publish.h). */
+void log_tell_end(struct log *log, struct publish_value *line);
+void log_tell_synced(struct log *log, struct publish_value *line);
+/* The line SYNC of this session: what somebody has synced. */
+void log_learn_synced(struct log *log, const struct publish_value *line);
+
+/* ---- appending ---- */
+
 /* A record ready for the lock: payload compressed when that pays (>= 512 B and at least
  * an eighth saved), its CRC computed.  Owned by the caller, reusable. */
 enum { LOG_PACKET_ROOM = RECORD_EPOCH_BYTES + RECORD_HEADER_BYTES };
@@ -137,7 +180,7 @@ struct log_packet {
 };
 void log_packet_init(struct log_packet *packet);
 void log_packet_destroy(struct log_packet *packet);
-/* COMMIT, or MARK without payload.  SCN_TOOBIG, SCN_NOMEM. */
+/* COMMIT, or MARK and FREEZE without payload.  SCN_TOOBIG, SCN_NOMEM. */
 scn_status log_packet_set(struct log_packet *packet, enum record_type type,
                           const void *payload, uint32_t len) MUST_USE;
 
@@ -161,6 +204,8 @@ scn_status log_sync(struct log *log, uint64_t lsn, uint32_t window_ms) MUST_USE;
 
 uint64_t log_appended(struct log *log);
 uint64_t log_synced(struct log *log);
+/* Number of the extent where the log ends. */
+uint64_t log_extent_number(struct log *log);
 /* Of the record appended last. */
 uint64_t log_epoch(struct log *log);
 /* Bytes of records appended since lsn, which is base.lsn or later. */

@@ -64,7 +64,7 @@ static uint32_t store(const void *payload, uint32_t len, uint8_t *at, uint8_t *f
 scn_status log_packet_set(struct log_packet *packet, enum record_type type,
                           const void *payload, uint32_t len)
 {
-    ASSERT(type == RECORD_COMMIT || type == RECORD_MARK);
+    ASSERT(type == RECORD_COMMIT || type == RECORD_MARK || type == RECORD_FREEZE);
     ASSERT(type == RECORD_COMMIT || len == 0);
     if (len > RECORD_PAYLOAD_MAX)
         return error_set(SCN_TOOBIG, 0, 0, 0,

@@ -61,6 +61,7 @@ static bool lengths_are_possible(const struct record *record)
         return !is_lz4 && record->stored_len == RECORD_EPOCH_PAYLOAD_BYTES &&
                record->raw_len == record->stored_len;
     case RECORD_MARK:
+    case RECORD_FREEZE:
         return !is_lz4 && record->stored_len == 0 && record->raw_len == 0;
     default:
         return false;

@@ -31,15 +31,17 @@ enum {
     RECORD_EXTENT_PAYLOAD_BYTES = 32,
     RECORD_EPOCH_BYTES = RECORD_HEADER_BYTES + RECORD_EPOCH_PAYLOAD_BYTES,
     RECORD_EXTENT_BYTES = RECORD_HEADER_BYTES + RECORD_EXTENT_PAYLOAD_BYTES,
+    RECORD_FREEZE_BYTES = RECORD_HEADER_BYTES,
     /* Where the first record of an extent lies: behind its header and its link
      * (wal/extent.h). */
     RECORD_FIRST_OFF = 128,
 
-    /* A fresh extent holds its head, one record, and the EXTENT record that leads on; and
-     * the record may have an EPOCH before it.  512 KiB: two of them still fit an extent
+    /* A fresh extent holds its head, one record, a FREEZE, and the EXTENT record that leads
+     * on; and the record may have an EPOCH before it.  512 KiB: two of them still fit an extent
      * of 1 MiB. */
     RECORD_EXTENT_ROOM = LOG_EXTENT_PAGES * PAGE_BYTES - RECORD_FIRST_OFF -
-                         RECORD_EPOCH_BYTES - RECORD_HEADER_BYTES - RECORD_EXTENT_BYTES,
+                         RECORD_EPOCH_BYTES - RECORD_HEADER_BYTES - RECORD_FREEZE_BYTES -
+                         RECORD_EXTENT_BYTES,
     RECORD_PAYLOAD_MAX = RECORD_EXTENT_ROOM < 512 * 1024 ? RECORD_EXTENT_ROOM : 512 * 1024
 };
 
@@ -50,7 +52,9 @@ enum record_type {
     RECORD_COMMIT = 1, /* all of one transaction: payload is operations (wal/ops.h) */
     RECORD_EXTENT = 2, /* the log goes on in another extent */
     RECORD_EPOCH = 3,  /* first record after a recovery: lsn jumps, epoch is new */
-    RECORD_MARK = 4    /* nothing but a fresh synced_lsn */
+    RECORD_MARK = 4,   /* nothing but a fresh synced_lsn */
+    RECORD_FREEZE = 5, /* a checkpoint merges what lies before it: deltas end here */
+    RECORD_TYPE_MAX = RECORD_FREEZE
 };
 enum { RECORD_IS_LZ4 = 1 };
 

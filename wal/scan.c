@@ -66,7 +66,7 @@ static bool begins_with_zeros(const uint8_t *at, uint32_t len)
 static bool may_be_record(const uint8_t *at)
 {
     uint32_t kind = get_u32(at + 12);
-    return (kind & 0xff) - 1 < RECORD_MARK && kind >> 9 == 0 && get_u32(at + 44) == 0;
+    return (kind & 0xff) - 1 < RECORD_TYPE_MAX && kind >> 9 == 0 && get_u32(at + 44) == 0;
 }
 
 static bool is_settled(const struct evidence *evidence)
@@ -254,17 +254,6 @@ static bool unpack(const struct log_walk *walk, uint8_t *raw, struct log_visit *
                             walk->record.raw_len);
 }
 
-static void describe(const struct log_walk *walk, struct log_visit *visit)
-{
-    visit->record = walk->record;
-    visit->end_lsn = walk->record.lsn + record_bytes(walk->record.stored_len);
-    visit->file_off = walk->file_off;
-    visit->next = walk->at;
-    visit->extent.pgno = walk->next.pgno;
-    visit->extent.pages = walk->next.pages;
-    visit->extent.number = walk->next.number;
-}
-
 static void count(const struct log_walk *walk, struct log_scan_result *out)
 {
     out->end = walk->at;
@@ -289,7 +278,7 @@ static scn_status scan_all(struct log_walk *walk, uint8_t *raw,
         if (!found)
             return judge_end(walk, base, why, out);
         struct log_visit visit;
-        describe(walk, &visit);
+        log_walk_describe(walk, &visit);
         if (!unpack(walk, raw, &visit)) {
             /* Its checksum is right: it was written like this. */
             out->capacity_lsn = bound_lsn(walk->file, out, visit.end_lsn);

@@ -184,6 +184,84 @@ static bool is_blank(const struct log_walk *walk)
     return bytes_are_zero(walk->extent + walk->at.extent_off, len);
 }
 
+/* ---- following ---- */
+
+enum { WINDOW_FIRST = 4096, WINDOW_MAX = 256 * 1024 };
+
+void log_walk_refresh(struct log_walk *walk)
+{
+    walk->extent_pgno = 0;
+    walk->window_next = WINDOW_FIRST;
+}
+
+static scn_status enter_following(struct log_walk *walk, bool *is_possible)
+{
+    *is_possible = true;
+    if (walk->extent_pgno != 0 && walk->extent_pgno == walk->at.extent_pgno)
+        return SCN_OK;
+    *is_possible = place_is_possible(walk);
+    walk->extent_pgno = walk->at.extent_pgno;
+    walk->extent_len = extent_bytes(walk->at.extent_pages);
+    walk->window_from = walk->window_end = 0;
+    return SCN_OK;
+}
+
+/* The bytes [off, off + len) of the extent are there, or all up to its end. */
+static scn_status want_bytes(struct log_walk *walk, uint32_t off, uint32_t len)
+{
+    uint32_t end = walk->extent_len - off < len ? walk->extent_len : off + len;
+    if (off >= walk->window_from && end <= walk->window_end)
+        return SCN_OK;
+    if (end < off + walk->window_next)
+        end = walk->extent_len - off < walk->window_next ? walk->extent_len
+                                                         : off + walk->window_next;
+    scn_status st = file_read(walk->file, extent_file_off(walk->extent_pgno) + off,
+                              walk->extent + off, end - off, 0);
+    if (st != SCN_OK)
+        return st;
+    walk->window_from = off;
+    walk->window_end = end;
+    walk->window_next = walk->window_next < WINDOW_MAX ? walk->window_next * 4 : WINDOW_MAX;
+    return SCN_OK;
+}
+
+static scn_status read_following(struct log_walk *walk, struct record *record,
+                                 const char **why)
+{
+    uint32_t off = walk->at.extent_off;
+    *why = "log: no record header";
+    scn_status st = want_bytes(walk, off, RECORD_HEADER_BYTES);
+    if (st != SCN_OK ||
+        !record_decode(walk->extent + off, walk->extent_len - off, record))
+        return st;
+    st = want_bytes(walk, off, record_bytes(record->stored_len));
+    if (st == SCN_OK)
+        *why = read_record(walk, record);
+    return st;
+}
+
+scn_status log_walk_follow(struct log_walk *walk, bool *found)
+{
+    bool is_possible;
+    const char *why;
+    struct record record;
+    struct log_extent next = {0};
+    *found = false;
+    scn_status st = enter_following(walk, &is_possible);
+    if (st != SCN_OK || !is_possible)
+        return st;
+    st = read_following(walk, &record, &why);
+    if (st == SCN_OK && !why && record.type == RECORD_EXTENT)
+        st = judge_next(walk, &record, &next, &why);
+    if (st != SCN_OK || why)
+        return st;
+    step(walk, &record, &next);
+    *found = true;
+    return SCN_OK;
+}
+
+/* ---- walking ---- */
+
 static scn_status try_next(struct log_walk *walk, bool *found, const char **why)
 {
     *found = false;
@@ -214,4 +292,15 @@ scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why)
         return st;
     walk->extent_pgno = 0;
     return try_next(walk, found, why);
+}
+
+void log_walk_describe(const struct log_walk *walk, struct log_visit *visit)
+{
+    visit->record = walk->record;
+    visit->end_lsn = walk->record.lsn + record_bytes(walk->record.stored_len);
+    visit->file_off = walk->file_off;
+    visit->next = walk->at;
+    visit->extent.pgno = walk->next.pgno;
+    visit->extent.pages = walk->next.pages;
+    visit->extent.number = walk->next.number;
 }

@@ -9,12 +9,17 @@
  * The walk ends; each step moves forward in an extent, and each extent has a number one
  * higher than the one before, while a page can bear only one number.
  *
+ * A walk reads whole extents, for those who look behind the end as well.  With `follows`
+ * it reads no more than it needs, from the page cache, and again in each call: the log
+ * grows meanwhile.
+ *
  * Internal to wal/.  One thread a walk. */
 #ifndef WAL_WALK_H
 #define WAL_WALK_H
 
 #include "page/superblock.h"
 #include "wal/extent.h"
+#include "wal/log.h"
 
 struct log_walk {
     struct file *file;
@@ -24,6 +29,10 @@ struct log_walk {
     uint8_t *extent; /* bytes of the extent read last */
     uint32_t extent_len;
     uint32_t extent_pgno; /* 0: none read */
+    bool follows;
+    uint32_t window_from; /* follows: these bytes of the extent are read */
+    uint32_t window_end;
+    uint32_t window_next; /* follows: so many bytes are read at once next time */
     uint8_t *head;        /* the head of the extent looked at last */
     uint64_t start_lsn;   /* of the extent entered last */
     bool has_bad_head;    /* the header of the base's extent is damaged */
@@ -48,6 +57,14 @@ void log_walk_close(struct log_walk *walk);
  * static sentence why there is no record; the extent of the end has been read if it lies
  * in the file (extent_pgno == at.extent_pgno).  SCN_IO. */
 scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why) MUST_USE;
+
+/* The same for a walk that follows.  What looks like the end is not read a second time. */
+scn_status log_walk_follow(struct log_walk *walk, bool *found) MUST_USE;
+/* What was read before counts no more. */
+void log_walk_refresh(struct log_walk *walk);
+
+/* The record found last, as its visitor sees it; the payload is to be unpacked. */
+void log_walk_describe(const struct log_walk *walk, struct log_visit *visit);
 
 /* Reads the extent of the place, unless it is the one read last.  *is_possible: the place
  * lies in the file. SCN_IO. */

@@ -263,7 +263,7 @@ struct answers {
 };
 
 static scn_status answer(void *ctx, const struct log_point *from,
-                         const struct log_point *to)
+                         struct log_point *to)
 {
     struct answers *answers = ctx;
     (void)from;

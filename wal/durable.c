@@ -1,0 +1,246 @@
+/* Making the log durable.
+ *
+ * A record is written twice.  log_append writes it into the page cache; a sync writes the
+ * same bytes again with SYS_DSYNC.  That costs no more than either alone, and the durable
+ * write waits for these bytes only, where a sync of the file would wait for every page
+ * that a checkpoint has just written beside them.  Where the range crosses an extent (once
+ * a MiB) or is long, its bytes are written without waiting and one sync of the file covers
+ * them: heads, links and EXTENT records included [L5].
+ *
+ * Because every byte between what is durable and what is to be is written again, it is of
+ * no matter who tried before.  A process may have failed at a sync and died before it could
+ * tell: the pages it lost are clean, and a sync alone would pass over them.
+ *
+ * What was read is not written before it has been verified: a bit that was flipped on the
+ * way would cut the log there.  What does not verify is left to a sync that only writes
+ * back. */
+#include "wal/logstate.h"
+
+#include "page/publish.h"
+
+/* Longer ranges are synced through the file: the pages then outweigh what else is
+ * dirty. */
+enum { SYNC_PIECE_BYTES = 256 * 1024 };
+
+/* ---- the bytes ---- */
+
+/* The length of the records at the start of these bytes, up to and with the first that
+ * leads on; 0 when one of them is damaged. */
+static uint64_t records_len(const uint8_t *at, uint64_t len)
+{
+    uint64_t done = 0;
+    while (done < len) {
+        struct record record;
+        if (!record_decode(at + done, len - done, &record) ||
+            !record_crc_matches(&record, at + done))
+            return 0;
+        done += record_bytes(record.stored_len);
+        if (record.type == RECORD_EXTENT)
+            return done;
+    }
+    return done;
+}
+
+/* [L5]: one extent and not long, so these bytes are the whole range. */
+static scn_status sync_piece(struct log *log, uint64_t from_off, uint64_t to_off)
+{
+    uint64_t len = to_off - from_off;
+    scn_status st = file_read(log->file, from_off, log->piece, len, 0);
+    if (st != SCN_OK)
+        return st;
+    if (records_len(log->piece, len) != len)
+        return file_sync_log(log->file);
+    return file_write(log->file, from_off, log->piece, len, SYS_DSYNC);
+}
+
+static bool is_sound_head(const struct log *log, const struct log_extent *extent)
+{
+    struct extent_header header;
+    return extent_header_decode(log->piece, &header) && header.number == extent->number &&
+           memcmp(header.uuid, log->uuid, sizeof header.uuid) == 0;
+}
+
+/* Head and records of one extent, from `off` to `end` (0: to where it leads on).  The link
+ * of the last extent is not touched: somebody may be writing it. */
+static scn_status rewrite_extent(struct log *log, const struct log_extent *extent,
+                                 uint32_t off, uint32_t end)
+{
+    uint64_t file_off = extent_file_off(extent->pgno);
+    uint32_t head = end ? EXTENT_LINK_OFF : RECORD_FIRST_OFF;
+    uint32_t len = (end ? end : extent_bytes(extent->pages)) - off;
+    scn_status st = file_read(log->file, file_off, log->piece, head, 0);
+    if (st == SCN_OK && is_sound_head(log, extent))
+        st = file_write(log->file, file_off, log->piece, head, 0);
+    if (st == SCN_OK)
+        st = file_read(log->file, file_off + off, log->piece, len, 0);
+    if (st != SCN_OK)
+        return st;
+    uint64_t whole = records_len(log->piece, len);
+    return whole ? file_write(log->file, file_off + off, log->piece, whole, 0) : SCN_OK;
+}
+
+/* All of the range lies in extents that this process knows. */
+static scn_status rewrite_range(struct log *log, const struct log_point *from,
+                                const struct log_point *to)
+{
+    struct log_extent extent;
+    scn_status st = SCN_OK;
+    for (uint64_t number = from->extent_number; number <= to->extent_number; number++) {
+        if (!log_chain_find(&log->chain, number, &extent))
+            continue; /* forgotten by a checkpoint: all of it is durable */
+        uint64_t start = extent_file_off(extent.pgno);
+        uint32_t off = number == from->extent_number ? (uint32_t)(from->file_off - start)
+                                                     : RECORD_FIRST_OFF;
+        uint32_t end = number == to->extent_number ? (uint32_t)(to->file_off - start) : 0;
+        st = rewrite_extent(log, &extent, off, end);
+        if (st != SCN_OK)
+            return st;
+    }
+    return st;
+}
+
+static bool is_piece(const struct log_point *from, const struct log_point *to)
+{
+    return from->extent_number == to->extent_number &&
+           to->file_off - from->file_off <= SYNC_PIECE_BYTES;
+}
+
+static scn_status sync_bytes(struct log *log, const struct log_point *from,
+                             const struct log_point *to)
+{
+    if (is_piece(from, to))
+        return sync_piece(log, from->file_off, to->file_off);
+    scn_status st = rewrite_range(log, from, to);
+    return st == SCN_OK ? file_sync_log(log->file) : st;
+}
+
+/* ---- under the sync lock ---- */
+
+static bool is_shared(const struct log *log)
+{
+    return !log->locks->is_exclusive;
+}
+
+static struct log_point point_in(const struct publish_value *line)
+{
+    return (struct log_point){
+        .lsn = line->field[SYNC_LSN],
+        .extent_number = line->field[SYNC_EXTENT],
+        .file_off = line->field[SYNC_OFF],
+    };
+}
+
+_Static_assert((int)APPEND_LSN == (int)SYNC_LSN && (int)APPEND_EXTENT == (int)SYNC_EXTENT &&
+                   (int)APPEND_OFF == (int)SYNC_OFF,
+               "both lines begin with a point");
+
+static void tell(const struct log_point *point, struct publish_value *line)
+{
+    line->field[SYNC_LSN] = point->lsn;
+    line->field[SYNC_EXTENT] = point->extent_number;
+    line->field[SYNC_OFF] = point->file_off;
+}
+
+static scn_status other_session(void)
+{
+    return error_set(SCN_UNKNOWN, 0, 0, 0,
+                     "log: the file was recovered after a failed sync; look whether the "
+                     "commit is there");
+}
+
+/* What others have synced need not be synced again, and what they have appended is synced
+ * along with ours where it lies in the same extent. */
+static scn_status look_at_others(struct log *log, struct publish *page,
+                                 struct log_point *from, struct log_point *to)
+{
+    scn_status st = publish_read(log->file, page);
+    uint64_t session = file_session(log->file);
+    if (st != SCN_OK)
+        return st;
+    if (page->line[PUBLISH_SESSION].epoch != session)
+        return other_session();
+    if (page->line[PUBLISH_POISON].sequence && page->line[PUBLISH_POISON].epoch == session)
+        file_poison(log->file);
+    st = file_check_poison(log->file);
+    const struct publish_value *synced = &page->line[PUBLISH_SYNC];
+    const struct publish_value *appended = &page->line[PUBLISH_APPEND];
+    if (synced->epoch == session && synced->field[SYNC_LSN] > from->lsn)
+        *from = point_in(synced);
+    if (appended->epoch == session && appended->field[APPEND_LSN] > to->lsn) {
+        struct log_point end = point_in(appended);
+        if (is_piece(from, &end))
+            *to = end;
+    }
+    return st;
+}
+
+static scn_status sync_with_others(struct log *log, struct log_point from,
+                                   struct log_point *to)
+{
+    struct publish page;
+    scn_status st = look_at_others(log, &page, &from, to);
+    if (st != SCN_OK)
+        return st;
+    if (from.lsn >= to->lsn) {
+        *to = from;
+        return SCN_OK;
+    }
+    st = sync_bytes(log, &from, to);
+    if (st == SCN_OK)
+        st = file_check_poison(log->file);
+    if (st != SCN_OK)
+        return st;
+    struct publish_value *line = &page.line[PUBLISH_SYNC];
+    line->epoch = file_session(log->file);
+    tell(to, line);
+    return publish_write(log->file, PUBLISH_SYNC, line);
+}
+
+static scn_status sync_alone(struct log *log, const struct log_point *from,
+                             const struct log_point *to)
+{
+    scn_status st = sync_bytes(log, from, to);
+    /* Somebody else's sync may have been told of a page of ours [F2]. */
+    return st == SCN_OK ? file_check_poison(log->file) : st;
+}
+
+static scn_status sync_range(void *ctx, const struct log_point *from,
+                             struct log_point *to)
+{
+    struct log *log = ctx;
+    scn_status st = lock_take(log->locks, LOCK_SYNC, UINT32_MAX);
+    if (st != SCN_OK) {
+        file_poison(log->file);
+        return st;
+    }
+    st = is_shared(log) ? sync_with_others(log, *from, to) : sync_alone(log, from, to);
+    if (st != SCN_OK && st != SCN_UNKNOWN)
+        file_poison(log->file);
+    lock_give(log->locks, LOCK_SYNC);
+    return st;
+}
+
+scn_status log_sync(struct log *log, uint64_t lsn, uint32_t window_ms)
+{
+    return log_group_wait(&log->group, lsn, window_ms, sync_range, log);
+}
+
+void log_tell_synced(struct log *log, struct publish_value *line)
+{
+    struct log_point point;
+    log_group_synced(&log->group, &point);
+    tell(&point, line);
+}
+
+void log_tell_end(struct log *log, struct publish_value *line)
+{
+    struct log_point point = log_point_of(&log->at);
+    tell(&point, line);
+}
+
+void log_learn_synced(struct log *log, const struct publish_value *line)
+{
+    struct log_point point = point_in(line);
+    if (point.lsn > log_synced(log))
+        log_group_settle(&log->group, &point);
+}
