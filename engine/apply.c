@@ -101,12 +101,12 @@ static void note_key(struct store *store, const scn_slice *key)
 }
 
 static scn_status push_run(struct store *store, struct apply *apply, const struct op *op,
-                           bool is_replay)
+                           enum apply_origin origin)
 {
     struct op_range *ranges = NULL;
     struct source source = {0};
     scn_status st = read_ranges(&op->run, &ranges);
-    if (st == SCN_OK && is_replay)
+    if (st == SCN_OK && origin == APPLY_RECOVERED)
         st = reserve_ranges(store, ranges, op->run.range_count);
     if (st == SCN_OK)
         st = run_create(op->table_id, &op->run, ranges, (uint32_t)op->run.range_count,
@@ -118,6 +118,8 @@ static scn_status push_run(struct store *store, struct apply *apply, const struc
         pages += ranges[i].pages;
     note_key(store, &op->run.max);
     apply->ops += op->run.count;
+    if (op->run.root.birth_gen > apply->newest_birth)
+        apply->newest_birth = op->run.root.birth_gen;
     apply->run_pages += room_for_run(store, op->run.count, pages);
     if (st < 0)
         run_unref(source.run);
@@ -190,7 +192,7 @@ static scn_status judge_op(const struct op *op)
                          op->table_id);
 }
 
-static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
+static scn_status plan(struct store *store, struct apply *apply, enum apply_origin origin)
 {
     struct planning plan = {.walk = {.target = store->active}};
     struct ops_reader reader;
@@ -198,11 +200,11 @@ static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
     scn_status st;
     ops_reader_init(&reader, apply->payload, apply->len);
     while ((st = ops_next(&reader, &op)) == SCN_OK) {
-        st = is_replay ? judge_op(&op) : SCN_OK;
+        st = origin != APPLY_OWN ? judge_op(&op) : SCN_OK;
         if (st < 0)
             return st;
         if (op.code == OP_RUN) {
-            st = push_run(store, apply, &op, is_replay);
+            st = push_run(store, apply, &op, origin);
             plan.walk.needs_target = true;
             plan.run_count++;
         } else {
@@ -221,10 +223,10 @@ static scn_status plan(struct store *store, struct apply *apply, bool is_replay)
 }
 
 scn_status apply_prepare(struct store *store, const void *payload, size_t len,
-                         bool is_replay, struct apply *out)
+                         enum apply_origin origin, struct apply *out)
 {
     *out = (struct apply){.payload = payload, .len = len};
-    scn_status st = plan(store, out, is_replay);
+    scn_status st = plan(store, out, origin);
     if (st == SCN_OK && out->count)
         st = store_prepare_push(store, out->sources, out->count, &out->view);
     if (st < 0)
@@ -314,16 +316,20 @@ void apply_finish(struct store *store, struct apply *apply, uint64_t lsn)
     drop_sources(apply);
 }
 
-scn_status apply_rotate(struct store *store)
+scn_status apply_freeze(struct store *store, uint64_t lsn)
 {
     struct apply apply = {0};
     struct walk walk = {0};
+    if (delta_is_empty(store->active)) {
+        delta_set_start(store->active, lsn);
+        return SCN_OK;
+    }
     scn_status st = push_delta(store, &apply, &walk);
     if (st == SCN_OK)
         st = store_prepare_push(store, apply.sources, apply.count, &apply.view);
     if (st < 0)
         apply_abandon(&apply);
     else
-        apply_finish(store, &apply, store_appended(store));
+        apply_finish(store, &apply, lsn);
     return st;
 }

@@ -2,8 +2,8 @@
  * runs become sources.
  *
  * Two steps, because a record that is in the log must be applied [D4]: apply_prepare
- * gets all memory, apply_finish cannot fail. Both under the append lock, in log order;
- * recovery uses the same code. */
+ * gets all memory, apply_finish cannot fail. Both under the apply lock, in log order;
+ * followers and recovery use the same code. */
 #ifndef ENGINE_APPLY_H
 #define ENGINE_APPLY_H
 
@@ -18,16 +18,19 @@ struct apply {
     uint64_t ops;           /* what a checkpoint will have to merge (engine/room.h) */
     uint64_t bytes;
     uint64_t run_pages;     /* of its runs, those that are written again */
+    uint64_t newest_birth;  /* of its runs; 0: none */
 };
 
-/* is_replay: the runs' pages are reserved here; a committer has done so when it built
- * them. */
+/* Who has made the record decides how far it is trusted: this process; another one, which
+ * has locked the pages of its runs; or nobody knows, and those pages are reserved here. */
+enum apply_origin { APPLY_OWN, APPLY_FOLLOWED, APPLY_RECOVERED };
 scn_status apply_prepare(struct store *store, const void *payload, size_t len,
-                         bool is_replay, struct apply *out) MUST_USE;
+                         enum apply_origin origin, struct apply *out) MUST_USE;
 void apply_finish(struct store *store, struct apply *apply, uint64_t lsn);
 void apply_abandon(struct apply *apply);
 
-/* A fresh active delta in front of the others: the older ones are frozen from now on. */
-scn_status apply_rotate(struct store *store) MUST_USE;
+/* A FREEZE record that ends at lsn: the active delta begins there, or a fresh one does,
+ * and the others are frozen from now on.  SCN_NOMEM: nothing has changed. */
+scn_status apply_freeze(struct store *store, uint64_t lsn) MUST_USE;
 
 #endif

@@ -2,6 +2,7 @@
 #include "engine/background.h"
 
 #include "engine/checkpoint.h"
+#include "engine/peers.h"
 #include "engine/room.h"
 #include "engine/txn.h"
 #include "page/mem.h"
@@ -25,6 +26,9 @@ static scn_status checkpoint_when_due(struct store *store, bool *did_work)
         return SCN_OK;
     if (!atomic_load(&store->wants_drain) && atomic_load(&store->checkpoint_status) < 0 &&
         appended == atomic_load(&store->failed_at_lsn) && !room_is_exhausted(store))
+        return SCN_OK;
+    /* Another process is at it: it merges what is in the log for everybody. */
+    if (lock_is_held_elsewhere(&store->locks, LOCK_CHECKPOINT))
         return SCN_OK;
     *did_work = true;
     return checkpoint_run(store, atomic_exchange(&store->wants_drain, false)
@@ -57,19 +61,30 @@ static scn_status mark_when_quiet(struct store *store)
 {
     uint64_t appended = log_appended(store->log);
     if (appended == atomic_load(&store->marked_lsn) ||
-        appended == store->recovered.end.lsn ||
+        appended != atomic_load(&store->own_end_lsn) ||
         log_synced(store->log) != appended)
         return SCN_OK;
     if (appended != atomic_exchange(&store->quiet_lsn, appended))
         return SCN_OK;
-    return checkpoint_mark(store);
+    return checkpoint_mark(store, true);
+}
+
+/* A transaction that is open for long would conflict, were its process not to read what
+ * others commit meanwhile before it is recycled. */
+static scn_status look_at_others(struct store *store)
+{
+    peers_rest(store);
+    return store_is_shared(store) && store_has_writers(store) ? peers_follow(store)
+                                                             : SCN_OK;
 }
 
 /* A full disk that allows no new extent must not keep the checkpoint from making room. */
 scn_status background_round(struct store *store, bool *did_work)
 {
     *did_work = false;
-    scn_status st = file_check_poison(&store->file);
+    scn_status st = look_at_others(store);
+    if (st == SCN_OK)
+        st = file_check_poison(&store->file);
     if (st == SCN_OK)
         st = sync_lazy(store, did_work);
     if (st < 0)

@@ -17,6 +17,7 @@
 
 #include "engine/catalog.h"
 #include "engine/checkpoint.h"
+#include "engine/recovery.h"
 #include "engine/treecheck.h"
 #include "page/hash.h"
 #include "page/mem.h"
@@ -188,7 +189,7 @@ static scn_status scan_log(struct check *check, bool *is_good,
 {
     struct store *store = check->store;
     const struct superblock *sb = &check->superblock;
-    uint64_t synced = store->log ? log_synced(store->log) : sb->base.lsn;
+    uint64_t synced = store->is_read_only ? sb->base.lsn : log_synced(store->log);
     check->extent_count = 0;
     scn_status st = add_extent(check, sb->base.extent_pgno, sb->base.extent_pages);
     if (st == SCN_OK)
@@ -583,8 +584,12 @@ static scn_status run_locked(struct store *store, int level, struct check *check
         st = lock_take(&store->locks, LOCK_CHECKPOINT, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
+    st = recovery_adopt(store);
+    if (st == SCN_OK)
+        st = file_learn_size(&store->file);
     check->superblock = store->superblock;
-    st = check_levels(check, level);
+    if (st == SCN_OK)
+        st = check_levels(check, level);
     if (!store->is_read_only)
         lock_give(&store->locks, LOCK_CHECKPOINT);
     return st;

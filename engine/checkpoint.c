@@ -4,6 +4,9 @@
 #include "engine/apply.h"
 #include "engine/extents.h"
 #include "engine/forest.h"
+#include "engine/peers.h"
+#include "engine/recovery.h"
+#include "engine/reserved.h"
 #include "engine/room.h"
 #include "engine/supply.h"
 #include "engine/txn.h"
@@ -23,6 +26,7 @@ struct checkpoint {
     struct log_base base; /* the freeze point */
     uint32_t file_pages; /* at the freeze point, when every grower's range was reserved */
     bool drains;
+    bool has_append; /* from the listing of the extents on (engine/extents.h) */
     struct frozen frozen;
     struct supply supply;
     struct forest forest;
@@ -32,15 +36,49 @@ struct checkpoint {
 
 /* ---- freeze ---- */
 
+/* Where nothing was committed since the last FREEZE all deltas still begin there.  But an
+ * extent is only given back when the log goes on behind it. */
+static bool needs_record(struct store *store)
+{
+    struct log_base at;
+    log_position(store->log, &at);
+    return store->has_commits || at.extent_number != store->rest_base.extent_number;
+}
+
+/* SCN_FULL (no sentence): another extent is needed. */
+static scn_status append_record(struct store *store)
+{
+    struct log_packet packet;
+    uint64_t end;
+    log_packet_init(&packet);
+    scn_status st = log_packet_set(&packet, RECORD_FREEZE, NULL, 0);
+    if (st == SCN_OK)
+        st = log_append_room(store->log, &packet);
+    if (st == SCN_OK)
+        st = log_append(store->log, &packet, &end);
+    log_packet_destroy(&packet);
+    if (st == SCN_OK && apply_freeze(store, end) < 0) {
+        file_poison(&store->file); /* the others end their deltas here */
+        return SCN_NOMEM;
+    }
+    if (st < 0)
+        return st;
+    log_position(store->log, &store->rest_base);
+    store->has_commits = false;
+    return peers_tell_append(store);
+}
+
 static scn_status freeze_under_append(struct checkpoint *cp)
 {
     struct store *store = cp->store;
     uint64_t visible;
-    log_position(store->log, &cp->base);
-    cp->file_pages = (uint32_t)atomic_load(&store->file.page_count);
-    scn_status st = delta_is_empty(store->active) ? SCN_OK : apply_rotate(store);
+    scn_status st = needs_record(store) ? append_record(store) : SCN_OK;
+    if (st == SCN_OK)
+        st = reserve_all(store);
     if (st < 0)
         return st;
+    cp->base = store->rest_base;
+    cp->file_pages = (uint32_t)atomic_load(&store->file.page_count);
     struct view *view = store_view(store, &visible);
     cp->frozen.view = view;
     cp->frozen.sources = view->sources + 1;
@@ -48,16 +86,28 @@ static scn_status freeze_under_append(struct checkpoint *cp)
     return SCN_OK;
 }
 
+static scn_status try_freeze(struct checkpoint *cp)
+{
+    struct store *store = cp->store;
+    scn_status st = append_enter(store, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = freeze_under_append(cp);
+    append_leave(store);
+    return st;
+}
+
 /* The frozen view is a registered snapshot, so what it reads stays; X is durable before
  * anything is built on it. */
 static scn_status freeze(struct checkpoint *cp)
 {
     struct store *store = cp->store;
-    scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
-    if (st < 0)
-        return st;
-    st = freeze_under_append(cp);
-    lock_give(&store->locks, LOCK_APPEND);
+    scn_status st = try_freeze(cp);
+    if (st == SCN_FULL && cp->frozen.view == NULL) {
+        st = room_extend(store, false);
+        if (st == SCN_OK)
+            st = try_freeze(cp);
+    }
     return st < 0 ? st : log_sync(store->log, cp->base.lsn, 0);
 }
 
@@ -67,6 +117,7 @@ static scn_status write_space(struct checkpoint *cp)
     scn_status st = space_encode(cp->store->space, &cp->store->file, supply_take_new,
                                  &cp->supply, &sb->space, &sb->page_count,
                                  &sb->needed_pages);
+    space_count(cp->store->space, &sb->used_pages, &sb->freed_pages);
     return st < 0 ? st : file_sync(&cp->store->file);
 }
 
@@ -99,8 +150,16 @@ static scn_status write_superblock(struct checkpoint *cp)
 static scn_status make_view(struct checkpoint *cp, struct view **out)
 {
     const struct view *current = cp->store->view;
-    return view_create(cp->gen, cp->base.lsn, &cp->superblock.catalog, current->sources,
-                       current->source_count - cp->frozen.source_count, out);
+    scn_status st = pin_take(&cp->store->pins, cp->gen);
+    if (st < 0)
+        return st;
+    st = view_create(cp->gen, cp->base.lsn, &cp->superblock.catalog, current->sources,
+                     current->source_count - cp->frozen.source_count, out);
+    if (st < 0)
+        pin_drop(&cp->store->pins, cp->gen);
+    else
+        (*out)->is_pinned = true;
+    return st;
 }
 
 /* The tail that nobody uses goes back to the file system; some of it stays where the
@@ -121,10 +180,10 @@ static void note_published(struct checkpoint *cp, struct view *view)
 {
     struct store *store = cp->store;
     store->sys->ops->mutex_lock(store->state_mutex);
-    store->older_base_lsn = store->superblock.base.lsn;
     store->superblock = cp->superblock;
-    store->next_gen = cp->gen + 1;
     store->sys->ops->mutex_unlock(store->state_mutex);
+    store->next_gen = cp->gen + 1;
+    atomic_store(&store->space_gen, cp->gen);
     atomic_store(&store->base_lsn, cp->base.lsn);
     store_install_view(store, view);
     store_trim_history(store);
@@ -161,31 +220,50 @@ static scn_status forget_freed(struct checkpoint *cp)
     return space_each_freed(cp->store->space, forget_if_new, cp);
 }
 
-/* The superblock is durable: from here on nothing may fail softly. */
-static scn_status publish(struct checkpoint *cp)
+/* Append lock held. */
+static scn_status install(struct checkpoint *cp)
 {
     struct store *store = cp->store;
     struct view *view = NULL;
-    supply_release(&cp->supply);
-    scn_status st = lock_take(&store->locks, LOCK_APPEND, UINT32_MAX);
-    if (st < 0) {
-        file_poison(&store->file);
-        return st;
-    }
-    st = make_view(cp, &view);
+    scn_status st = make_view(cp, &view);
     if (st < 0) {
         /* The file is ahead of this process's memory: reopening reads it, going on would
          * not be right. */
         file_poison(&store->file);
-        lock_give(&store->locks, LOCK_APPEND);
         return st;
     }
     space_commit(store->space);
     extents_publish(&cp->extents);
     note_published(cp, view);
-    st = cut_tail(store, cp->drains);
+    st = peers_tell_generation(store, &cp->superblock);
+    if (st == SCN_OK)
+        st = reserve_all(store);
+    if (st == SCN_OK)
+        st = cut_tail(store, cp->drains);
     room_measure(store);
-    lock_give(&store->locks, LOCK_APPEND);
+    return st;
+}
+
+static scn_status enter_again(struct checkpoint *cp)
+{
+    if (!cp->has_append)
+        return append_enter(cp->store, UINT32_MAX);
+    apply_enter(cp->store);
+    return SCN_OK;
+}
+
+/* The superblock is durable: from here on nothing may fail softly. */
+static scn_status publish(struct checkpoint *cp)
+{
+    struct store *store = cp->store;
+    supply_release(&cp->supply);
+    scn_status st = enter_again(cp);
+    if (st < 0) {
+        file_poison(&store->file);
+        return st;
+    }
+    st = install(cp);
+    append_leave(store);
     return st < 0 ? st : forget_freed(cp);
 }
 
@@ -216,7 +294,8 @@ static scn_status build(struct checkpoint *cp)
     if (st == SCN_OK)
         st = forest_rebuild(&cp->forest, &cp->superblock.catalog);
     if (st == SCN_OK)
-        st = extents_settle(&cp->extents);
+        st = extents_settle(&cp->extents, &cp->has_append);
+    cp->supply.has_append = cp->has_append;
     if (st == SCN_OK)
         st = write_space(cp);
     writer_destroy(writer);
@@ -230,6 +309,8 @@ static void abandon(struct checkpoint *cp)
     space_abandon(cp->store->space);
     room_measure(cp->store);
     extents_abandon(&cp->extents);
+    if (cp->has_append)
+        lock_give(&cp->store->locks, LOCK_APPEND);
 }
 
 static scn_status one_generation(struct checkpoint *cp)
@@ -358,12 +439,18 @@ static void note_outcome(struct store *store, enum checkpoint_mode mode, scn_sta
 
 scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
 {
+    uint64_t seen = atomic_load(&store->base_lsn);
     scn_status st = lock_take(&store->locks, LOCK_CHECKPOINT,
                               store->options.busy_timeout_ms);
     if (st < 0)
         return st;
     st = file_check_poison(&store->file);
     if (st == SCN_OK)
+        st = recovery_adopt(store);
+    /* Another process may have done it while this one waited. */
+    bool is_done = mode == CHECKPOINT_PLAIN && seen != atomic_load(&store->base_lsn) &&
+                   !room_is_checkpoint_due(store);
+    if (st == SCN_OK && !is_done)
         st = run_all(store, mode);
     note_outcome(store, mode, st);
     lock_give(&store->locks, LOCK_CHECKPOINT);
@@ -373,18 +460,19 @@ scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
 static scn_status append_mark(struct store *store, struct log_packet *packet,
                               uint64_t *end)
 {
-    scn_status st = lock_take(&store->locks, LOCK_APPEND,
-                              store->options.busy_timeout_ms);
+    scn_status st = append_enter(store, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
     st = log_append_room(store->log, packet);
     if (st == SCN_OK)
         st = log_append(store->log, packet, end);
-    lock_give(&store->locks, LOCK_APPEND);
+    if (st == SCN_OK)
+        st = peers_tell_append(store);
+    append_leave(store);
     return st;
 }
 
-scn_status checkpoint_mark(struct store *store)
+scn_status checkpoint_mark(struct store *store, bool syncs)
 {
     struct log_packet packet;
     uint64_t end = 0;
@@ -401,7 +489,7 @@ scn_status checkpoint_mark(struct store *store)
     log_packet_destroy(&packet);
     if (st == SCN_FULL)
         return SCN_OK; /* so is the disk; the next commit is a witness itself */
-    if (st == SCN_OK)
+    if (st == SCN_OK && syncs)
         st = log_sync(store->log, end, 0);
     if (st == SCN_OK)
         atomic_store(&store->marked_lsn, end);

@@ -22,8 +22,8 @@ enum checkpoint_mode {
 
 /* SCN_OK, also when there was nothing to do. */
 scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode) MUST_USE;
-/* Appends a MARK record and syncs it: the log's last commits get a witness. */
-scn_status checkpoint_mark(struct store *store) MUST_USE;
+/* Appends a MARK record, and perhaps syncs it: the log's last commits get a witness. */
+scn_status checkpoint_mark(struct store *store, bool syncs) MUST_USE;
 /* SCN_MISUSE: the calling thread is in a function that scn_check calls, and would wait
  * for itself. */
 scn_status checkpoint_check_not_inside(struct store *store) MUST_USE;

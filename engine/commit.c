@@ -11,6 +11,7 @@
  * [C3] After the record is written nothing fails softly: the outcome is OK or UNKNOWN. */
 #include "engine/apply.h"
 #include "engine/checkpoint.h"
+#include "engine/peers.h"
 #include "engine/room.h"
 #include "engine/txn.h"
 
@@ -291,7 +292,7 @@ static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint6
         atomic_store(&store->full_lsn, end);
         return false;
     }
-    if (log_synced(store->log) < store->epoch_start_lsn)
+    if (log_synced(store->log) < atomic_load(&store->epoch_start_lsn))
         return false;
     uint64_t full = atomic_load(&store->full_lsn);
     if (full > store_visible(store) && full <= start)
@@ -300,12 +301,29 @@ static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint6
     return true;
 }
 
+/* The record in the log leads to these pages: everybody knows them now. */
+static void let_grown_go(struct scn_txn *txn, const struct log_base *before)
+{
+    struct grown *grown = &txn->store->grown;
+    struct log_base at;
+    for (uint32_t i = 0; i < txn->writes.segment_count; i++)
+        for (uint32_t k = 0; k < txn->writes.segments[i].run_count; k++) {
+            const struct run *run = txn->writes.segments[i].runs[k];
+            for (uint32_t n = 0; n < run->range_count; n++)
+                grown_remove(grown, run->ranges[n].pgno, run->ranges[n].pages);
+        }
+    log_position(txn->store->log, &at);
+    if (at.extent_number != before->extent_number && grown_has(grown, at.extent_pgno))
+        grown_remove(grown, at.extent_pgno, at.extent_pages);
+}
+
 static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done)
 {
     struct store *store = txn->store;
     struct apply apply;
+    struct log_base before;
     uint64_t start = log_appended(store->log);
-    scn_status st = apply_prepare(store, txn->ops.data, txn->ops.len, false, &apply);
+    scn_status st = apply_prepare(store, txn->ops.data, txn->ops.len, APPLY_OWN, &apply);
     if (st < 0)
         return st;
     st = room_admit(store, apply.ops, apply.bytes, apply.run_pages, txn->writes.has_puts);
@@ -313,6 +331,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
         apply_abandon(&apply);
         return st;
     }
+    log_position(store->log, &before);
     atomic_store(&store->applying_lsn, start);
     st = log_append(store->log, &txn->packet, lsn);
     if (st < 0) {
@@ -323,12 +342,13 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     uint64_t ops = apply.count ? 0 : apply.ops;
     apply_finish(store, &apply, *lsn);
     atomic_store(&store->applying_lsn, UINT64_MAX);
-    atomic_fetch_add(&store->active_ops, ops);
-    atomic_store(&store->clear_count, delta_clears_most(store->active));
-    atomic_store(&store->delta_debt,
-                 atomic_load(&store->frozen_bytes) + delta_bytes(store->active));
+    store_note_active(store, ops);
+    store->has_commits = true;
+    atomic_store(&store->own_end_lsn, *lsn);
+    txn->log_life = log_life(store->log);
     *is_done = is_visible_now(store, txn, start, *lsn);
-    return SCN_OK;
+    let_grown_go(txn, &before);
+    return peers_tell_append(store) < 0 ? SCN_UNKNOWN : SCN_OK;
 }
 
 static scn_status append(struct scn_txn *txn, struct bases *bases, enum step *step,
@@ -374,16 +394,18 @@ static uint64_t deadline(struct store *store)
 
 static scn_status take_append(struct scn_txn *txn)
 {
-    if (txn->is_priority)
-        return SCN_OK;
-    return lock_take(&txn->store->locks, LOCK_APPEND,
-                     txn->store->options.busy_timeout_ms);
+    if (!txn->is_priority)
+        return append_enter(txn->store, txn->store->options.busy_timeout_ms);
+    apply_enter(txn->store);
+    return SCN_OK;
 }
 
 static void give_append(struct scn_txn *txn)
 {
-    if (!txn->is_priority)
-        lock_give(&txn->store->locks, LOCK_APPEND);
+    if (txn->is_priority)
+        apply_leave(txn->store);
+    else
+        append_leave(txn->store);
 }
 
 /* What the step under the lock asked for, done without it. */
@@ -491,6 +513,10 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
                               ? store->options.group_window_ms
                               : 0;
         st = log_sync(store->log, *lsn, window);
+        if (st == SCN_OK && log_life(store->log) != txn->log_life)
+            st = error_set(SCN_UNKNOWN, 0, 0, 0,
+                           "the file was recovered after a failed sync; look whether the "
+                           "commit is there");
     }
     if (!txn->is_priority)
         room_after_commit(store);

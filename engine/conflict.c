@@ -182,7 +182,7 @@ static bool writes_changed(struct scn_txn *txn, const struct source *source)
 
 scn_status conflict_check(struct scn_txn *txn, const struct history *history)
 {
-    if (txn->lsn < history->window_start)
+    if (txn->lsn < history->window_start || atomic_load(&txn->is_stale))
         return conflict(txn);
     for (uint32_t i = history->count; i > 0; i--) {
         const struct source *source = &history->items[i - 1];

@@ -56,7 +56,7 @@ scn_status delta_create(uint64_t start_lsn, struct delta **out) MUST_USE;
 struct delta *delta_ref(struct delta *delta);
 void delta_unref(struct delta *delta);
 uint64_t delta_start(const struct delta *delta);
-/* Before anybody else sees the delta: its versions are at or above lsn.  Empty still. */
+/* By the appender, while the delta is empty: its versions will be above lsn. */
 void delta_set_start(struct delta *delta, uint64_t lsn);
 /* Bytes of memory in use, also by what was rolled back; a hint for thresholds.  Any
  * thread. */

@@ -1,6 +1,7 @@
 /* The log's extents in a checkpoint: see extents.h. */
 #include "engine/extents.h"
 
+#include "engine/peers.h"
 #include "page/mem.h"
 
 static scn_status own(struct extents *extents, uint32_t pgno, uint32_t pages)
@@ -118,18 +119,28 @@ static scn_status add_spares_to_superblock(struct extents *extents)
     return SCN_OK;
 }
 
-scn_status extents_settle(struct extents *extents)
+/* Others would link what is being given up. */
+static bool gives_up(const struct extents *extents)
+{
+    return extents->dropped_count > 0 || extents->low.pages > 0;
+}
+
+scn_status extents_settle(struct extents *extents, bool *has_append)
 {
     struct store *store = extents->store;
     struct log_extent *chain = NULL;
     uint32_t count = 0;
     scn_status st = extents->drains ? find_low(extents) : SCN_OK;
     if (st == SCN_OK)
-        st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+        st = append_enter(store, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
     st = list_log(extents, &chain, &count);
-    lock_give(&store->locks, LOCK_APPEND);
+    *has_append = store_is_shared(store) && gives_up(extents);
+    if (*has_append)
+        apply_leave(store);
+    else
+        append_leave(store);
     if (st == SCN_OK)
         st = settle_chain(extents, chain, count);
     if (st == SCN_OK)
@@ -138,6 +149,14 @@ scn_status extents_settle(struct extents *extents)
         st = add_spares_to_superblock(extents);
     mem_free(chain);
     return st;
+}
+
+/* What was this process's own belongs to the generation now. */
+static void let_go(struct store *store, const struct log_spare *spares, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (grown_has(&store->grown, spares[i].pgno))
+            grown_remove(&store->grown, spares[i].pgno, spares[i].pages);
 }
 
 /* Append lock held, the superblock durable. */
@@ -150,6 +169,8 @@ void extents_publish(struct extents *extents)
     if (extents->low.pages && log_add_spare(store->log, extents->low) == SCN_OK &&
         log_roll(store->log) < 0)
         file_poison(&store->file);
+    let_go(store, extents->superblock->spares, extents->superblock->spare_count);
+    let_go(store, extents->dropped, extents->dropped_count);
     for (uint32_t i = 0; i < extents->matured_count; i++)
         /* The list has room: what does not fit was not asked for. */
         if (log_add_spare(store->log, extents->matured[i]) < 0)
@@ -160,11 +181,7 @@ void extents_publish(struct extents *extents)
 void extents_abandon(struct extents *extents)
 {
     struct store *store = extents->store;
-    if (extents->dropped_count == 0 ||
-        lock_take(&store->locks, LOCK_APPEND, UINT32_MAX) < 0)
-        return;
     for (uint32_t i = 0; i < extents->dropped_count; i++)
         if (log_add_spare(store->log, extents->dropped[i]) < 0)
-            break; /* the list filled up: this extent is lost until the next open */
-    lock_give(&store->locks, LOCK_APPEND);
+            break; /* the list filled up: this extent is lost until the next checkpoint */
 }

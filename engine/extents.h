@@ -31,9 +31,11 @@ struct extents {
 uint32_t extents_wanted(const struct extents *extents);
 /* Chain and spares belong to the generation, what lies before the base is freed in it
  * (A3: the older slot still needs it), the superblock lists the spares. Takes the append
- * lock for a moment. */
-scn_status extents_settle(struct extents *extents) MUST_USE;
-/* Append lock held, the superblock durable: the log forgets what lies before the base
+ * lock for a moment; *has_append: it is still held, since spares are given up that others
+ * must not link before they know, and only to be given back when the generation is
+ * published or abandoned. */
+scn_status extents_settle(struct extents *extents, bool *has_append) MUST_USE;
+/* Append and apply lock held, the superblock durable: the log forgets what lies before the base
  * and gets its spares. */
 void extents_publish(struct extents *extents);
 /* The spares that were given up come back. */

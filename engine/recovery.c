@@ -2,6 +2,7 @@
 #include "engine/recovery.h"
 
 #include "engine/apply.h"
+#include "engine/peers.h"
 #include "engine/room.h"
 #include "page/hash.h"
 #include "page/mem.h"
@@ -28,6 +29,7 @@ static scn_status fill_superblock(struct sys *sys, struct superblock *sb)
     sys->ops->boot_id(sys, sb->boot_id);
     sb->page_count = FIRST_FREE_PAGE_NO + LOG_EXTENT_FIRST_PAGES;
     sb->needed_pages = sb->page_count;
+    sb->used_pages = sb->page_count;
     return st;
 }
 
@@ -141,6 +143,14 @@ static scn_status read_slots(struct file *file, struct slots *slots)
     return SCN_OK;
 }
 
+/* One of them is good. */
+static uint32_t newest_of(const struct slots *slots)
+{
+    bool good0 = slots->verdict[0] == SUPERBLOCK_GOOD;
+    bool good1 = slots->verdict[1] == SUPERBLOCK_GOOD;
+    return good1 && (!good0 || slots->sb[1].gen > slots->sb[0].gen) ? 1 : 0;
+}
+
 static bool has_verdict(const struct slots *slots, enum superblock_verdict verdict)
 {
     return slots->verdict[0] == verdict || slots->verdict[1] == verdict;
@@ -161,6 +171,17 @@ static scn_status refuse(const struct file *file, const struct slots *slots)
                      "%.160s is not a Scrine store; nothing was changed", file->path);
 }
 
+static scn_status load_space(struct store *store, const struct superblock *sb)
+{
+    scn_status st = page_ref_is_null(&sb->space)
+                        ? space_init_new(store->space, sb->page_count)
+                        : space_load(store->space, &store->file, &sb->space,
+                                     sb->page_count, sb->gen);
+    if (st == SCN_OK)
+        atomic_store(&store->space_gen, sb->gen);
+    return st;
+}
+
 /* The catalog's root and the allocation state can be read. */
 static scn_status check_roots(struct store *store, const struct superblock *sb)
 {
@@ -178,10 +199,8 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
     }
     if (st < 0 || store->space == NULL)
         return st;
-    if (page_ref_is_null(&sb->space))
-        return space_init_new(store->space, sb->page_count);
-    st = space_load(store->space, &store->file, &sb->space, sb->page_count, sb->gen);
-    if (st == SCN_OK)
+    st = load_space(store, sb);
+    if (st == SCN_OK && !page_ref_is_null(&sb->space))
         space_mature(store->space, NULL, 0);
     return st;
 }
@@ -202,12 +221,10 @@ static uint64_t first_new_gen(const struct slots *slots, uint32_t chosen)
 
 static void adopt_slot(struct store *store, const struct slots *slots, uint32_t chosen)
 {
-    uint32_t other = chosen ^ 1;
     store->superblock = slots->sb[chosen];
     store->next_gen = first_new_gen(slots, chosen);
-    store->older_base_lsn = slots->verdict[other] == SUPERBLOCK_GOOD
-                                ? slots->sb[other].base.lsn
-                                : 0;
+    store->rest_base = store->superblock.base;
+    store->has_commits = false;
     atomic_store(&store->base_lsn, store->superblock.base.lsn);
 }
 
@@ -222,11 +239,12 @@ struct replay {
 static scn_status replay_commit(struct store *store, const struct log_visit *visit)
 {
     struct apply apply;
-    scn_status st = apply_prepare(store, visit->payload, visit->payload_len, true,
-                                  &apply);
+    scn_status st = apply_prepare(store, visit->payload, visit->payload_len,
+                                  APPLY_RECOVERED, &apply);
     if (st < 0)
         return st;
     apply_finish(store, &apply, visit->end_lsn);
+    store->has_commits = true;
     store->replayed_lsn = visit->end_lsn;
     return SCN_OK;
 }
@@ -239,6 +257,16 @@ static scn_status replay_extent(struct store *store, const struct log_visit *vis
     return space_reserve(store->space, visit->extent.pgno, visit->extent.pages);
 }
 
+static scn_status replay_freeze(struct store *store, const struct log_visit *visit)
+{
+    scn_status st = apply_freeze(store, visit->end_lsn);
+    if (st < 0)
+        return st;
+    store->rest_base = visit->next;
+    store->has_commits = false;
+    return SCN_OK;
+}
+
 static scn_status replay_record(void *ctx, const struct log_visit *visit)
 {
     struct replay *replay = ctx;
@@ -249,6 +277,8 @@ static scn_status replay_record(void *ctx, const struct log_visit *visit)
         replay->behind_commit = visit->next;
     } else if (visit->record.type == RECORD_EXTENT) {
         st = replay_extent(replay->store, visit);
+    } else if (visit->record.type == RECORD_FREEZE) {
+        st = replay_freeze(replay->store, visit);
     }
     replay->store->replayed_lsn = visit->end_lsn;
     return st;
@@ -256,22 +286,8 @@ static scn_status replay_record(void *ctx, const struct log_visit *visit)
 
 static scn_status first_view(struct store *store)
 {
-    struct source source = {0};
-    struct view *view = NULL;
-    scn_status st = delta_create(store->superblock.base.lsn, &source.delta);
-    if (st < 0)
-        return st;
     store->replayed_lsn = store->superblock.base.lsn;
-    st = view_create(store->superblock.gen, store->superblock.base.lsn,
-                     &store->superblock.catalog, NULL, 0, &view);
-    if (st == SCN_OK) {
-        store_install_view(store, view);
-        st = store_prepare_push(store, &source, 1, &view);
-    }
-    if (st == SCN_OK)
-        store_finish_push(store, &source, 1, view);
-    delta_unref(source.delta);
-    return st;
+    return store_start_view(store, false);
 }
 
 static uint64_t known_synced(const struct slots *slots)
@@ -374,9 +390,9 @@ static scn_status open_log(struct store *store, const struct replay *replay)
         st = random_bytes(store->sys, &epoch, sizeof epoch);
     if (st < 0)
         return st;
-    store->epoch_start_lsn = store->recovered.capacity_lsn;
+    atomic_store(&store->epoch_start_lsn, store->recovered.capacity_lsn);
     atomic_store(&store->lazy_lsn, store->recovered.end.lsn);
-    log_begin_epoch(store->log, epoch, store->epoch_start_lsn);
+    log_begin_epoch(store->log, epoch, store->recovered.capacity_lsn);
     room_measure(store);
     return SCN_OK;
 }
@@ -397,9 +413,13 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
                       &store->recovered);
     if (st == SCN_OK)
         st = judge_end(store);
-    if (st == SCN_OK && !store->is_read_only)
-        st = open_log(store, &replay);
-    return st;
+    if (st < 0)
+        return st;
+    /* A reader only follows, should somebody write. */
+    return store->is_read_only
+               ? log_join(&store->file, &store->locks, store->superblock.uuid,
+                          &store->recovered.end, &store->log)
+               : open_log(store, &replay);
 }
 
 /* The newest generation's roots do not verify: the older one will do if the log fills
@@ -429,7 +449,7 @@ scn_status recovery_run(struct store *store)
     bool good1 = slots.verdict[1] == SUPERBLOCK_GOOD;
     if (has_verdict(&slots, SUPERBLOCK_NEWER) || (!good0 && !good1))
         return refuse(&store->file, &slots);
-    uint32_t newest = good1 && (!good0 || slots.sb[1].gen > slots.sb[0].gen) ? 1 : 0;
+    uint32_t newest = newest_of(&slots);
     if (!store->is_read_only && superblock_is_read_only(&slots.sb[newest]))
         return superblock_say_newer(&slots.sb[newest]);
     st = run_slot(store, &slots, newest);
@@ -437,4 +457,56 @@ scn_status recovery_run(struct store *store)
         st = run_older(store, &slots, newest);
     store->recovery_ns = store->sys->ops->now_ns(store->sys) - begun;
     return st;
+}
+
+/* ---- the checkpoint lock ---- */
+
+/* What the other slot holds was not begun in this session: nobody died while writing it.
+ * (A newer generation from before the session is one that recovery could not use.) */
+static bool is_quiet(const struct store *store, const struct slots *slots)
+{
+    uint64_t gen = store->superblock.gen;
+    uint32_t newest = superblock_slot(gen);
+    uint32_t other = newest ^ 1;
+    bool is_there = slots->verdict[newest] == SUPERBLOCK_GOOD &&
+                    slots->sb[newest].gen == gen;
+    bool is_old = slots->sb[other].gen < gen || slots->sb[other].gen < store->session_gen;
+    return is_there && slots->verdict[other] == SUPERBLOCK_GOOD && is_old;
+}
+
+/* What a checkpoint that died has written may be durable or not: the sync decides it. */
+static scn_status settle_slots(struct store *store, struct slots *slots)
+{
+    uint64_t gen = store->superblock.gen;
+    scn_status st = read_slots(&store->file, slots);
+    if (st < 0 || is_quiet(store, slots))
+        return st;
+    st = file_sync(&store->file);
+    if (st == SCN_OK)
+        st = read_slots(&store->file, slots);
+    if (st < 0)
+        return st;
+    const struct superblock *other = &slots->sb[superblock_slot(gen) ^ 1];
+    bool is_newer = slots->verdict[superblock_slot(gen) ^ 1] == SUPERBLOCK_GOOD &&
+                    other->gen > gen && other->gen >= store->session_gen;
+    if (!is_newer)
+        return SCN_OK;
+    st = peers_tell_generation(store, other);
+    return st == SCN_OK ? peers_follow(store) : st;
+}
+
+scn_status recovery_adopt(struct store *store)
+{
+    struct slots slots;
+    if (!store_is_shared(store) || store->is_read_only)
+        return SCN_OK;
+    scn_status st = peers_follow(store);
+    if (st == SCN_OK)
+        st = settle_slots(store, &slots);
+    if (st < 0)
+        return st;
+    store->next_gen = first_new_gen(&slots, superblock_slot(store->superblock.gen));
+    if (atomic_load(&store->space_gen) == store->superblock.gen)
+        return SCN_OK;
+    return load_space(store, &store->superblock);
 }

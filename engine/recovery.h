@@ -25,4 +25,9 @@ scn_status recovery_create(struct sys *sys, const char *path) MUST_USE;
  * everything else. SCN_NOTADB, SCN_VERSION, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
 scn_status recovery_run(struct store *store) MUST_USE;
 
+/* Checkpoint lock held: who held it before may have been another process, and may have
+ * died.  The newest durable generation is this store's, and told; its allocation state is
+ * loaded, and next_gen is free. */
+scn_status recovery_adopt(struct store *store) MUST_USE;
+
 #endif

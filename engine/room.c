@@ -3,6 +3,10 @@
 
 #include "engine/background.h"
 #include "engine/checkpoint.h"
+#include "engine/peers.h"
+
+/* Between two looks at what other processes have done. */
+#define LOOK_NS UINT64_C(5000000)
 
 static uint64_t log_bytes(struct store *store)
 {
@@ -44,6 +48,23 @@ static scn_status outcome(struct store *store)
     return SCN_OK;
 }
 
+/* State mutex held.  False when the deadline has passed.  What other processes do wakes
+ * nobody. */
+static bool wait_a_while(struct store *store, const _Atomic uint64_t *number,
+                         uint64_t seen, uint64_t deadline_ns)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    uint64_t until = deadline_ns;
+    uint64_t now = ops->now_ns(store->sys);
+    if (now >= deadline_ns)
+        return false;
+    if (store_is_shared(store) && deadline_ns - now > LOOK_NS)
+        until = now + LOOK_NS;
+    if (atomic_load(number) == seen)
+        (void)ops->cond_wait(store->space_cond, store->state_mutex, until);
+    return true;
+}
+
 static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode,
                                   uint64_t deadline_ns)
 {
@@ -52,13 +73,20 @@ static scn_status wait_for_thread(struct store *store, enum checkpoint_mode mode
         mode == CHECKPOINT_DRAIN ? &store->drain_number : &store->checkpoint_number;
     uint64_t seen = atomic_load(number);
     bool in_time = true;
+    scn_status st = SCN_OK;
     if (mode == CHECKPOINT_DRAIN)
         atomic_store(&store->wants_drain, true);
     background_wake(store->background);
-    ops->mutex_lock(store->state_mutex);
-    while (in_time && atomic_load(number) == seen && must_wait(store, mode))
-        in_time = ops->cond_wait(store->space_cond, store->state_mutex, deadline_ns);
-    ops->mutex_unlock(store->state_mutex);
+    while (in_time && st == SCN_OK && atomic_load(number) == seen &&
+           must_wait(store, mode)) {
+        ops->mutex_lock(store->state_mutex);
+        in_time = wait_a_while(store, number, seen, deadline_ns);
+        ops->mutex_unlock(store->state_mutex);
+        /* Another process may have made the checkpoint. */
+        st = peers_follow(store);
+    }
+    if (st < 0)
+        return st;
     if (!in_time)
         return error_set(
             SCN_BUSY, 0, 0, 0,
@@ -80,18 +108,29 @@ scn_status room_wait(struct store *store, enum checkpoint_mode mode, uint64_t de
 
 /* A file that somebody has cut by pages that were freed is shorter than what it has given
  * out; it gets these back first, since new pages have to be new ones. */
-static scn_status grow_behind_all(struct store *store, uint32_t pages, uint32_t *pgno)
+static scn_status grow_behind_all(struct store *store, uint32_t pages, bool keeps,
+                                  uint32_t *pgno)
 {
+    uint32_t first;
+    scn_status st = file_learn_size(&store->file);
+    if (st < 0)
+        return st;
     uint64_t file_pages = atomic_load(&store->file.page_count);
-    uint64_t end = space_end(store->space);
+    uint64_t end = atomic_load(&store->end_pages);
     uint32_t missing = end > file_pages ? (uint32_t)(end - file_pages) : 0;
-    scn_status st = file_grow(&store->file, missing + pages, pgno);
-    if (st == SCN_OK)
-        *pgno += missing;
+    *pgno = (uint32_t)file_pages + missing;
+    if (keeps && file_pages + missing + pages <= FILE_PAGES_MAX) /* else it cannot grow */
+        st = grown_add(&store->grown, *pgno, pages);
+    if (st < 0)
+        return st;
+    st = file_grow(&store->file, missing + pages, &first);
+    if (st < 0 && keeps && grown_has(&store->grown, *pgno))
+        grown_remove(&store->grown, *pgno, pages);
     return st;
 }
 
-scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint32_t *pgno)
+scn_status room_grow(struct store *store, uint32_t pages, bool has_append, bool keeps,
+                     uint32_t *pgno)
 {
     scn_status st = SCN_OK;
     if (!has_append && lock_is_mine(&store->locks, LOCK_APPEND))
@@ -100,12 +139,8 @@ scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint3
         st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
-    st = grow_behind_all(store, pages, pgno);
+    st = grow_behind_all(store, pages, keeps, pgno);
     if (st == SCN_OK) {
-        st = space_reserve(store->space, *pgno, pages);
-        if (st < 0)
-            /* The pages stay unreferenced: free at the next checkpoint. */
-            *pgno = 0;
         uint64_t room = atomic_load(&store->room_pages);
         while (!atomic_compare_exchange_weak(&store->room_pages, &room,
                                              room > pages ? room - pages : 0))
@@ -114,6 +149,12 @@ scn_status room_grow(struct store *store, uint32_t pages, bool has_append, uint3
     if (!has_append)
         lock_give(&store->locks, LOCK_APPEND);
     return st;
+}
+
+void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
+{
+    grown_remove(&store->grown, pgno, pages);
+    atomic_fetch_add(&store->room_pages, pages);
 }
 
 /* ---- admission ---- */
@@ -140,10 +181,32 @@ static uint64_t growable_pages(struct store *store, uint64_t end_pages)
     return limit > end_pages ? limit - end_pages : 0;
 }
 
+/* Exactly where the allocation is loaded; else what the superblock says, in which pages
+ * behind its end are not counted as free. */
+void room_stat(struct store *store, struct space_stat *out)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    const struct superblock *sb = &store->superblock;
+    bool is_loaded = store->space && atomic_load(&store->space_gen) == sb->gen;
+    *out = (struct space_stat){
+        .used_pages = sb->used_pages,
+        .freed_pages = sb->freed_pages,
+        .free_pages = sb->page_count - sb->used_pages,
+        .end_pages = sb->page_count,
+    };
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    if (is_loaded)
+        space_stat(store->space, out);
+    uint64_t pages = atomic_load(&store->file.page_count);
+    if (!is_loaded && pages > out->end_pages)
+        out->end_pages = pages;
+}
+
 void room_measure(struct store *store)
 {
     struct space_stat stat;
-    space_stat(store->space, &stat);
+    room_stat(store, &stat);
+    atomic_store(&store->end_pages, store->superblock.page_count);
     atomic_store(&store->tree_pages, stat.used_pages - stat.freed_pages);
     uint64_t growable = growable_pages(store, stat.end_pages);
     uint64_t reserve = (stat.end_pages + growable) / 16;
@@ -251,31 +314,31 @@ static scn_status make_spare(struct store *store, bool has_append)
     struct log_spare spare = {0, LOG_EXTENT_PAGES};
     scn_status st = check_disk(store, spare.pages);
     if (st == SCN_OK)
-        st = room_grow(store, spare.pages, has_append, &spare.pgno);
+        st = room_grow(store, spare.pages, has_append, true, &spare.pgno);
     if (st < 0)
         return st;
     st = log_prepare_extent(&store->file, spare.pgno, spare.pages);
-    if (st == SCN_OK && !has_append)
-        st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
-    if (st == SCN_OK) {
+    if (st == SCN_OK)
         st = log_add_spare(store->log, spare);
-        if (!has_append)
-            lock_give(&store->locks, LOCK_APPEND);
-    }
     if (st < 0)
-        space_unreserve(store->space, spare.pgno, spare.pages);
+        grown_remove(&store->grown, spare.pgno, spare.pages);
     return st;
 }
 
 scn_status room_extend(struct store *store, bool has_append)
 {
-    scn_status st = SCN_OK;
     if (has_append)
         return log_has_full_spare(store->log) ? SCN_OK : make_spare(store, true);
-    store->sys->ops->mutex_lock(store->extend_mutex);
-    if (!log_has_full_spare(store->log))
+    uint64_t seen = log_extent_number(store->log);
+    scn_status st = lock_take(&store->locks, LOCK_EXTEND, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = peers_follow(store);
+    /* Another process has gone on in an extent of its own meanwhile: look again. */
+    bool has_moved = log_extent_number(store->log) != seen;
+    if (st == SCN_OK && !has_moved && !log_has_full_spare(store->log))
         st = make_spare(store, false);
-    store->sys->ops->mutex_unlock(store->extend_mutex);
+    lock_give(&store->locks, LOCK_EXTEND);
     return st;
 }
 

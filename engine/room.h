@@ -34,9 +34,16 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
 uint64_t room_for_run(struct store *store, uint64_t rows, uint64_t pages);
 /* Looks again how far the file may grow: at open and after each checkpoint. */
 void room_measure(struct store *store);
-/* New pages at the end of the file, reserved; for runs and extents. */
-scn_status room_grow(struct store *store, uint32_t pages, bool has_append,
+/* New pages at the end of the file.  keeps: they are this process's (page/grown.h), until
+ * a record leads to them; else a checkpoint's.  has_append: the caller holds the append
+ * lock. */
+scn_status room_grow(struct store *store, uint32_t pages, bool has_append, bool keeps,
                      uint32_t *pgno) MUST_USE;
+/* Pages that were grown and kept, and that no record will lead to: the next checkpoint
+ * finds them free. */
+void room_give_back(struct store *store, uint32_t pgno, uint32_t pages);
+/* Pages used, freed and free, as far as they are known here. */
+void room_stat(struct store *store, struct space_stat *out);
 /* Should be called after a commit, without locks: wakes the background thread, or
  * throttles. */
 void room_after_commit(struct store *store);

@@ -61,8 +61,8 @@ static void trim(struct build *build)
         return;
     struct op_range *last = &build->ranges[build->range_count - 1];
     if (build->taken < last->pages)
-        space_unreserve(build->txn->store->space, last->pgno + build->taken,
-                        last->pages - build->taken);
+        room_give_back(build->txn->store, last->pgno + build->taken,
+                       last->pages - build->taken);
     last->pages = build->taken;
     if (last->pages == 0)
         build->range_count--;
@@ -86,13 +86,13 @@ static scn_status take(void *ctx, uint32_t count, uint32_t *pgno)
         uint32_t pages = chunk_pages(build, count);
         uint32_t first;
         trim(build);
-        scn_status st = room_grow(store, pages, build->txn->is_priority, &first);
+        scn_status st = room_grow(store, pages, build->txn->is_priority, true, &first);
         if (st == SCN_FULL && pages > count)
-            st = room_grow(store, pages = count, build->txn->is_priority, &first);
+            st = room_grow(store, pages = count, build->txn->is_priority, true, &first);
         if (st == SCN_OK) {
             st = add_range(build, first, pages);
             if (st < 0)
-                space_unreserve(store->space, first, pages);
+                room_give_back(store, first, pages);
         }
         if (st < 0)
             return st;
@@ -107,7 +107,7 @@ static void let_go(struct store *store, const struct op_range *ranges, uint32_t 
 {
     for (uint32_t i = 0; i < count; i++) {
         pool_forget(store->pool, ranges[i].pgno, ranges[i].pages);
-        space_unreserve(store->space, ranges[i].pgno, ranges[i].pages);
+        room_give_back(store, ranges[i].pgno, ranges[i].pages);
     }
 }
 

@@ -56,8 +56,8 @@ static struct open_txns look_at_txns(struct store *store)
 
 static uint64_t log_backlog(struct store *store)
 {
-    return store->log ? log_bytes_since(store->log, atomic_load(&store->base_lsn))
-                      : store->recovered.byte_count;
+    return store->is_alone ? store->recovered.byte_count
+                           : log_bytes_since(store->log, atomic_load(&store->base_lsn));
 }
 
 /* ---- statistics ---- */
@@ -84,14 +84,13 @@ static void fill_from_file(struct store *store, struct scn_stats_t *out)
 {
     struct space_stat space = {0};
     out->page_bytes = PAGE_BYTES;
-    if (store->space)
-        space_stat(store->space, &space);
+    room_stat(store, &space);
     /* The end of the file comes second: what the space knows of is in it by then, but for
      * a file that was cut in between. */
     uint64_t pages = atomic_load(&store->file.page_count);
     pages = pages > space.end_pages ? pages : space.end_pages;
     out->file_bytes = pages * PAGE_BYTES;
-    if (store->space) {
+    if (!store->is_read_only) {
         uint64_t free_pages = space.free_pages + (pages - space.end_pages);
         out->freed_bytes = space.freed_pages * PAGE_BYTES;
         out->free_bytes = free_pages * PAGE_BYTES;
@@ -107,7 +106,7 @@ static void fill_from_log(struct store *store, struct scn_stats_t *out)
     out->log_bytes = log_backlog(store);
     out->log_capacity_bytes = store->options.log_bytes;
     out->appended_lsn = store_appended(store);
-    out->synced_lsn = store->log ? log_synced(store->log) : store->replayed_lsn;
+    out->synced_lsn = log_synced(store->log);
     out->recovered_records = store->recovered.record_count;
     out->recovery_ms = store->recovery_ns / NS_PER_MS;
     out->torn_tail = store->recovered.kind == LOG_END_TORN;
@@ -205,7 +204,7 @@ static uint64_t disk_free(struct store *store)
 static uint64_t room_bytes(struct store *store, const struct scn_health_t *health)
 {
     struct space_stat space;
-    space_stat(store->space, &space);
+    room_stat(store, &space);
     return health->disk_free_bytes + space.free_pages * PAGE_BYTES;
 }
 

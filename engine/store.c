@@ -2,11 +2,11 @@
 #include "engine/store.h"
 
 #include "engine/background.h"
-#include "engine/checkpoint.h"
 #include "engine/namelock.h"
 #include "engine/options.h"
 #include "engine/recovery.h"
 #include "engine/room.h"
+#include "engine/session.h"
 #include "engine/txn.h"
 #include "page/mem.h"
 
@@ -46,6 +46,13 @@ struct view *store_view(struct store *store, uint64_t *visible_lsn)
     return view;
 }
 
+static void destroy_view(struct store *store, struct view *view)
+{
+    if (view->is_pinned)
+        pin_drop(&store->pins, view->gen);
+    view_destroy(view);
+}
+
 /* State mutex held; true when the caller has to destroy it. */
 static bool drop_reference(struct store *store, struct view *view)
 {
@@ -66,7 +73,7 @@ void store_view_release(struct store *store, struct view *view)
     bool is_last = drop_reference(store, view);
     store->sys->ops->mutex_unlock(store->state_mutex);
     if (is_last)
-        view_destroy(view);
+        destroy_view(store, view);
 }
 
 static scn_status add_ops(void *ctx, uint32_t table_id, const struct delta_table *table)
@@ -116,12 +123,21 @@ static void note_debt(struct store *store, const struct view *view)
                      : 0);
 }
 
+void store_note_active(struct store *store, uint64_t ops)
+{
+    atomic_fetch_add(&store->active_ops, ops);
+    atomic_store(&store->clear_count, delta_clears_most(store->active));
+    atomic_store(&store->delta_debt,
+                 atomic_load(&store->frozen_bytes) + delta_bytes(store->active));
+}
+
 void store_install_view(struct store *store, struct view *view)
 {
     bool is_last = false;
     store->sys->ops->mutex_lock(store->state_mutex);
     struct view *old = store->view;
     store->view = view;
+    atomic_store(&store->pinned_gen, view->is_pinned ? view->gen : 0);
     view->next = store->views;
     view->previous = NULL;
     if (view->next)
@@ -132,7 +148,7 @@ void store_install_view(struct store *store, struct view *view)
     store->sys->ops->mutex_unlock(store->state_mutex);
     note_debt(store, view);
     if (is_last)
-        view_destroy(old);
+        destroy_view(store, old);
 }
 
 uint64_t store_appended(struct store *store)
@@ -176,10 +192,20 @@ scn_status store_prepare_push(struct store *store, const struct source *sources,
     return st;
 }
 
+/* The view of the same generation that comes after the current one is pinned as it is: a
+ * second reference takes no memory and no call. */
+static void keep_pin(struct store *store, struct view *view)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    view->is_pinned = store->view->is_pinned && pin_take(&store->pins, view->gen) == SCN_OK;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+}
+
 void store_finish_push(struct store *store, const struct source *sources, uint32_t count,
                        struct view *view)
 {
     struct history *history = &store->history;
+    keep_pin(store, view);
     for (uint32_t i = 0; i < count; i++) {
         history->items[history->count++] = sources[i];
         if (sources[i].delta)
@@ -188,6 +214,43 @@ void store_finish_push(struct store *store, const struct source *sources, uint32
             run_ref(sources[i].run);
     }
     store_install_view(store, view);
+}
+
+void store_stop_begins(struct store *store)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    atomic_store(&store->pinned_gen, 0);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+}
+
+scn_status store_start_view(struct store *store, bool is_pinned)
+{
+    const struct superblock *sb = &store->superblock;
+    struct source source = {0};
+    struct view *view = NULL;
+    scn_status st = delta_create(sb->base.lsn, &source.delta);
+    if (st < 0)
+        return st;
+    st = view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0, &view);
+    if (st == SCN_OK) {
+        view->is_pinned = is_pinned;
+        store_install_view(store, view);
+        st = store_prepare_push(store, &source, 1, &view);
+    }
+    if (st == SCN_OK)
+        store_finish_push(store, &source, 1, view);
+    delta_unref(source.delta);
+    return st;
+}
+
+bool store_has_writers(struct store *store)
+{
+    bool has = false;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    for (const struct scn_txn *txn = store->open_txns; txn; txn = txn->next)
+        has |= txn_is_write(txn);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return has;
 }
 
 /* ---- history ---- */
@@ -253,6 +316,15 @@ void store_trim_history(struct store *store)
             history->count * sizeof *history->items);
 }
 
+void store_forget_history(struct store *store, uint64_t window_start)
+{
+    struct history *history = &store->history;
+    for (uint32_t i = 0; i < history->count; i++)
+        unref_source(&history->items[i]);
+    history->count = 0;
+    history->window_start = window_start;
+}
+
 /* ---- pins ---- */
 
 static int insert_gen(uint64_t *gens, uint32_t count, uint64_t gen)
@@ -287,7 +359,7 @@ static uint32_t count_views(struct store *store)
     return count;
 }
 
-scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
+static scn_status own_pins(struct store *store, uint64_t **gens, uint32_t *count)
 {
     const struct sys_ops *ops = store->sys->ops;
     uint32_t room = 0;
@@ -311,6 +383,34 @@ scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
     }
 }
 
+/* Foreign ones after own ones: room for both, then one order. */
+static scn_status add_foreign_pins(struct store *store, uint64_t **gens, uint32_t *count)
+{
+    uint64_t *foreign = NULL;
+    uint32_t foreign_count = 0;
+    scn_status st = pins_foreign(&store->pins, &foreign, &foreign_count);
+    uint64_t *all = st == SCN_OK ? mem_alloc((*count + foreign_count + 1) * sizeof *all)
+                                 : NULL;
+    if (st == SCN_OK && all == NULL)
+        st = error_nomem();
+    if (st == SCN_OK) {
+        memcpy(all, *gens, *count * sizeof *all);
+        mem_free(*gens);
+        *gens = all;
+        for (uint32_t i = 0; i < foreign_count; i++)
+            *count += insert_gen(all, *count, foreign[i]);
+    }
+    mem_free(foreign);
+    return st;
+}
+
+scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
+{
+    scn_status st = own_pins(store, gens, count);
+    return st == SCN_OK && store_is_shared(store) ? add_foreign_pins(store, gens, count)
+                                                  : st;
+}
+
 /* ---- opening ---- */
 
 static scn_status not_local(const char *path)
@@ -332,27 +432,6 @@ static scn_status check_local(struct store *store, const char *path)
     return SCN_OK;
 }
 
-/* One process at a time, and it alone: writers hold ATTACH exclusively, readers share
- * it. Who finds it taken waits as long as busy_timeout allows. */
-static scn_status attach(struct store *store)
-{
-    const struct sys_ops *ops = store->sys->ops;
-    enum sys_lock_mode mode = store->is_read_only ? SYS_SHARED : SYS_EXCLUSIVE;
-    uint64_t until = ops->now_ns(store->sys) +
-                     store->options.busy_timeout_ms * UINT64_C(1000000);
-    scn_status st;
-    ops->mutex_lock(store->state_mutex);
-    while ((st = lock_attach(&store->locks, LOCK_ATTACH, mode)) == SCN_BUSY) {
-        uint64_t now = ops->now_ns(store->sys);
-        if (now >= until)
-            break;
-        ops->cond_wait(store->space_cond, store->state_mutex, now + UINT64_C(5000000));
-    }
-    ops->mutex_unlock(store->state_mutex);
-    store->locks.is_exclusive = st == SCN_OK;
-    return st;
-}
-
 static scn_status open_file(struct store *store, const char *path)
 {
     uint32_t flags = store->options.flags;
@@ -370,7 +449,11 @@ static scn_status open_file(struct store *store, const char *path)
 
 static scn_status make_parts(struct store *store)
 {
-    scn_status st = pool_create(&store->file, store->options.pool_bytes, &store->pool);
+    scn_status st = pins_init(&store->pins, &store->locks);
+    if (st == SCN_OK)
+        st = grown_init(&store->grown, &store->locks);
+    if (st == SCN_OK)
+        st = pool_create(&store->file, store->options.pool_bytes, &store->pool);
     if (st == SCN_OK)
         st = pool_reader_create(store->pool, &store->maintenance_reader);
     if (st == SCN_OK)
@@ -385,7 +468,7 @@ static scn_status make_mutexes(struct store *store)
     const struct sys_ops *ops = store->sys->ops;
     int failed = ops->mutex_create(store->sys, &store->state_mutex);
     if (failed == 0)
-        failed = ops->mutex_create(store->sys, &store->extend_mutex);
+        failed = ops->mutex_create(store->sys, &store->apply_mutex);
     if (failed == 0)
         failed = ops->cond_create(store->sys, &store->space_cond);
     return failed ? error_sys(failed, 0, "no mutex") : SCN_OK;
@@ -399,7 +482,7 @@ static void destroy_views(struct store *store)
     while (store->views) {
         struct view *view = store->views;
         store->views = view->next;
-        view_destroy(view);
+        destroy_view(store, view);
     }
     while (store->idle_txns) {
         struct scn_txn *txn = store->idle_txns;
@@ -425,14 +508,16 @@ static void store_destroy(struct store *store)
         space_destroy(store->space);
     if (store->pool)
         pool_destroy(store->pool);
+    pins_destroy(&store->pins);
+    grown_destroy(&store->grown);
     if (store->locks.file)
         locks_destroy(&store->locks);
     if (store->file.handle)
         file_close(&store->file);
     if (store->space_cond)
         ops->cond_destroy(store->space_cond);
-    if (store->extend_mutex)
-        ops->mutex_destroy(store->extend_mutex);
+    if (store->apply_mutex)
+        ops->mutex_destroy(store->apply_mutex);
     if (store->state_mutex)
         ops->mutex_destroy(store->state_mutex);
     if (store->owns_sys)
@@ -450,11 +535,9 @@ static scn_status start(struct store *store, const char *path)
     if (st == SCN_OK)
         st = locks_init(&store->locks, &store->file);
     if (st == SCN_OK)
-        st = attach(store);
-    if (st == SCN_OK)
         st = make_parts(store);
     if (st == SCN_OK)
-        st = recovery_run(store);
+        st = session_open(store);
     if (st == SCN_OK && !store->is_read_only && !(store->options.flags & SCN_NOTHREAD))
         st = background_start(store);
     return st;
@@ -557,6 +640,7 @@ static scn_status open_in_memory(const scn_options *options, scn_db **out)
     struct sys *sys = sys_memory_create();
     if (sys == NULL)
         return error_nomem();
+    resolved.flags |= SCN_EXCLUSIVE;
     st = open_handle(sys, "memory", &resolved, true, out);
     if (st != SCN_OK)
         sys_memory_destroy(sys);
@@ -580,29 +664,11 @@ scn_status scn_open(const char *path, const scn_options *options, scn_db **out)
 
 /* ---- closing ---- */
 
-static void tell_host(struct store *store, scn_status st)
-{
-    if (st < 0 && store->options.hooks.log)
-        store->options.hooks.log(store->options.hooks.user, st, error_last()->text);
-}
-
-/* The next open has little to replay, and a witness that all of it was durable.  Only the
- * sync matters to the caller: lazy commits wait for it. */
 static scn_status finish(struct store *store)
 {
     background_stop(store->background);
     store->background = NULL;
-    if (store->log == NULL)
-        return SCN_OK;
-    if (!file_is_poisoned(&store->file) && room_is_checkpoint_due(store))
-        tell_host(store, checkpoint_run(store, CHECKPOINT_PLAIN));
-    uint64_t end = log_appended(store->log);
-    if (end == atomic_load(&store->marked_lsn) || end == store->recovered.end.lsn)
-        return SCN_OK;
-    scn_status st = end > log_synced(store->log) ? log_sync(store->log, end, 0) : SCN_OK;
-    if (st == SCN_OK && !file_is_poisoned(&store->file))
-        tell_host(store, checkpoint_mark(store));
-    return st < 0 ? SCN_UNKNOWN : SCN_OK;
+    return session_close(store);
 }
 
 static void leave_registry(struct sys *sys, struct store *store)

@@ -2,18 +2,21 @@
  * order its parts.
  *
  * Locks, outermost first (page/lock.h has the first six):
- *     GATE, ATTACH, BACKUP, CHECKPOINT, APPEND, SYNC, state
+ *     GATE, ATTACH, BACKUP, CHECKPOINT, EXTEND, APPEND, apply, SYNC, state
  * The state mutex is a leaf: it guards the current view, the list of views and of open
- * transactions, and nobody waits while holding it.
+ * transactions, and nobody waits while holding it.  Of `apply` see engine/peers.h.
  *
  * Who may touch what is said at each field: `open` is const after scn_open;
- * `checkpoint`, `append` and `state` name the lock; atomics stand alone. */
+ * `checkpoint`, `append`, `apply` and `state` name the lock; atomics stand alone. */
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
 #include "buffer/pool.h"
 #include "engine/view.h"
+#include "page/grown.h"
 #include "page/lock.h"
+#include "page/pin.h"
+#include "page/publish.h"
 #include "page/space.h"
 #include "page/superblock.h"
 #include "wal/log.h"
@@ -80,7 +83,9 @@ struct store {
     struct store_options options; /* open */
     struct file file;
     struct locks locks;
-    struct log *log;                        /* open; NULL when read-only */
+    struct pins pins;
+    struct grown grown;
+    struct log *log;                        /* open; NULL until it is recovered or joined */
     struct pool *pool;                      /* open */
     struct space *space;                    /* open; NULL when read-only */
     struct pool_reader *maintenance_reader; /* checkpoint */
@@ -89,13 +94,18 @@ struct store {
     struct store *next;    /* registry mutex */
     uint32_t handle_count; /* registry mutex */
 
-    struct superblock superblock; /* checkpoint and state; the newest durable one */
-    uint64_t older_base_lsn; /* checkpoint; base of the other slot */
+    struct publish page; /* append; as it was read under the lock */
+    uint64_t session_gen;    /* apply; generations of this session are not below it */
+    struct superblock superblock; /* apply and state; of the newest generation known */
     uint64_t next_gen;       /* checkpoint */
+    /* `space` is the state of this generation; written under checkpoint. */
+    _Atomic uint64_t space_gen;
+    _Atomic uint64_t end_pages; /* new pages lie behind all that was ever given out */
 
-    struct delta *active;   /* append; the newest source, held by the history */
+    struct sys_mutex *apply_mutex; /* engine/peers.h */
+    struct delta *active;   /* apply; the newest source, held by the history */
     _Atomic uint64_t frozen_bytes; /* of the other deltas in the view */
-    struct history history; /* append */
+    struct history history; /* apply */
 
     struct sys_mutex *state_mutex;
     struct view *view;         /* state; the current one */
@@ -106,9 +116,17 @@ struct store {
     uint32_t idle_txn_count;     /* state */
     struct scn_lock *named_locks;  /* state; held, or being tried (engine/namelock.c) */
     struct sys_cond *space_cond; /* state; woken when a checkpoint ended */
-    struct sys_mutex *extend_mutex; /* who makes log extents; in front of APPEND */
+    uint64_t begin_count;      /* state; snapshots taken */
+    uint64_t rest_count;       /* state; begin_count when peers_rest looked last */
 
-    uint64_t replayed_lsn;     /* open; what recovery or a read-only open replayed */
+    uint64_t replayed_lsn;     /* apply; where replay stands, until there is a log */
+    /* A reader of a file that nobody wrote: the line SESSION as it was then. */
+    bool has_gap;              /* apply; view and log do not fit each other: start anew */
+    _Atomic uint64_t pinned_gen; /* written under state; of the current view; 0: unpinned */
+    bool has_commits;          /* apply; applied since rest_base */
+    struct log_base rest_base; /* apply; behind the last FREEZE: deltas begin here */
+    bool is_alone;             /* apply; what this process knows does not come from a page */
+    struct publish_value last_session; /* apply */
     /* [9] Start of the record that is being appended and applied, UINT64_MAX when there
      *     is none: a sync may cover it before its operations are in the delta. */
     _Atomic uint64_t applying_lsn;
@@ -136,7 +154,8 @@ struct store {
     _Atomic uint32_t update_count;      /* scn_update callbacks running */
     uint64_t opened_ns;                 /* open */
     struct log_scan_result recovered;   /* open */
-    uint64_t epoch_start_lsn;           /* open */
+    _Atomic uint64_t epoch_start_lsn;   /* LSNs of this session are not below it */
+    _Atomic uint64_t own_end_lsn;       /* of the last record that this process appended */
     uint64_t recovery_ns;               /* open; how long it took */
     struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;
@@ -154,38 +173,58 @@ scn_status db_check(const scn_db *db) MUST_USE;
 /* As db_check, and SCN_READONLY when the handle was opened for reading only. */
 scn_status db_check_write(const scn_db *db) MUST_USE;
 
-/* All commits up to this LSN are in snapshots that begin now. */
+/* All commits up to this LSN are in snapshots that begin now.  What others have synced
+ * may be ahead of what is applied here. */
 static inline uint64_t store_visible(struct store *store)
 {
     if (store->log == NULL)
         return store->replayed_lsn;
     uint64_t synced = log_synced(store->log);
     uint64_t lazy = atomic_load(&store->lazy_lsn);
-    uint64_t applying = atomic_load(&store->applying_lsn); /* after synced */
+    uint64_t applied = log_appended(store->log);
+    uint64_t applying = atomic_load(&store->applying_lsn); /* after the others */
     uint64_t settled = lazy > synced ? lazy : synced;
-    return settled < applying ? settled : applying;
+    applied = applied < applying ? applied : applying;
+    return settled < applied ? settled : applied;
+}
+
+/* Others may have the file, too. */
+static inline bool store_is_shared(const struct store *store)
+{
+    return !store->locks.is_exclusive;
 }
 
 /* The current view and the visible LSN, taken together [W2].  view_release ends it. */
 struct view *store_view(struct store *store, uint64_t *visible_lsn);
 void store_view_release(struct store *store, struct view *view);
-/* The end of what has been applied: the log's, or what a read-only store (or a recovery
- * under way) has replayed. */
+/* The end of what has been applied: the log's, or what a recovery under way has
+ * replayed. */
 uint64_t store_appended(struct store *store);
 
-/* Append lock held, in two steps, the second without failure: sources, oldest first, in
+/* Apply lock held, in two steps, the second without failure: sources, oldest first, in
  * front of those that the current view has. The last one is a delta and becomes the
  * active one. */
 scn_status store_prepare_push(struct store *store, const struct source *sources,
                               uint32_t count, struct view **view) MUST_USE;
 void store_finish_push(struct store *store, const struct source *sources, uint32_t count,
                        struct view *view);
-/* Append lock held: the view becomes current; the store owns it. */
+/* Apply lock held: the view becomes current; the store owns it. */
 void store_install_view(struct store *store, struct view *view);
-/* The generations that live views pin, ascending, each once; *gens is the caller's to
- * free. */
+/* Transactions for writing are open. */
+bool store_has_writers(struct store *store);
+/* Operations have come into the active delta. */
+void store_note_active(struct store *store, uint64_t ops);
+/* Apply lock held: from here on, until a pinned view is installed, no snapshot begins. */
+void store_stop_begins(struct store *store);
+/* Apply lock held: the generation of `superblock`, and an empty delta in front. */
+scn_status store_start_view(struct store *store, bool is_pinned) MUST_USE;
+/* Apply lock held: no source of before is in the history any more; it is gapless from
+ * window_start on. */
+void store_forget_history(struct store *store, uint64_t window_start);
+/* The generations that live views pin, in this process and in others, ascending, each
+ * once; *gens is the caller's to free. */
 scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count) MUST_USE;
-/* Append lock held: the history forgets what no open write transaction can ask for. */
+/* Apply lock held: the history forgets what no open write transaction can ask for. */
 void store_trim_history(struct store *store);
 
 /* Opens a store on an implementation of the system; sys_posix() for scn_open. Tests use

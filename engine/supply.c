@@ -20,9 +20,6 @@ void supply_init(struct supply *supply, struct store *store)
 
 void supply_release(struct supply *supply)
 {
-    if (supply->grown_next < supply->grown_end)
-        space_unreserve(supply->store->space, supply->grown_next,
-                        supply->grown_end - supply->grown_next);
     supply->grown_next = supply->grown_end = 0;
 }
 
@@ -41,10 +38,12 @@ static scn_status grow(struct supply *supply, uint32_t count)
 {
     uint32_t step = grow_step(supply->store, count);
     supply_release(supply);
-    scn_status st = room_grow(supply->store, step, false, &supply->grown_next);
+    scn_status st = room_grow(supply->store, step, supply->has_append, false,
+                              &supply->grown_next);
     if (st == SCN_FULL && step > count) {
         step = count;
-        st = room_grow(supply->store, step, false, &supply->grown_next);
+        st = room_grow(supply->store, step, supply->has_append, false,
+                       &supply->grown_next);
     }
     if (st == SCN_OK)
         supply->grown_end = supply->grown_next + step;
@@ -61,9 +60,6 @@ scn_status supply_take_new(void *ctx, uint32_t count, uint32_t *pgno)
     }
     *pgno = supply->grown_next;
     supply->grown_next += count;
-    /* Only the checkpoint takes pages: nobody slips in before it adopts these.  And after
-     * a failure they are simply free. */
-    space_unreserve(supply->store->space, *pgno, count);
     return SCN_OK;
 }
 

@@ -11,7 +11,10 @@
 
 struct supply {
     struct store *store;
-    uint32_t grown_next; /* pages grown and not yet taken, reserved: [next, end) */
+    bool has_append; /* the caller's to set */
+    /* Pages grown and not yet taken, [next, end): nobody else takes or cuts pages behind
+     * the size at the freeze point, and after a failure they are simply free. */
+    uint32_t grown_next;
     uint32_t grown_end;
     uint64_t paced_full; /* end of the last commit that waits for a sync, then */
     uint64_t paced_ns;

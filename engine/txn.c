@@ -1,6 +1,7 @@
 /* Transactions: begin, end, savepoints, the shells.  See txn.h. */
 #include "engine/txn.h"
 
+#include "engine/peers.h"
 #include "page/mem.h"
 
 /* So many shells rest before one is used again: a stale handle is told for that long. */
@@ -113,6 +114,26 @@ static struct scn_txn *shell_take(struct store *store)
     return txn;
 }
 
+/* State mutex held. */
+static void rest_locked(struct store *store, struct scn_txn *txn)
+{
+    txn->next = NULL;
+    if (store->idle_txns)
+        store->idle_txns_tail->next = txn;
+    else
+        store->idle_txns = txn;
+    store->idle_txns_tail = txn;
+    store->idle_txn_count++;
+}
+
+static void shell_put(struct scn_txn *txn)
+{
+    struct store *store = txn->store;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    rest_locked(store, txn);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+}
+
 static scn_status shell_create(struct store *store, struct scn_txn **out)
 {
     struct scn_txn *txn = mem_zalloc(sizeof *txn);
@@ -143,11 +164,16 @@ void txn_destroy_shell(struct scn_txn *txn)
 }
 
 /* Announced before the snapshot is used: view and LSN are read and the list joined in one
- * critical section. */
-static void take_snapshot(struct scn_txn *txn)
+ * critical section.  False when the view's pin does not count (any more): follow first. */
+static bool try_snapshot(struct scn_txn *txn)
 {
     struct store *store = txn->store;
     store->sys->ops->mutex_lock(store->state_mutex);
+    if (store_is_shared(store) && !atomic_load(&store->pinned_gen)) {
+        store->sys->ops->mutex_unlock(store->state_mutex);
+        return false;
+    }
+    store->begin_count++;
     txn->view = store->view;
     txn->view->references++;
     txn->lsn = store_visible(store);
@@ -157,6 +183,16 @@ static void take_snapshot(struct scn_txn *txn)
         txn->next->previous = txn;
     store->open_txns = txn;
     store->sys->ops->mutex_unlock(store->state_mutex);
+    return true;
+}
+
+static scn_status take_snapshot(struct scn_txn *txn)
+{
+    scn_status st;
+    do {
+        st = peers_follow(txn->store);
+    } while (st == SCN_OK && !try_snapshot(txn));
+    return st;
 }
 
 scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
@@ -177,7 +213,13 @@ scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
     txn->begun_ns = flags & SCN_WRITE || store->options.max_snapshot_age_ms
                         ? store->sys->ops->now_ns(store->sys)
                         : 0;
-    take_snapshot(txn);
+    atomic_store_explicit(&txn->is_stale, false, memory_order_relaxed);
+    scn_status st = take_snapshot(txn);
+    if (st < 0) {
+        txn->magic = TXN_ENDED;
+        shell_put(txn);
+        return st;
+    }
     *out = txn;
     return SCN_OK;
 }
@@ -253,15 +295,11 @@ static void shell_rest(struct scn_txn *txn)
         store->open_txns = txn->next;
     if (txn->next)
         txn->next->previous = txn->previous;
-    txn->next = NULL;
-    if (store->idle_txns)
-        store->idle_txns_tail->next = txn;
-    else
-        store->idle_txns = txn;
-    store->idle_txns_tail = txn;
-    store->idle_txn_count++;
+    rest_locked(store, txn);
     store->sys->ops->mutex_unlock(store->state_mutex);
     store_view_release(store, view);
+    if (store->options.flags & SCN_NOTHREAD)
+        peers_rest(store);
 }
 
 void txn_end(struct scn_txn *txn, scn_status st, uint64_t lsn)

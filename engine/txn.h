@@ -76,6 +76,7 @@ struct scn_txn {
     uint32_t magic;
     uint32_t flags; /* SCN_READ, SCN_WRITE, SCN_SNAPSHOT */
     uint32_t durability;
+    atomic_bool is_stale; /* its history ended with a session: it conflicts */
     atomic_bool is_gone; /* past max_snapshot_age; set before a page is reused */
     bool is_priority; /* holds the append lock (scn_update) */
     bool is_in_update;        /* written under state */
@@ -86,6 +87,7 @@ struct scn_txn {
     struct scn_txn *previous;
     struct view *view;
     uint64_t lsn;      /* the snapshot's */
+    uint64_t log_life; /* of the log when its record was appended */
     uint64_t begun_ns; /* state; 0: nobody has looked yet (engine/stats.c) */
     uint64_t thread_id;
     struct pool_reader *reader;

@@ -1,4 +1,5 @@
 /* scn_update, the one-call writes, and waiting for durability. */
+#include "engine/peers.h"
 #include "engine/room.h"
 #include "engine/txn.h"
 
@@ -66,9 +67,10 @@ static scn_status attempt_with_priority(scn_db *db, scn_status (*fn)(scn_txn *, 
                                         void *ctx)
 {
     struct store *store = db->store;
-    scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+    scn_status st = append_enter(store, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
+    apply_leave(store);
     st = make_visible(store);
     if (st == SCN_OK)
         return attempt(db, fn, ctx, true);
@@ -183,10 +185,10 @@ scn_status scn_del1(scn_db *db, const char *table, scn_slice key)
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
 {
     scn_status st = db_check(db);
-    if (st < 0 || db->store->log == NULL)
+    if (st < 0 || db->store->is_read_only)
         return st;
     struct store *store = db->store;
-    if (lsn < store->epoch_start_lsn && lsn != store->recovered.end.lsn)
+    if (lsn < atomic_load(&store->epoch_start_lsn) && lsn != store->recovered.end.lsn)
         return error_set(SCN_UNKNOWN, 0, 0, 0,
                          "the LSN belongs to an earlier life of the log, from before the "
                          "store was opened");

@@ -49,6 +49,7 @@ struct source {
 
 struct view {
     uint32_t references; /* guarded by the store's state mutex, like the list */
+    bool is_pinned; /* state; holds a reference on the pin of its generation */
     uint32_t gone_holders; /* state; of them, transactions whose snapshot is given up */
     struct view *next;
     struct view *previous;

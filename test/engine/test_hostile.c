@@ -15,7 +15,7 @@ enum { BUDGET_MS = 500, SECTOR_BYTES = 512 };
 
 struct kinds {
     uint32_t pages[PAGE_SPACE + 1][TREE_LEVEL_MAX];
-    uint32_t records[RECORD_MARK + 1];
+    uint32_t records[RECORD_TYPE_MAX + 1];
     uint32_t packed_records;
 };
 

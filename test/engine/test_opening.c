@@ -6,13 +6,18 @@
 
 #define STORE "store"
 
-static scn_db *open_on(struct sys *sys)
+static scn_db *open_with(struct sys *sys, uint32_t flags)
 {
-    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD | flags};
     scn_db *db;
     options.pool_bytes = 64 * PAGE_BYTES;
     CHECK_OK(store_open_on(sys, STORE, &options, &db));
     return db;
+}
+
+static scn_db *open_on(struct sys *sys)
+{
+    return open_with(sys, 0);
 }
 
 static void put_bytes(scn_db *db, const char *word, size_t len)
@@ -55,17 +60,25 @@ static struct sim_disk *closed_store(void)
     return disk;
 }
 
-TEST(opening__of_a_closed_store_writes_nothing)
+static void open_and_close(uint32_t flags)
 {
     struct sim_disk *disk = closed_store();
     struct sys *sys = sim_process_create(disk);
-    scn_db *db = open_on(sys);
+    scn_db *db = open_with(sys, flags);
     check_word(db, "second");
-    CHECK_EQ(writes_of(sys), 0);
+    uint64_t lines = writes_of(sys); /* of the publish page */
+    CHECK_EQ(lines, flags & SCN_EXCLUSIVE ? 0 : PUBLISH_LINE_COUNT - 1);
     CHECK_OK(scn_close(db));
-    CHECK_EQ(writes_of(sys), 0);
+    CHECK_EQ(writes_of(sys), lines);
+    CHECK_EQ(sim_call_count(sys, SIM_SYNC) + sim_call_count(sys, SIM_DSYNC), 0);
     sim_process_destroy(sys);
     sim_disk_destroy(disk);
+}
+
+TEST(opening__of_a_closed_store_writes_nothing)
+{
+    open_and_close(0);
+    open_and_close(SCN_EXCLUSIVE);
 }
 
 /* The process dies in its close, behind a MARK that no sync has covered. */

@@ -42,23 +42,24 @@ static bool has(scn_db *db, const char *key)
     return st == SCN_OK;
 }
 
-TEST(process__that_writes_is_alone)
+TEST(process__that_is_exclusive_is_alone)
 {
     scn_db *writer;
     scn_db *other;
     struct sim_disk *disk = sim_disk_create(1);
     struct sys *first = sim_process_create(disk);
     struct sys *second = sim_process_create(disk);
-    CHECK_OK(open_on(first, 0, &writer));
+    CHECK_OK(open_on(first, SCN_EXCLUSIVE, &writer));
     CHECK_EQ(open_on(second, 0, &other), SCN_BUSY);
+    CHECK_EQ(open_on(second, SCN_EXCLUSIVE, &other), SCN_BUSY);
     CHECK_EQ(open_on(second, SCN_RDONLY, &other), SCN_BUSY);
     CHECK_OK(put(writer, "key", "value", SCN_SYNC_FULL));
     CHECK_OK(scn_close(writer));
     CHECK_OK(open_on(second, SCN_RDONLY, &other));
     CHECK(has(other, "key"));
-    CHECK_EQ(open_on(first, 0, &writer), SCN_BUSY);
+    CHECK_EQ(open_on(first, SCN_EXCLUSIVE, &writer), SCN_BUSY);
     CHECK_OK(scn_close(other));
-    CHECK_OK(open_on(first, 0, &writer));
+    CHECK_OK(open_on(first, SCN_EXCLUSIVE, &writer));
     CHECK_OK(scn_close(writer));
     sim_process_destroy(first);
     sim_process_destroy(second);

@@ -60,7 +60,7 @@ static bool repair_record(struct image *image, struct place *place, uint32_t *be
     uint8_t *at = page_at(image, place->pgno) + place->off;
     uint32_t room = place->pages * PAGE_BYTES - place->off - RECORD_HEADER_BYTES;
     uint32_t stored = get_u32(at + 4);
-    if (at[12] < RECORD_COMMIT || at[12] > RECORD_MARK || stored > room ||
+    if (at[12] < RECORD_COMMIT || at[12] > RECORD_TYPE_MAX || stored > room ||
         record_bytes(stored) - RECORD_HEADER_BYTES > room)
         return false;
     if (*before != *after && get_u32(at + 40) == *before)

@@ -458,6 +458,25 @@ void part_until_holds(struct part *part, int step, enum sim_when when,
               &(struct sim_stop){.step = step, .when = when, .holds = holds, .ctx = ctx});
 }
 
+struct appending {
+    struct store *store;
+    uint64_t from;
+};
+
+static bool has_appended(void *ctx)
+{
+    struct appending *appending = ctx;
+    return log_appended(appending->store->log) > appending->from &&
+           atomic_load(&appending->store->locks.owner[LOCK_APPEND]) == 0;
+}
+
+void part_until_appended(struct part *part)
+{
+    struct store *store = part->stage->db->store;
+    struct appending appending = {store, log_appended(store->log)};
+    part_until_holds(part, SIM_MUTEX_UNLOCK, SIM_AT_END, has_appended, &appending);
+}
+
 scn_status part_finish(struct part *part)
 {
     enum sim_outcome outcome = sim_actor_run(part->actor, NULL);

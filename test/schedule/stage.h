@@ -122,6 +122,8 @@ void part_until_pages(struct part *part, int step, enum sim_when when, uint64_t 
 void part_until_holds(struct part *part, int step, enum sim_when when,
                       bool (*holds)(void *), void *ctx);
 /* Only this one runs, to its end; what came out. */
+/* Until its record is in the log and it has given the append lock back. */
+void part_until_appended(struct part *part);
 scn_status part_finish(struct part *part);
 /* Only this one runs, until it waits for somebody, which it must. */
 void part_blocks(struct part *part);

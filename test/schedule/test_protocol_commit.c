@@ -379,8 +379,7 @@ TEST(protocol__16_an_update_gets_past_a_commit_that_nobody_syncs)
     stage_open(&stage, 0);
     stage_put(&stage, "k", "old");
     struct part *writer = stage_cast(&stage, do_put, "k", "unsynced");
-    part_until(writer, SIM_WRITE, SIM_AT_END);
-    part_until_nth(writer, SIM_MUTEX_UNLOCK, SIM_AT_END, 2);
+    part_until_appended(writer);
     CHECK_EQ(atomic_load(&stage.db->store->locks.owner[LOCK_APPEND]), 0);
     struct part *update = stage_cast(&stage, do_update, "k", "updated");
     CHECK_OK(part_finish(update));

@@ -210,8 +210,7 @@ TEST(protocol__09_who_waits_syncs_when_nobody_else_does)
     struct part *full = stage_cast(&stage, do_put, "full", "1");
     struct part *lazy = stage_cast(&stage, do_put, "lazy", "2");
     lazy->durability = SCN_SYNC_LAZY;
-    part_until(full, SIM_WRITE, SIM_AT_END);
-    part_until_nth(full, SIM_MUTEX_UNLOCK, SIM_AT_END, 2);
+    part_until_appended(full);
     CHECK_EQ(atomic_load(&store_of(&stage)->locks.owner[LOCK_APPEND]), 0);
     CHECK_OK(part_finish(lazy));
     CHECK(stage_has(&stage, "full", "1"));
@@ -276,8 +275,7 @@ static void append_unsynced(struct stage *stage, const char *key, const char *va
 {
     struct part *writer = stage_cast(stage, do_put, key, value);
     writer->len = 1500;
-    part_until(writer, SIM_WRITE, SIM_AT_END);
-    part_until_nth(writer, SIM_MUTEX_UNLOCK, SIM_AT_END, 2);
+    part_until_appended(writer);
     CHECK_EQ(atomic_load(&store_of(stage)->locks.owner[LOCK_APPEND]), 0);
 }
 
@@ -348,14 +346,14 @@ TEST(protocol__20_a_superblock_that_was_not_synced_is_not_believed)
     }
     stage_put(&stage, "b", "2");
     struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
-    part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 3);
+    part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 2);
     stage_fail(&stage, SIM_SYNC, 1, EIO);
     CHECK(part_finish(checkpoint) < 0);
     stage_kill(&stage);
     stage_put(&stage, "c", "3");
     for (int i = 0; i < 3; i++) {
         struct part *next = stage_cast(&stage, do_checkpoint, "next", NULL);
-        part_until_pages(next, SIM_WRITE, SIM_AT_END, 0, 3);
+        part_until_pages(next, SIM_WRITE, SIM_AT_END, 0, 2);
         part_until(next, SIM_SYNC, SIM_AT_SYNC);
         stage_each_cut(&stage, has_a_to_c);
         CHECK_OK(part_finish(next));

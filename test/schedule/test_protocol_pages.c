@@ -164,8 +164,7 @@ TEST(protocol__10_a_checkpoint_syncs_what_it_merges)
     stage_open(&stage, 0);
     stage_put(&stage, "k", "old");
     struct part *writer = stage_cast(&stage, do_put, "k", "new");
-    part_until(writer, SIM_WRITE, SIM_AT_END);
-    part_until_nth(writer, SIM_MUTEX_UNLOCK, SIM_AT_END, 2);
+    part_until_appended(writer);
     CHECK_EQ(atomic_load(&store_of(&stage)->locks.owner[LOCK_APPEND]), 0);
     struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
     CHECK_OK(part_finish(checkpoint));
@@ -228,7 +227,7 @@ TEST(protocol__14_frames_of_a_failed_checkpoint_are_not_believed)
     uint64_t gen = store_of(&stage)->next_gen;
     stage_put(&stage, "k", "failed");
     stage_put(&stage, "l", "failed");
-    stage_fail(&stage, SIM_WRITE, 2, ENOSPC);
+    stage_fail(&stage, SIM_WRITE, 4, ENOSPC);
     CHECK_EQ(checkpoint_run(store_of(&stage), CHECKPOINT_PLAIN), SCN_FULL);
     sim_fault_clear(stage.sys);
     CHECK_EQ(store_of(&stage)->next_gen, gen);
@@ -364,7 +363,7 @@ TEST(protocol__30_a_tail_that_somebody_grew_is_not_cut)
     stage_checkpoint(&stage);
     stage_put(&stage, "x", "z");
     struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
-    part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 3);
+    part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 2);
     part_until_holds(checkpoint, SIM_MUTEX_UNLOCK, SIM_AT_END, has_superblock, &stage);
     struct part *writer = build_run(&stage);
     CHECK_OK(part_finish(checkpoint));

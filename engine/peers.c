@@ -1,0 +1,543 @@
+/* Following other processes, and telling them: see peers.h and docs/processes.md. */
+#include "engine/peers.h"
+
+#include "engine/apply.h"
+#include "engine/room.h"
+#include "engine/txn.h"
+
+/* ---- the page ---- */
+
+static bool has_line(struct store *store, const struct publish *page,
+                     enum publish_line line)
+{
+    return page->line[line].sequence != 0 &&
+           page->line[line].epoch == file_session(&store->file);
+}
+
+static uint64_t field_of(struct store *store, const struct publish *page,
+                         enum publish_line line, int field)
+{
+    return has_line(store, page, line) ? page->line[line].field[field] : 0;
+}
+
+static uint64_t gen_in(struct store *store, const struct publish *page)
+{
+    return field_of(store, page, PUBLISH_CHECKPOINT, CHECKPOINT_GEN);
+}
+
+static uint64_t visible_in(struct store *store, const struct publish *page)
+{
+    uint64_t synced = field_of(store, page, PUBLISH_SYNC, SYNC_LSN);
+    uint64_t lazy = field_of(store, page, PUBLISH_APPEND, APPEND_LAZY_LSN);
+    return synced > lazy ? synced : lazy;
+}
+
+static bool is_other_session(struct store *store, const struct publish *page)
+{
+    const struct publish_value *now = &page->line[PUBLISH_SESSION];
+    const struct publish_value *last = &store->last_session;
+    if (store->is_alone)
+        return now->sequence != last->sequence || now->epoch != last->epoch;
+    return now->sequence != 0 && now->epoch != file_session(&store->file);
+}
+
+static void raise_to(_Atomic uint64_t *value, uint64_t to)
+{
+    uint64_t seen = atomic_load(value);
+    while (seen < to && !atomic_compare_exchange_weak(value, &seen, to))
+        ;
+}
+
+/* What is on the page is applied: so it may become visible here. */
+static void learn(struct store *store, const struct publish *page)
+{
+    if (has_line(store, page, PUBLISH_POISON))
+        file_poison(&store->file);
+    if (has_line(store, page, PUBLISH_SYNC))
+        log_learn_synced(store->log, &page->line[PUBLISH_SYNC]);
+    raise_to(&store->lazy_lsn, field_of(store, page, PUBLISH_APPEND, APPEND_LAZY_LSN));
+    raise_to(&store->full_lsn, field_of(store, page, PUBLISH_APPEND, APPEND_FULL_LSN));
+}
+
+/* ---- the newest generation ---- */
+
+static scn_status damaged_page(struct store *store)
+{
+    file_poison(&store->file);
+    return error_corrupt(PUBLISH_PAGE_NO, (uint64_t)PUBLISH_PAGE_NO * PAGE_BYTES,
+                         "%.100s: the page by which processes agree is damaged; open the "
+                         "store again",
+                         store->file.path);
+}
+
+/* The generation on the page, pinned [K5]; page is read again.  Each turn somebody has
+ * published another one. */
+static scn_status pin_newest(struct store *store, struct publish *page,
+                             struct superblock *sb)
+{
+    for (;;) {
+        uint64_t gen = gen_in(store, page);
+        enum superblock_verdict verdict = SUPERBLOCK_BLANK;
+        if (gen == 0)
+            return damaged_page(store);
+        scn_status st = pin_take(&store->pins, gen);
+        if (st < 0)
+            return st;
+        st = superblock_peek(&store->file, superblock_slot(gen), sb, &verdict);
+        if (st == SCN_OK)
+            st = publish_read(&store->file, page);
+        if (st == SCN_OK && gen_in(store, page) == gen &&
+            (verdict != SUPERBLOCK_GOOD || sb->gen != gen))
+            st = error_corrupt(superblock_slot(gen), 0,
+                               "the superblock of generation %llu is damaged",
+                               (unsigned long long)gen);
+        if (st == SCN_OK && gen_in(store, page) == gen)
+            return SCN_OK;
+        pin_drop(&store->pins, gen);
+        if (st < 0)
+            return st;
+    }
+}
+
+static void note_generation(struct store *store, const struct superblock *sb)
+{
+    struct log_extent freed[16];
+    store->sys->ops->mutex_lock(store->state_mutex);
+    store->superblock = *sb;
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    atomic_store(&store->base_lsn, sb->base.lsn);
+    while (log_forget(store->log, &sb->base, freed, 16) == 16)
+        ;
+}
+
+/* Those that the generation lists, and those that this process has made ready. */
+static scn_status list_spares(struct store *store, const struct superblock *sb)
+{
+    struct log_spare all[LOG_SPARE_MAX];
+    struct log_spare had[LOG_SPARE_MAX];
+    uint32_t count = sb->spare_count;
+    uint32_t had_count = log_spares(store->log, had, LOG_SPARE_MAX);
+    memcpy(all, sb->spares, count * sizeof *all);
+    for (uint32_t i = 0; i < had_count && count < LOG_SPARE_MAX; i++)
+        if (grown_has(&store->grown, had[i].pgno))
+            all[count++] = had[i];
+    return log_set_spares(store->log, all, count);
+}
+
+/* Everything up to the base is applied, and a delta begins there. */
+static uint32_t sources_behind(const struct view *view, uint64_t base_lsn)
+{
+    uint32_t count = 0;
+    while (count < view->source_count) {
+        const struct source *source = &view->sources[count];
+        if (source->run ? source->run->lsn <= base_lsn
+                        : delta_start(source->delta) < base_lsn)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static scn_status exchange_trees(struct store *store, const struct superblock *sb)
+{
+    struct view *view = NULL;
+    const struct view *current = store->view;
+    scn_status st = view_create(sb->gen, sb->base.lsn, &sb->catalog, current->sources,
+                                sources_behind(current, sb->base.lsn), &view);
+    if (st < 0)
+        return st;
+    view->is_pinned = true;
+    note_generation(store, sb);
+    store_install_view(store, view);
+    store_trim_history(store);
+    return SCN_OK;
+}
+
+/* From the base, as a newcomer.  While it lasts no snapshot begins: the view and the log
+ * do not fit each other. */
+static scn_status start_anew(struct store *store, const struct superblock *sb,
+                             bool is_new_life)
+{
+    store_stop_begins(store);
+    store->has_gap = true;
+    scn_status st = store->log ? log_restart(store->log, &sb->base, is_new_life)
+                               : log_join(&store->file, &store->locks, sb->uuid, &sb->base,
+                                          &store->log);
+    if (st < 0)
+        return st;
+    log_join_epoch(store->log, file_session(&store->file),
+                   atomic_load(&store->epoch_start_lsn));
+    store_forget_history(store, sb->base.lsn);
+    note_generation(store, sb);
+    store->rest_base = sb->base;
+    store->has_commits = false;
+    st = store_start_view(store, true);
+    store->has_gap = st < 0;
+    return st;
+}
+
+/* ---- the log ---- */
+
+struct following {
+    struct store *store;
+    bool is_younger; /* a run is younger than the view [V3] */
+};
+
+static scn_status follow_commit(struct following *following,
+                                const struct log_visit *visit)
+{
+    struct store *store = following->store;
+    struct apply apply;
+    scn_status st = apply_prepare(store, visit->payload, visit->payload_len,
+                                  APPLY_FOLLOWED, &apply);
+    if (st < 0)
+        return st;
+    following->is_younger = apply.newest_birth > store->view->gen;
+    if (following->is_younger) {
+        apply_abandon(&apply);
+        return SCN_BUSY;
+    }
+    uint64_t ops = apply.count ? 0 : apply.ops; /* a new view counts anew */
+    apply_finish(store, &apply, visit->end_lsn);
+    store_note_active(store, ops);
+    store->has_commits = true;
+    return SCN_OK;
+}
+
+static scn_status follow_freeze(struct store *store, const struct log_visit *visit)
+{
+    scn_status st = apply_freeze(store, visit->end_lsn);
+    if (st < 0)
+        return st;
+    store->rest_base = visit->next;
+    store->has_commits = false;
+    return SCN_OK;
+}
+
+static scn_status follow_record(void *ctx, const struct log_visit *visit)
+{
+    struct following *following = ctx;
+    switch (visit->record.type) {
+    case RECORD_COMMIT:
+        return follow_commit(following, visit);
+    case RECORD_FREEZE:
+        return follow_freeze(following->store, visit);
+    case RECORD_MARK:
+        atomic_store(&following->store->marked_lsn, visit->end_lsn);
+        return SCN_OK;
+    default:
+        return SCN_OK;
+    }
+}
+
+/* *again: the page has to be read anew. */
+static scn_status follow_to(struct store *store, uint64_t limit, bool *again)
+{
+    struct following following = {.store = store};
+    bool is_whole;
+    scn_status st = log_follow(store->log, limit, follow_record, &following, &is_whole);
+    *again = following.is_younger || (st == SCN_OK && !is_whole);
+    return *again ? SCN_OK : st;
+}
+
+/* ---- going along ---- */
+
+/* Open transactions that write need what lies between here and the base, if it is still
+ * there, or they conflict. */
+static scn_status reach_base(struct store *store, const struct superblock *sb,
+                             bool *is_reached)
+{
+    bool again;
+    scn_status st = SCN_OK;
+    *is_reached = store->view && !store->has_gap;
+    if (!*is_reached || log_appended(store->log) >= sb->base.lsn)
+        return SCN_OK;
+    *is_reached = store_has_writers(store);
+    if (*is_reached) {
+        st = follow_to(store, sb->base.lsn, &again);
+        *is_reached = st == SCN_OK && !again;
+    }
+    return st;
+}
+
+static scn_status go_to_newest(struct store *store, struct publish *page,
+                               bool is_new_life)
+{
+    struct superblock sb;
+    bool is_reached = false;
+    scn_status st = pin_newest(store, page, &sb);
+    if (st < 0)
+        return st;
+    st = file_learn_size(&store->file);
+    if (st == SCN_OK && !is_new_life)
+        st = reach_base(store, &sb, &is_reached);
+    if (st == SCN_OK)
+        st = is_reached ? exchange_trees(store, &sb) : start_anew(store, &sb, is_new_life);
+    if (st < 0) {
+        pin_drop(&store->pins, sb.gen);
+        return st;
+    }
+    st = list_spares(store, &sb);
+    room_measure(store);
+    return st;
+}
+
+static scn_status not_whole(struct store *store)
+{
+    struct log_base at;
+    log_position(store->log, &at);
+    return error_corrupt(at.extent_pgno, (uint64_t)at.extent_pgno * PAGE_BYTES +
+                                             at.extent_off,
+                         "%.100s: the log ends before what is known to be in it",
+                         store->file.path);
+}
+
+static void give_up_writers(struct store *store)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    for (struct scn_txn *txn = store->open_txns; txn; txn = txn->next)
+        atomic_store(&txn->is_stale, true);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+}
+
+/* Another session: this process knows nothing any more. */
+static scn_status enter_session(struct store *store, struct publish *page)
+{
+    const struct publish_value *session = &page->line[PUBLISH_SESSION];
+    if (session->sequence == 0)
+        return damaged_page(store);
+    give_up_writers(store);
+    atomic_store(&store->file.session, session->epoch);
+    atomic_store(&store->file.is_poisoned, false);
+    atomic_store(&store->epoch_start_lsn, session->field[SESSION_START_LSN]);
+    store->session_gen = session->field[SESSION_NEXT_GEN];
+    atomic_store(&store->lazy_lsn, 0);
+    atomic_store(&store->full_lsn, 0);
+    scn_status st = go_to_newest(store, page, true);
+    if (st < 0)
+        atomic_store(&store->file.session, 0);
+    store->is_alone = st < 0 && store->is_alone;
+    return st;
+}
+
+/* Apply lock held.  With the append lock: to the line's end, else to what is visible. */
+static scn_status go_along(struct store *store, struct publish *page, bool to_end)
+{
+    uint64_t tried_gen = 0;
+    for (;;) {
+        bool again = false;
+        scn_status st = SCN_OK;
+        if (is_other_session(store, page))
+            st = enter_session(store, page);
+        else if (gen_in(store, page) != atomic_load(&store->pinned_gen))
+            st = go_to_newest(store, page, false);
+        uint64_t gen = gen_in(store, page);
+        uint64_t limit = to_end ? field_of(store, page, PUBLISH_APPEND, APPEND_LSN)
+                                : visible_in(store, page);
+        if (st == SCN_OK)
+            st = follow_to(store, limit, &again);
+        if (st == SCN_OK && !again)
+            learn(store, page);
+        if (st < 0 || !again)
+            return st;
+        if (gen == tried_gen)
+            return not_whole(store);
+        tried_gen = gen;
+        st = publish_read(&store->file, page);
+        if (st < 0)
+            return st;
+    }
+}
+
+static bool is_current(struct store *store, const struct publish *page)
+{
+    if (is_other_session(store, page))
+        return false;
+    return store->is_alone ||
+           (gen_in(store, page) == atomic_load(&store->pinned_gen) &&
+            visible_in(store, page) <= log_appended(store->log));
+}
+
+scn_status peers_follow(struct store *store)
+{
+    struct publish page;
+    if (!store_is_shared(store))
+        return SCN_OK;
+    scn_status st = publish_read(&store->file, &page);
+    if (st < 0)
+        return st;
+    if (is_current(store, &page)) {
+        if (!store->is_alone)
+            learn(store, &page);
+        return SCN_OK;
+    }
+    apply_enter(store);
+    st = go_along(store, &page, false);
+    apply_leave(store);
+    return st;
+}
+
+/* ---- the append lock ---- */
+
+void apply_enter(struct store *store)
+{
+    store->sys->ops->mutex_lock(store->apply_mutex);
+}
+
+void apply_leave(struct store *store)
+{
+    store->sys->ops->mutex_unlock(store->apply_mutex);
+}
+
+/* What chains on behind the line's end was written by somebody who could not say so: it
+ * counts, as a commit that waits for its sync [V1]. */
+static scn_status adopt(struct store *store)
+{
+    uint64_t known = log_appended(store->log);
+    bool again;
+    scn_status st = follow_to(store, UINT64_MAX, &again);
+    if (st < 0 || log_appended(store->log) == known)
+        return st;
+    atomic_store(&store->full_lsn, log_appended(store->log));
+    return peers_tell_append(store);
+}
+
+static scn_status catch_up(struct store *store)
+{
+    scn_status st = publish_read(&store->file, &store->page);
+    if (st == SCN_OK)
+        st = go_along(store, &store->page, true);
+    return st == SCN_OK ? adopt(store) : st;
+}
+
+scn_status append_enter(struct store *store, uint32_t timeout_ms)
+{
+    scn_status st = lock_take(&store->locks, LOCK_APPEND, timeout_ms);
+    if (st < 0)
+        return st;
+    apply_enter(store);
+    if (store_is_shared(store))
+        st = catch_up(store);
+    if (st < 0)
+        append_leave(store);
+    return st;
+}
+
+void append_leave(struct store *store)
+{
+    apply_leave(store);
+    lock_give(&store->locks, LOCK_APPEND);
+}
+
+/* ---- telling ---- */
+
+static scn_status tell(struct store *store, enum publish_line line)
+{
+    struct publish_value *value = &store->page.line[line];
+    value->epoch = file_session(&store->file);
+    return publish_write(&store->file, line, value);
+}
+
+scn_status peers_tell_append(struct store *store)
+{
+    struct publish_value *line = &store->page.line[PUBLISH_APPEND];
+    if (!store_is_shared(store))
+        return SCN_OK;
+    log_tell_end(store->log, line);
+    line->field[APPEND_LAZY_LSN] = atomic_load(&store->lazy_lsn);
+    line->field[APPEND_FULL_LSN] = atomic_load(&store->full_lsn);
+    return tell(store, PUBLISH_APPEND);
+}
+
+scn_status peers_tell_generation(struct store *store, const struct superblock *sb)
+{
+    struct publish page;
+    if (!store_is_shared(store))
+        return SCN_OK;
+    scn_status st = publish_read(&store->file, &page);
+    if (st < 0)
+        return st;
+    struct publish_value *line = &page.line[PUBLISH_CHECKPOINT];
+    line->epoch = file_session(&store->file);
+    line->field[CHECKPOINT_GEN] = sb->gen;
+    line->field[CHECKPOINT_BASE_LSN] = sb->base.lsn;
+    return publish_write(&store->file, PUBLISH_CHECKPOINT, line);
+}
+
+/* ---- sessions ---- */
+
+scn_status peers_join(struct store *store)
+{
+    struct publish page;
+    scn_status st = publish_read(&store->file, &page);
+    if (st == SCN_OK && page.line[PUBLISH_SESSION].sequence == 0)
+        st = damaged_page(store);
+    if (st < 0)
+        return st;
+    apply_enter(store);
+    st = go_along(store, &page, false);
+    apply_leave(store);
+    return st;
+}
+
+static scn_status pin_current(struct store *store)
+{
+    scn_status st = pin_take(&store->pins, store->view->gen);
+    if (st < 0)
+        return st;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    store->view->is_pinned = true;
+    atomic_store(&store->pinned_gen, store->view->gen);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return SCN_OK;
+}
+
+scn_status peers_begin_session(struct store *store)
+{
+    scn_status st = publish_read(&store->file, &store->page);
+    if (st < 0)
+        return st;
+    struct publish_value *session = &store->page.line[PUBLISH_SESSION];
+    atomic_store(&store->file.session, log_pending_epoch(store->log));
+    log_tell_synced(store->log, &store->page.line[PUBLISH_SYNC]);
+    session->field[SESSION_START_LSN] = atomic_load(&store->epoch_start_lsn);
+    session->field[SESSION_FOUND_LSN] = log_appended(store->log);
+    session->field[SESSION_NEXT_GEN] = store->next_gen;
+    store->session_gen = store->next_gen;
+    st = peers_tell_append(store);
+    if (st == SCN_OK)
+        st = tell(store, PUBLISH_SYNC);
+    if (st == SCN_OK)
+        st = peers_tell_generation(store, &store->superblock);
+    if (st == SCN_OK)
+        st = tell(store, PUBLISH_SESSION);
+    return st == SCN_OK ? pin_current(store) : st;
+}
+
+scn_status peers_read_alone(struct store *store)
+{
+    struct publish page;
+    scn_status st = publish_read(&store->file, &page);
+    if (st < 0)
+        return st;
+    store->is_alone = true;
+    store->last_session = page.line[PUBLISH_SESSION];
+    return pin_current(store);
+}
+
+void peers_rest(struct store *store)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    if (!store_is_shared(store) || store->is_alone)
+        return;
+    ops->mutex_lock(store->state_mutex);
+    struct view *view = store->view;
+    bool is_idle = store->begin_count == store->rest_count && view->references == 1;
+    store->rest_count = store->begin_count;
+    if (is_idle && view->is_pinned) {
+        view->is_pinned = false;
+        atomic_store(&store->pinned_gen, 0);
+        pin_drop(&store->pins, view->gen);
+    }
+    ops->mutex_unlock(store->state_mutex);
+}

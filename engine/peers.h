@@ -1,0 +1,50 @@
+/* The other processes: learning what they have done, and telling what this one did.
+ * docs/processes.md has the protocol and why it is right.
+ *
+ * The lock `apply` is held by whoever changes what this process knows of the log: its end,
+ * the active delta, the current view, the history.  It lies behind APPEND; nobody waits
+ * for the disk, for a sync or for another process while holding it.
+ *
+ * [V1] Nobody reads the log behind the line APPEND but under APPEND, and who then adopts
+ *      what lies there tells so before giving the lock back.
+ * [V2] A snapshot begins only on a view whose pin counts, of a generation that was the
+ *      newest when it was looked at, with everything applied that was visible then.
+ * [V3] A view stands on a generation not older than the birth of any of its runs. */
+#ifndef ENGINE_PEERS_H
+#define ENGINE_PEERS_H
+
+#include "engine/store.h"
+
+/* Before a transaction begins, without locks: what is visible now is applied, and the
+ * current view is pinned and of the newest generation.  Nothing to do where nobody else
+ * can have the file.  SCN_IO, SCN_NOMEM, SCN_CORRUPT. */
+scn_status peers_follow(struct store *store) MUST_USE;
+
+/* The append lock, the apply lock, and everything that is in the log applied.  SCN_BUSY,
+ * SCN_POISONED, or as peers_follow: then neither is held. */
+scn_status append_enter(struct store *store, uint32_t timeout_ms) MUST_USE;
+void append_leave(struct store *store);
+/* Under the append lock of this thread: the apply lock alone, for a while (scn_update). */
+void apply_enter(struct store *store);
+void apply_leave(struct store *store);
+
+/* Both locks held: the log's end, and what is visible of it, for the others [V1].  A
+ * failure poisons. */
+scn_status peers_tell_append(struct store *store) MUST_USE;
+/* Checkpoint lock held: the newest generation. */
+scn_status peers_tell_generation(struct store *store,
+                                 const struct superblock *sb) MUST_USE;
+
+/* The file has been opened and somebody lives, or has lived since this process read it:
+ * the store becomes what the publish page says. */
+scn_status peers_join(struct store *store) MUST_USE;
+/* A reader of a file that nobody has: what is on the page says nothing, until it
+ * changes. */
+scn_status peers_read_alone(struct store *store) MUST_USE;
+/* All lines anew, by who is alone: the session that recovery has begun. */
+scn_status peers_begin_session(struct store *store) MUST_USE;
+
+/* Now and then: without a transaction for a while the current view gives its pin back. */
+void peers_rest(struct store *store);
+
+#endif

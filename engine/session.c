@@ -1,0 +1,193 @@
+/* Sessions: see session.h. */
+#include "engine/session.h"
+
+#include "engine/checkpoint.h"
+#include "engine/peers.h"
+#include "engine/recovery.h"
+#include "engine/room.h"
+
+enum {
+    NS_PER_MS = 1000000,
+    /* Between two tries of who waits for another process to go. */
+    PAUSE_MS = 5,
+    /* The last one out takes GATE: who opens gives it back soon. */
+    CLOSE_GATE_MS = 1000
+};
+
+/* ---- waiting ---- */
+
+/* False when the deadline has passed. */
+static bool pause_until(struct store *store, uint64_t deadline_ns)
+{
+    const struct sys_ops *ops = store->sys->ops;
+    uint64_t now = ops->now_ns(store->sys);
+    if (now >= deadline_ns)
+        return false;
+    ops->mutex_lock(store->state_mutex);
+    (void)ops->cond_wait(store->space_cond, store->state_mutex,
+                         now + (uint64_t)PAUSE_MS * NS_PER_MS);
+    ops->mutex_unlock(store->state_mutex);
+    return true;
+}
+
+static uint64_t deadline_of(struct store *store)
+{
+    return store->sys->ops->now_ns(store->sys) +
+           store->options.busy_timeout_ms * (uint64_t)NS_PER_MS;
+}
+
+/* ---- alone ---- */
+
+/* Neither writers nor readers. */
+static scn_status attach_alone(struct store *store)
+{
+    scn_status st = lock_attach(&store->locks, LOCK_ATTACH, SYS_EXCLUSIVE);
+    return st == SCN_OK ? lock_attach(&store->locks, LOCK_READER, SYS_EXCLUSIVE) : st;
+}
+
+/* Nobody else may come: kernel locks behind these are of no use. */
+static scn_status open_exclusively(struct store *store)
+{
+    uint64_t until = deadline_of(store);
+    scn_status st = lock_take(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    do {
+        st = attach_alone(store);
+    } while (st == SCN_BUSY && pause_until(store, until));
+    store->locks.is_exclusive = st == SCN_OK;
+    if (st == SCN_OK)
+        st = recovery_run(store);
+    lock_give(&store->locks, LOCK_GATE);
+    return st;
+}
+
+static bool is_to_be_alone(struct store *store)
+{
+    struct sys_stat stat;
+    bool lies = store->sys->ops->stat(store->file.handle, &stat) != 0 ||
+                stat.has_lying_locks;
+    return !store->is_read_only && (lies || (store->options.flags & SCN_EXCLUSIVE));
+}
+
+/* ---- among others ---- */
+
+static scn_status recover(struct store *store)
+{
+    store->locks.is_exclusive = true;
+    scn_status st = recovery_run(store);
+    store->locks.is_exclusive = false;
+    if (st == SCN_OK)
+        st = peers_begin_session(store);
+    return st == SCN_OK ? lock_attach(&store->locks, LOCK_ATTACH, SYS_SHARED) : st;
+}
+
+/* GATE held.  SCN_BUSY: somebody has the file for himself. */
+static scn_status attach(struct store *store)
+{
+    scn_status st = lock_attach(&store->locks, LOCK_ATTACH, SYS_EXCLUSIVE);
+    if (st == SCN_OK)
+        return recover(store);
+    if (st == SCN_BUSY)
+        st = lock_attach(&store->locks, LOCK_ATTACH, SYS_SHARED);
+    return st == SCN_OK ? peers_join(store) : st;
+}
+
+static scn_status read_beside(struct store *store)
+{
+    if (lock_is_held_elsewhere(&store->locks, LOCK_ATTACH))
+        return peers_join(store);
+    scn_status st = recovery_run(store);
+    return st == SCN_OK ? peers_read_alone(store) : st;
+}
+
+/* Who finds the file taken gives GATE back while it waits: else nobody could leave. */
+static scn_status open_shared(struct store *store)
+{
+    uint64_t until = deadline_of(store);
+    scn_status st;
+    do {
+        st = lock_take(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
+        if (st < 0)
+            return st;
+        st = attach(store);
+        lock_give(&store->locks, LOCK_GATE);
+    } while (st == SCN_BUSY && store->view == NULL && pause_until(store, until));
+    return st;
+}
+
+static scn_status open_to_read(struct store *store)
+{
+    uint64_t until = deadline_of(store);
+    scn_status st;
+    do {
+        st = lock_take_shared(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
+        if (st < 0)
+            return st;
+        st = lock_attach(&store->locks, LOCK_READER, SYS_SHARED);
+        if (st == SCN_OK)
+            st = read_beside(store);
+        lock_give(&store->locks, LOCK_GATE);
+    } while (st == SCN_BUSY && store->view == NULL && pause_until(store, until));
+    return st;
+}
+
+scn_status session_open(struct store *store)
+{
+    if (is_to_be_alone(store))
+        return open_exclusively(store);
+    return store->is_read_only ? open_to_read(store) : open_shared(store);
+}
+
+/* ---- going ---- */
+
+static void tell_host(struct store *store, scn_status st)
+{
+    if (st < 0 && store->options.hooks.log)
+        store->options.hooks.log(store->options.hooks.user, st, error_last()->text);
+}
+
+/* The next open has little to replay, and a witness that all of it was durable. */
+static void tidy_up(struct store *store)
+{
+    if (file_is_poisoned(&store->file))
+        return;
+    if (room_is_checkpoint_due(store))
+        tell_host(store, checkpoint_run(store, CHECKPOINT_PLAIN));
+    uint64_t end = log_appended(store->log);
+    if (end == atomic_load(&store->marked_lsn) || end == store->recovered.end.lsn)
+        return;
+    scn_status st = end > log_synced(store->log) ? log_sync(store->log, end, 0) : SCN_OK;
+    if (st == SCN_OK && !file_is_poisoned(&store->file))
+        st = checkpoint_mark(store, false);
+    tell_host(store, st);
+}
+
+/* Under GATE nobody comes, so who gets ATTACH for itself is the last one. */
+static void leave_last(struct store *store)
+{
+    if (lock_take(&store->locks, LOCK_GATE, CLOSE_GATE_MS) < 0)
+        return;
+    if (lock_attach(&store->locks, LOCK_ATTACH, SYS_EXCLUSIVE) == SCN_OK) {
+        scn_status st = append_enter(store, store->options.busy_timeout_ms);
+        if (st == SCN_OK) {
+            append_leave(store);
+            tidy_up(store);
+        }
+        tell_host(store, st);
+    }
+    lock_give(&store->locks, LOCK_GATE);
+}
+
+scn_status session_close(struct store *store)
+{
+    if (store->is_read_only)
+        return SCN_OK;
+    uint64_t end = atomic_load(&store->own_end_lsn);
+    scn_status st = end > log_synced(store->log) ? log_sync(store->log, end, 0) : SCN_OK;
+    if (st == SCN_OK && store_is_shared(store))
+        leave_last(store);
+    else if (st == SCN_OK)
+        tidy_up(store);
+    return st < 0 ? SCN_UNKNOWN : SCN_OK;
+}

@@ -1,0 +1,423 @@
+/* Several processes with one file, each step of one after a step of another.  Their steps
+ * within one another are played by test/schedule. */
+#include "engine/checkpoint.h"
+#include "engine/peers.h"
+#include "engine/room.h"
+#include "engine/store.h"
+#include "engine/txn.h"
+#include "page/bytes.h"
+#include "page/mem.h"
+#include "test/sim/disk.h"
+#include "test/unit/unit.h"
+
+#define STORE "store"
+enum { PROCESSES = 3, LOG_BYTES = PAGE_IS_SMALL ? 256 << 10 : 4 << 20 };
+
+struct crew {
+    struct sim_disk *disk;
+    struct sys *sys[PROCESSES];
+    scn_db *db[PROCESSES];
+};
+
+static scn_status open_with(struct sys *sys, uint32_t flags, scn_db **db)
+{
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD | flags};
+    options.pool_bytes = 64 * PAGE_BYTES;
+    options.log_bytes = LOG_BYTES;
+    options.busy_timeout_ms = 50;
+    return store_open_on(sys, STORE, &options, db);
+}
+
+static void crew_open(struct crew *crew, int idx, uint32_t flags)
+{
+    crew->sys[idx] = sim_process_create(crew->disk);
+    CHECK_OK(open_with(crew->sys[idx], flags, &crew->db[idx]));
+}
+
+static void crew_begin(struct crew *crew)
+{
+    *crew = (struct crew){.disk = sim_disk_create(unit_seed())};
+    for (int i = 0; i < PROCESSES; i++)
+        crew_open(crew, i, 0);
+}
+
+static void crew_close(struct crew *crew, int idx)
+{
+    CHECK_OK(scn_close(crew->db[idx]));
+    sim_process_destroy(crew->sys[idx]);
+    crew->sys[idx] = NULL;
+}
+
+static void crew_kill(struct crew *crew, int idx)
+{
+    sim_process_kill(crew->sys[idx]);
+    sim_process_destroy(crew->sys[idx]);
+    crew->sys[idx] = NULL;
+}
+
+static void crew_end(struct crew *crew)
+{
+    uint64_t issues;
+    bool is_checked = false;
+    for (int i = 0; i < PROCESSES; i++) {
+        if (crew->sys[i] == NULL)
+            continue;
+        if (!is_checked && !crew->db[i]->is_read_only) {
+            CHECK_OK(scn_check(crew->db[i], SCN_CHECK_ALL, NULL, NULL, &issues));
+            CHECK_EQ(issues, 0);
+            is_checked = true;
+        }
+        crew_close(crew, i);
+    }
+    sim_disk_destroy(crew->disk);
+}
+
+static scn_slice text(const char *from)
+{
+    return (scn_slice){from, strlen(from)};
+}
+
+static void put(scn_db *db, const char *key, const char *value)
+{
+    CHECK_OK(scn_put1(db, "rows", text(key), text(value)));
+}
+
+static bool holds(scn_db *db, const char *key, const char *value)
+{
+    void *bytes;
+    size_t size;
+    scn_status st = scn_get_copy(db, "rows", text(key), &bytes, &size);
+    if (value == NULL || st != SCN_OK) {
+        CHECK(st == SCN_OK || st == SCN_NOTFOUND);
+        if (st == SCN_OK)
+            scn_free(bytes);
+        return (st == SCN_NOTFOUND) == (value == NULL);
+    }
+    bool is_same = size == strlen(value) && memcmp(bytes, value, size) == 0;
+    scn_free(bytes);
+    return is_same;
+}
+
+static uint64_t count_rows(scn_db *db)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    uint64_t count = 0;
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    CHECK_OK(scn_table_count(txn, table, &count));
+    scn_abort(txn);
+    return count;
+}
+
+/* ---- following ---- */
+
+TEST(peers__see_what_others_have_committed)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    for (int i = 0; i < PROCESSES; i++) {
+        char key[2] = {(char)('a' + i), 0};
+        put(crew.db[i], key, "one");
+        for (int k = 0; k < PROCESSES; k++)
+            CHECK(holds(crew.db[k], key, "one"));
+    }
+    CHECK_EQ(count_rows(crew.db[0]), PROCESSES);
+    crew_end(&crew);
+}
+
+TEST(peers__take_the_file_over_from_each_other)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "first", "1");
+    crew_close(&crew, 0);
+    put(crew.db[1], "second", "2");
+    crew_kill(&crew, 1);
+    CHECK(holds(crew.db[2], "first", "1"));
+    CHECK(holds(crew.db[2], "second", "2"));
+    put(crew.db[2], "third", "3");
+    crew_close(&crew, 2);
+    crew_open(&crew, 0, 0);
+    CHECK(holds(crew.db[0], "third", "3"));
+    CHECK_EQ(count_rows(crew.db[0]), 3);
+    crew_end(&crew);
+}
+
+TEST(peers__exchange_their_trees_when_another_has_made_a_checkpoint)
+{
+    struct crew crew;
+    char key[16];
+    crew_begin(&crew);
+    for (int i = 0; i < 40; i++) {
+        snprintf(key, sizeof key, "key%03d", i);
+        put(crew.db[i % PROCESSES], key, "before");
+        if (i % 5 == 0)
+            CHECK_OK(scn_checkpoint(crew.db[i / 5 % PROCESSES]));
+        for (int k = 0; k < PROCESSES; k++) {
+            CHECK(holds(crew.db[k], key, "before"));
+            CHECK_EQ(count_rows(crew.db[k]), (uint64_t)i + 1);
+        }
+    }
+    crew_end(&crew);
+}
+
+/* One sleeps while the others fill the log several times over. */
+TEST(peers__that_slept_start_anew_from_the_newest_generation)
+{
+    static char large[8192];
+    struct crew crew;
+    char key[16];
+    crew_begin(&crew);
+    put(crew.db[2], "mine", "old");
+    memset(large, 'x', sizeof large);
+    for (int i = 0; i < 4 * LOG_BYTES / (int)sizeof large; i++) {
+        snprintf(key, sizeof key, "key%05d", i);
+        for (size_t k = 0; k < sizeof large; k++)
+            large[k] = (char)(i * 31 + (int)k * 7 + (int)(k >> 5) * i);
+        CHECK_OK(scn_put1(crew.db[i % 2], "rows", text(key),
+                          (scn_slice){large, sizeof large}));
+    }
+    put(crew.db[0], "mine", "new");
+    CHECK(holds(crew.db[2], "mine", "new"));
+    CHECK_EQ(count_rows(crew.db[2]), count_rows(crew.db[1]));
+    put(crew.db[2], "mine", "newest");
+    CHECK(holds(crew.db[0], "mine", "newest"));
+    crew_end(&crew);
+}
+
+/* ---- conflicts ---- */
+
+TEST(peers__conflict_key_by_key)
+{
+    struct crew crew;
+    scn_txn *one, *two;
+    scn_table_id table;
+    scn_slice value;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    put(crew.db[0], "b", "1");
+    CHECK_OK(scn_begin(crew.db[0], SCN_WRITE, &one));
+    CHECK_OK(scn_begin(crew.db[1], SCN_WRITE, &two));
+    CHECK_OK(scn_table(one, "rows", 0, &table));
+    CHECK_OK(scn_get(one, table, text("a"), &value));
+    CHECK_OK(scn_put(one, table, text("b"), text("2"), 0));
+    CHECK_OK(scn_table(two, "rows", 0, &table));
+    CHECK_OK(scn_put(two, table, text("c"), text("2"), 0));
+    CHECK_OK(scn_commit(two)); /* of another key: nobody minds */
+    CHECK_OK(scn_begin(crew.db[1], SCN_WRITE, &two));
+    CHECK_OK(scn_put(two, table, text("a"), text("2"), 0));
+    CHECK_OK(scn_commit(two));
+    CHECK_EQ(scn_commit(one), SCN_CONFLICT);
+    CHECK(holds(crew.db[2], "b", "1"));
+    crew_end(&crew);
+}
+
+static scn_status add_one(scn_txn *txn, void *ctx)
+{
+    scn_table_id table;
+    scn_slice value;
+    uint8_t sum[8] = {0};
+    (void)ctx;
+    scn_status st = scn_table(txn, "rows", SCN_CREATE, &table);
+    if (st == SCN_OK)
+        st = scn_get(txn, table, text("sum"), &value);
+    if (st == SCN_OK)
+        memcpy(sum, value.data, sizeof sum);
+    if (st < 0)
+        return st;
+    put_u64(sum, get_u64(sum) + 1);
+    return scn_put(txn, table, text("sum"), (scn_slice){sum, sizeof sum}, 0);
+}
+
+TEST(peers__update_the_same_row_in_turn)
+{
+    struct crew crew;
+    void *bytes;
+    size_t size;
+    crew_begin(&crew);
+    for (int i = 0; i < 300; i++)
+        CHECK_OK(scn_update(crew.db[i % PROCESSES], add_one, NULL));
+    CHECK_OK(scn_get_copy(crew.db[1], "rows", text("sum"), &bytes, &size));
+    CHECK_EQ(get_u64(bytes), 300);
+    scn_free(bytes);
+    crew_end(&crew);
+}
+
+TEST(peers__additions_do_not_conflict)
+{
+    struct crew crew;
+    scn_txn *txn[PROCESSES];
+    scn_table_id table;
+    scn_slice value;
+    crew_begin(&crew);
+    put(crew.db[0], "row", "1");
+    for (int i = 0; i < PROCESSES; i++) {
+        CHECK_OK(scn_begin(crew.db[i], SCN_WRITE, &txn[i]));
+        CHECK_OK(scn_table(txn[i], "rows", 0, &table));
+        CHECK_OK(scn_add(txn[i], table, text("sum"), i + 1, 0, 100));
+    }
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK_OK(scn_commit(txn[i]));
+    CHECK_OK(scn_begin(crew.db[0], SCN_READ, &txn[0]));
+    CHECK_OK(scn_get(txn[0], table, text("sum"), &value));
+    CHECK_EQ(get_u64(value.data), 1 + 2 + 3);
+    scn_abort(txn[0]);
+    crew_end(&crew);
+}
+
+/* ---- snapshots ---- */
+
+TEST(peers__keep_the_pages_of_each_others_snapshots)
+{
+    struct crew crew;
+    scn_txn *old;
+    scn_table_id table;
+    scn_slice value;
+    char key[16];
+    crew_begin(&crew);
+    for (int i = 0; i < 200; i++) {
+        snprintf(key, sizeof key, "key%03d", i);
+        put(crew.db[0], key, "old");
+    }
+    CHECK_OK(scn_checkpoint(crew.db[0]));
+    CHECK_OK(scn_begin(crew.db[1], SCN_READ, &old));
+    CHECK_OK(scn_table(old, "rows", 0, &table));
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 200; i++) {
+            snprintf(key, sizeof key, "key%03d", i);
+            put(crew.db[0], key, "new");
+        }
+        CHECK_OK(scn_checkpoint(crew.db[round % 2 ? 0 : 2]));
+    }
+    for (int i = 0; i < 200; i++) {
+        snprintf(key, sizeof key, "key%03d", i);
+        CHECK_OK(scn_get(old, table, text(key), &value));
+        CHECK(value.size == 3 && memcmp(value.data, "old", 3) == 0);
+    }
+    scn_abort(old);
+    CHECK(holds(crew.db[1], "key000", "new"));
+    crew_end(&crew);
+}
+
+TEST(peers__that_are_idle_hold_nothing_back)
+{
+    struct crew crew;
+    uint64_t *pins;
+    uint32_t count;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK(holds(crew.db[i], "a", "1"));
+    CHECK_OK(pins_foreign(&crew.db[0]->store->pins, &pins, &count));
+    CHECK_EQ(count, 1);
+    mem_free(pins);
+    for (int i = 0; i < PROCESSES; i++)
+        for (int k = 0; k < 2; k++)
+            CHECK_OK(scn_tick(crew.db[i], 0));
+    CHECK_OK(pins_foreign(&crew.db[0]->store->pins, &pins, &count));
+    CHECK_EQ(count, 0);
+    mem_free(pins);
+    CHECK(holds(crew.db[1], "a", "1"));
+    crew_end(&crew);
+}
+
+/* ---- large transactions ---- */
+
+static void put_run(scn_db *db, const char *prefix, int rows)
+{
+    static char value[PAGE_BYTES / 2];
+    scn_txn *txn;
+    scn_table_id table;
+    char key[32];
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", SCN_CREATE, &table));
+    for (int i = 0; i < rows; i++) {
+        snprintf(key, sizeof key, "%s%05d", prefix, i);
+        for (size_t k = 0; k < sizeof value; k++)
+            value[k] = (char)(i * 17 + (int)k * 3 + (int)(k >> 6) * i);
+        CHECK_OK(scn_put(txn, table, text(key), (scn_slice){value, sizeof value}, 0));
+    }
+    CHECK_OK(scn_commit(txn));
+}
+
+TEST(peers__read_bulk_runs_of_others)
+{
+    enum { ROWS = PAGE_IS_SMALL ? 200 : 100 };
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    for (int i = 0; i < 6; i++) {
+        char prefix[8];
+        snprintf(prefix, sizeof prefix, "run%d-", i);
+        put_run(crew.db[i % PROCESSES], prefix, ROWS);
+        if (i % 2)
+            CHECK_OK(scn_checkpoint(crew.db[(i + 1) % PROCESSES]));
+        for (int k = 0; k < PROCESSES; k++)
+            CHECK_EQ(count_rows(crew.db[k]), (uint64_t)(i + 1) * ROWS + 1);
+    }
+    crew_end(&crew);
+}
+
+/* Pages of a run whose record does not exist yet, a checkpoint of another process. */
+TEST(peers__leave_each_others_new_pages_alone)
+{
+    enum { ROWS = 3 * WRITE_SET_BYTES_MAX / (PAGE_BYTES / 2) };
+    static char value[PAGE_BYTES / 2];
+    struct crew crew;
+    scn_txn *txn;
+    scn_table_id table;
+    char key[32];
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    CHECK_OK(scn_begin(crew.db[0], SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(key, sizeof key, "row%05d", i);
+        CHECK_OK(scn_put(txn, table, text(key), (scn_slice){value, sizeof value}, 0));
+    }
+    CHECK(txn->writes.segment_count > 0);
+    for (int i = 0; i < 4; i++) {
+        put_run(crew.db[1], "other", 30);
+        CHECK_OK(scn_tick(crew.db[0], 0)); /* reads on, for the open transaction */
+        CHECK_OK(scn_checkpoint(crew.db[1 + i % 2]));
+    }
+    CHECK_OK(scn_commit(txn));
+    CHECK_EQ(count_rows(crew.db[2]), ROWS + 1 + 30);
+    CHECK_OK(scn_checkpoint(crew.db[2]));
+    CHECK_EQ(count_rows(crew.db[1]), ROWS + 1 + 30);
+    crew_end(&crew);
+}
+
+/* ---- readers ---- */
+
+TEST(peers__that_only_read_follow_writers_that_come_and_go)
+{
+    struct crew crew = {.disk = sim_disk_create(unit_seed())};
+    crew_open(&crew, 0, 0);
+    put(crew.db[0], "a", "1");
+    crew_open(&crew, 1, SCN_RDONLY);
+    CHECK(holds(crew.db[1], "a", "1"));
+    put(crew.db[0], "a", "2");
+    CHECK(holds(crew.db[1], "a", "2"));
+    crew_close(&crew, 0);
+    CHECK(holds(crew.db[1], "a", "2"));
+    crew_open(&crew, 2, SCN_RDONLY); /* nobody writes now */
+    CHECK(holds(crew.db[2], "a", "2"));
+    crew_open(&crew, 0, 0);
+    put(crew.db[0], "a", "3");
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK(holds(crew.db[i], "a", "3"));
+    CHECK_OK(scn_checkpoint(crew.db[0]));
+    put(crew.db[0], "a", "4");
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK(holds(crew.db[i], "a", "4"));
+    crew_kill(&crew, 0);
+    CHECK(holds(crew.db[1], "a", "4"));
+    crew_open(&crew, 0, 0);
+    put(crew.db[0], "a", "5");
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK(holds(crew.db[i], "a", "5"));
+    crew_end(&crew);
+}
