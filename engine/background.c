@@ -4,8 +4,12 @@
 #include "engine/checkpoint.h"
 #include "engine/peers.h"
 #include "engine/room.h"
+#include "engine/session.h"
 #include "engine/txn.h"
 #include "page/mem.h"
+
+#define CURE_FIRST_NS UINT64_C(1000000000)
+#define CURE_MAX_NS UINT64_C(60000000000)
 
 struct background {
     struct store *store;
@@ -78,11 +82,33 @@ static scn_status look_at_others(struct store *store)
                                                              : SCN_OK;
 }
 
+/* What failed may work again: after a second, then after two, and so on up to a minute.
+ * Whoever opens the file meanwhile does not wait for that. */
+static scn_status cure_when_due(struct store *store)
+{
+    uint64_t now = store->sys->ops->now_ns(store->sys);
+    uint64_t pause = atomic_load(&store->cure_pause_ns);
+    if (!file_is_poisoned(&store->file) || !store_is_shared(store)) {
+        atomic_store(&store->cure_pause_ns, 0);
+        return SCN_OK;
+    }
+    if (pause == 0 || now >= atomic_load(&store->cure_ns)) {
+        bool is_first = pause == 0;
+        pause = is_first ? CURE_FIRST_NS : pause * 2;
+        atomic_store(&store->cure_pause_ns, pause < CURE_MAX_NS ? pause : CURE_MAX_NS);
+        atomic_store(&store->cure_ns, now + pause);
+        return is_first ? SCN_OK : session_cure(store);
+    }
+    return SCN_OK;
+}
+
 /* A full disk that allows no new extent must not keep the checkpoint from making room. */
 scn_status background_round(struct store *store, bool *did_work)
 {
     *did_work = false;
     scn_status st = look_at_others(store);
+    if (st == SCN_OK)
+        st = cure_when_due(store);
     if (st == SCN_OK)
         st = file_check_poison(&store->file);
     if (st == SCN_OK)

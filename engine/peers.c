@@ -349,11 +349,19 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
     }
 }
 
+/* Somebody is recovering the file in place: until the session is there its lines are gone,
+ * and what is known here is still right. */
+static bool is_between_sessions(struct store *store, const struct publish *page)
+{
+    return gen_in(store, page) == 0 && atomic_load(&store->pinned_gen) != 0 &&
+           has_line(store, page, PUBLISH_POISON);
+}
+
 static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page))
         return false;
-    return store->is_alone ||
+    return store->is_alone || is_between_sessions(store, page) ||
            (gen_in(store, page) == atomic_load(&store->pinned_gen) &&
             visible_in(store, page) <= log_appended(store->log));
 }

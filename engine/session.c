@@ -11,7 +11,8 @@ enum {
     /* Between two tries of who waits for another process to go. */
     PAUSE_MS = 5,
     /* The last one out takes GATE: who opens gives it back soon. */
-    CLOSE_GATE_MS = 1000
+    CLOSE_GATE_MS = 1000,
+    CURE_POOL_PAGES = 16
 };
 
 /* ---- waiting ---- */
@@ -82,6 +83,78 @@ static scn_status recover(struct store *store)
     return st == SCN_OK ? lock_attach(&store->locks, LOCK_ATTACH, SYS_SHARED) : st;
 }
 
+/* ---- the cure ---- */
+
+/* As after a crash, by a store of its own: it opens the file anew, so that it reads what is
+ * there and sees no error of before. */
+static scn_status recover_aside(struct store *store)
+{
+    struct store *other;
+    struct store_options options = store->options;
+    options.pool_bytes = CURE_POOL_PAGES * (uint64_t)PAGE_BYTES;
+    options.flags |= SCN_NOCREATE;
+    scn_status st = store_prepare(store->sys, store->file.path, &options, &other);
+    if (st != SCN_OK)
+        return st < 0 ? st : file_check_moved(&store->file);
+    bool is_same = other->file.device == store->file.device &&
+                   other->file.inode == store->file.inode;
+    st = is_same ? recover(other)
+                 : error_set(SCN_MOVED, 0, 0, 0, "%.160s is another file now",
+                             store->file.path);
+    store_destroy(other);
+    return st;
+}
+
+/* With all locks: nobody appends, syncs, or makes a checkpoint meanwhile; who reads goes on
+ * with what he has. */
+static scn_status cure_locked(struct store *store)
+{
+    struct publish page;
+    scn_status st = publish_read(&store->file, &page);
+    bool is_cured = st == SCN_OK && page.line[PUBLISH_SESSION].sequence != 0 &&
+                    page.line[PUBLISH_SESSION].epoch != file_session(&store->file) &&
+                    store->view != NULL;
+    return st < 0 || is_cured ? st : recover_aside(store);
+}
+
+/* GATE held. */
+static scn_status cure(struct store *store)
+{
+    static const enum lock_kind kinds[] = {LOCK_CHECKPOINT, LOCK_APPEND, LOCK_SYNC};
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    scn_status st = SCN_OK;
+    int held = 0;
+    while (held < KINDS && st == SCN_OK) {
+        st = lock_take(&store->locks, kinds[held], store->options.busy_timeout_ms);
+        held += st == SCN_OK;
+    }
+    if (st == SCN_OK)
+        st = cure_locked(store);
+    while (held > 0)
+        lock_give(&store->locks, kinds[--held]);
+    return st;
+}
+
+scn_status session_cure(struct store *store)
+{
+    scn_status st = lock_take(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = cure(store);
+    lock_give(&store->locks, LOCK_GATE);
+    return st == SCN_OK ? peers_follow(store) : st;
+}
+
+/* Who comes to a file that others have poisoned, or left while they cured it. */
+static scn_status join(struct store *store)
+{
+    scn_status st = peers_join(store);
+    if (st != SCN_CORRUPT && (st < 0 || !file_is_poisoned(&store->file)))
+        return st;
+    st = cure(store);
+    return st == SCN_OK ? peers_join(store) : st;
+}
+
 /* GATE held.  SCN_BUSY: somebody has the file for himself. */
 static scn_status attach(struct store *store)
 {
@@ -90,7 +163,7 @@ static scn_status attach(struct store *store)
         return recover(store);
     if (st == SCN_BUSY)
         st = lock_attach(&store->locks, LOCK_ATTACH, SYS_SHARED);
-    return st == SCN_OK ? peers_join(store) : st;
+    return st == SCN_OK ? join(store) : st;
 }
 
 static scn_status read_beside(struct store *store)

@@ -12,6 +12,10 @@
 /* The store's file is open, locks and parts are made.  Recovers or joins.  SCN_BUSY: it
  * waited for busy_timeout_ms; and what recovery_run and peers_join answer. */
 scn_status session_open(struct store *store) MUST_USE;
+/* A poisoned file is recovered in place, unless another process has done so: whoever has it
+ * open goes on in the new session.  SCN_OK: this store, too.  SCN_BUSY, SCN_MOVED, and what
+ * recovery answers: nothing has changed. */
+scn_status session_cure(struct store *store) MUST_USE;
 /* Without the background thread: what this process appended is made durable, and who is
  * the last one leaves a log with little to replay.  SCN_UNKNOWN: the sync failed, lazy
  * commits may be lost. */

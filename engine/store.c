@@ -492,7 +492,7 @@ static void destroy_views(struct store *store)
 }
 
 /* Releases whatever there is: also the way out of a failed open. */
-static void store_destroy(struct store *store)
+void store_destroy(struct store *store)
 {
     const struct sys_ops *ops = store->sys->ops;
     background_stop(store->background);
@@ -525,7 +525,7 @@ static void store_destroy(struct store *store)
     mem_free(store);
 }
 
-static scn_status start(struct store *store, const char *path)
+static scn_status prepare(struct store *store, const char *path)
 {
     scn_status st = make_mutexes(store);
     if (st == SCN_OK)
@@ -534,18 +534,19 @@ static scn_status start(struct store *store, const char *path)
         st = check_local(store, path);
     if (st == SCN_OK)
         st = locks_init(&store->locks, &store->file);
-    if (st == SCN_OK)
-        st = make_parts(store);
-    if (st == SCN_OK)
-        st = session_open(store);
+    return st == SCN_OK ? make_parts(store) : st;
+}
+
+static scn_status start(struct store *store)
+{
+    scn_status st = session_open(store);
     if (st == SCN_OK && !store->is_read_only && !(store->options.flags & SCN_NOTHREAD))
         st = background_start(store);
     return st;
 }
 
-static scn_status store_start(struct sys *sys, const char *path,
-                              const struct store_options *options, bool owns_sys,
-                              struct store **out)
+scn_status store_prepare(struct sys *sys, const char *path,
+                         const struct store_options *options, struct store **out)
 {
     struct store *store = mem_zalloc(sizeof *store);
     if (store == NULL)
@@ -555,8 +556,25 @@ static scn_status store_start(struct sys *sys, const char *path,
     store->is_read_only = (options->flags & SCN_RDONLY) != 0;
     atomic_store(&store->applying_lsn, UINT64_MAX);
     store->opened_ns = sys->ops->now_ns(sys);
-    scn_status st = start(store, path);
+    scn_status st = prepare(store, path);
     if (st < 0 || st == SCN_NOTFOUND) {
+        store_destroy(store);
+        return st;
+    }
+    *out = store;
+    return SCN_OK;
+}
+
+static scn_status store_start(struct sys *sys, const char *path,
+                              const struct store_options *options, bool owns_sys,
+                              struct store **out)
+{
+    struct store *store;
+    scn_status st = store_prepare(sys, path, options, &store);
+    if (st != SCN_OK)
+        return st;
+    st = start(store);
+    if (st < 0) {
         store_destroy(store);
         return st;
     }
@@ -589,6 +607,13 @@ static scn_status open_shared(struct sys *sys, const char *path,
         return error_set(
             SCN_BUSY, 0, 0, 0,
             "this process has %.120s open for reading only; close it there first", path);
+    /* Who opens a poisoned file opens it anew. */
+    if (store && file_is_poisoned(&store->file) && store_is_shared(store) &&
+        !store->is_read_only) {
+        scn_status st = session_cure(store);
+        if (st < 0)
+            return st;
+    }
     if (store == NULL) {
         scn_status st = store_start(sys, path, options, owns_sys, &store);
         if (st != SCN_OK)

@@ -152,6 +152,8 @@ struct store {
     _Atomic uint64_t checkpoint_number; /* finished ones, failed included */
     _Atomic uint64_t drain_number;      /* of them, those that drained */
     _Atomic uint32_t update_count;      /* scn_update callbacks running */
+    _Atomic uint64_t cure_ns;       /* of a poisoned file: when it is tried next */
+    _Atomic uint64_t cure_pause_ns; /* ... and how long after the try before; 0: not yet */
     uint64_t opened_ns;                 /* open */
     struct log_scan_result recovered;   /* open */
     _Atomic uint64_t epoch_start_lsn;   /* LSNs of this session are not below it */
@@ -226,6 +228,13 @@ void store_forget_history(struct store *store, uint64_t window_start);
 scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count) MUST_USE;
 /* Apply lock held: the history forgets what no open write transaction can ask for. */
 void store_trim_history(struct store *store);
+
+/* A store whose file is open and that has all its parts, and knows nothing of what is in
+ * the file; SCN_NOTFOUND where there is none. */
+scn_status store_prepare(struct sys *sys, const char *path,
+                         const struct store_options *options,
+                         struct store **out) MUST_USE;
+void store_destroy(struct store *store);
 
 /* Opens a store on an implementation of the system; sys_posix() for scn_open. Tests use
  * it directly. */

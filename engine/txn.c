@@ -186,9 +186,11 @@ static bool try_snapshot(struct scn_txn *txn)
     return true;
 }
 
-static scn_status take_snapshot(struct scn_txn *txn)
+static scn_status take_snapshot(struct scn_txn *txn, bool is_as_it_is)
 {
-    scn_status st;
+    scn_status st = SCN_OK;
+    if (is_as_it_is && try_snapshot(txn))
+        return SCN_OK;
     do {
         st = peers_follow(txn->store);
     } while (st == SCN_OK && !try_snapshot(txn));
@@ -206,7 +208,7 @@ scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
     }
     txn->magic = TXN_MAGIC;
     atomic_store_explicit(&txn->is_gone, false, memory_order_relaxed);
-    txn->flags = flags;
+    txn->flags = flags & ~TXN_AS_IT_IS;
     txn->db = db;
     txn->durability = store->options.durability;
     txn->thread_id = store->sys->ops->thread_id(store->sys);
@@ -214,7 +216,7 @@ scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
                         ? store->sys->ops->now_ns(store->sys)
                         : 0;
     atomic_store_explicit(&txn->is_stale, false, memory_order_relaxed);
-    scn_status st = take_snapshot(txn);
+    scn_status st = take_snapshot(txn, (flags & TXN_AS_IT_IS) != 0);
     if (st < 0) {
         txn->magic = TXN_ENDED;
         shell_put(txn);

@@ -153,10 +153,13 @@ static scn_status run_one_write(scn_db *db, const struct one_write *write)
     scn_status st = check_writable(db);
     if (st < 0)
         return st;
+    /* A put looks at nothing but its table, and whatever happened to that conflicts. */
+    uint32_t first = write->value ? TXN_AS_IT_IS : 0;
     do {
         struct scn_txn *txn;
         uint64_t lsn = 0;
-        st = txn_begin_on(db->store, db, SCN_WRITE | SCN_SNAPSHOT, &txn);
+        st = txn_begin_on(db->store, db, SCN_WRITE | SCN_SNAPSHOT | first, &txn);
+        first = 0;
         if (st < 0)
             return st;
         st = write_one(txn, write);

@@ -20,6 +20,8 @@
 #include <inttypes.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+/* Between two looks whether APPEND is wanted. */
+#define LOOK_NS UINT64_C(100000)
 /* As long as a commit's sync takes. */
 #define PAUSE_FIRST_NS UINT64_C(50000)
 /* 200 tries a second cost half a percent of a core. */
@@ -152,10 +154,17 @@ static void set_wanted(struct locks *locks, enum lock_kind kind, enum sys_lock_m
     (void)ops_of(locks)->lock(locks->file->handle, want_byte_of(kind), 1, mode);
 }
 
-/* [K4], of the one who comes. */
+/* [K4], of the one who comes.  APPEND is held for microseconds, thousands of times a
+ * second: who waits for it can wait for the next look, and most commits need none. */
 static bool is_wanted(struct locks *locks, enum lock_kind kind)
 {
     struct sys_file *handle = locks->file->handle;
+    if (kind == LOCK_APPEND) {
+        uint64_t now = ops_of(locks)->now_ns(locks->file->sys);
+        if (now - locks->append_look_ns < LOOK_NS)
+            return false;
+        locks->append_look_ns = now;
+    }
     return ops_of(locks)->lock_probe(handle, want_byte_of(kind), 1, NULL) == 1;
 }
 

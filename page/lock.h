@@ -40,6 +40,7 @@ struct locks {
     struct file *file;
     struct sys_mutex *mutex[LOCK_KIND_COUNT];
     bool has_kernel_lock[LOCK_KIND_COUNT];   /* under its mutex */
+    uint64_t append_look_ns; /* under the mutex of APPEND: when WANT was looked at last */
     _Atomic uint64_t owner[LOCK_KIND_COUNT]; /* thread that holds it; 0: none of ours */
     struct sys_mutex *pause_mutex;           /* for waiting between two tries */
     struct sys_cond *pause_cond;

@@ -4,7 +4,7 @@
 #include "page/compress.h"
 #include "page/mem.h"
 
-static scn_status open_walk(struct log *log)
+static scn_status open_walk(struct log *log, bool is_short)
 {
     scn_status st = SCN_OK;
     if (log->walk.block == NULL)
@@ -15,7 +15,7 @@ static scn_status open_walk(struct log *log)
     }
     log->walk.follows = true;
     log->walk.at = log->at;
-    log_walk_refresh(&log->walk);
+    log_walk_refresh(&log->walk, is_short);
     return st;
 }
 
@@ -80,7 +80,7 @@ scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ct
 {
     bool found = true;
     bool is_second_look = false;
-    scn_status st = open_walk(log);
+    scn_status st = log->at.lsn < limit ? open_walk(log, limit == UINT64_MAX) : SCN_OK;
     while (st == SCN_OK && log->at.lsn < limit) {
         st = visit_next(log, fn, ctx, &found);
         if (found || st != SCN_OK) {
@@ -92,7 +92,7 @@ scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ct
         if (limit == UINT64_MAX || is_second_look)
             break;
         is_second_look = true;
-        log_walk_refresh(&log->walk);
+        log_walk_refresh(&log->walk, false);
         st = file_learn_size(log->file);
     }
     *is_whole = st == SCN_OK && (limit == UINT64_MAX || log->at.lsn >= limit);

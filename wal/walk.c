@@ -186,12 +186,12 @@ static bool is_blank(const struct log_walk *walk)
 
 /* ---- following ---- */
 
-enum { WINDOW_FIRST = 4096, WINDOW_MAX = 256 * 1024 };
+enum { WINDOW_SHORT = 128, WINDOW_FIRST = 4096, WINDOW_MAX = 256 * 1024 };
 
-void log_walk_refresh(struct log_walk *walk)
+void log_walk_refresh(struct log_walk *walk, bool is_short)
 {
     walk->extent_pgno = 0;
-    walk->window_next = WINDOW_FIRST;
+    walk->window_next = is_short ? WINDOW_SHORT : WINDOW_FIRST;
 }
 
 static scn_status enter_following(struct log_walk *walk, bool *is_possible)
@@ -221,7 +221,9 @@ static scn_status want_bytes(struct log_walk *walk, uint32_t off, uint32_t len)
         return st;
     walk->window_from = off;
     walk->window_end = end;
-    walk->window_next = walk->window_next < WINDOW_MAX ? walk->window_next * 4 : WINDOW_MAX;
+    walk->window_next = walk->window_next < WINDOW_FIRST ? WINDOW_FIRST
+                        : walk->window_next < WINDOW_MAX ? walk->window_next * 4
+                                                         : WINDOW_MAX;
     return SCN_OK;
 }
 

@@ -60,8 +60,8 @@ scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why) M
 
 /* The same for a walk that follows.  What looks like the end is not read a second time. */
 scn_status log_walk_follow(struct log_walk *walk, bool *found) MUST_USE;
-/* What was read before counts no more. */
-void log_walk_refresh(struct log_walk *walk);
+/* What was read before counts no more.  is_short: most likely there is nothing. */
+void log_walk_refresh(struct log_walk *walk, bool is_short);
 
 /* The record found last, as its visitor sees it; the payload is to be unpacked. */
 void log_walk_describe(const struct log_walk *walk, struct log_visit *visit);

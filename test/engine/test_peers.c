@@ -10,6 +10,8 @@
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
+#include <errno.h>
+
 #define STORE "store"
 enum { PROCESSES = 3, LOG_BYTES = PAGE_IS_SMALL ? 256 << 10 : 4 << 20 };
 
@@ -419,5 +421,66 @@ TEST(peers__that_only_read_follow_writers_that_come_and_go)
     put(crew.db[0], "a", "5");
     for (int i = 0; i < PROCESSES; i++)
         CHECK(holds(crew.db[i], "a", "5"));
+    crew_end(&crew);
+}
+
+/* ---- poison ---- */
+
+static void poison(struct crew *crew, int idx)
+{
+    struct sim_fault failing = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1};
+    failing.error = EIO;
+    sim_fault_set(crew->sys[idx], &failing);
+    CHECK_EQ(scn_put1(crew->db[idx], "rows", text("unknown"), text("?")), SCN_UNKNOWN);
+    sim_fault_clear(crew->sys[idx]);
+}
+
+/* Nobody acknowledges any more; reads go on; who opens the file cures it for all. */
+TEST(peers__go_on_when_somebody_has_cured_the_file)
+{
+    struct crew crew;
+    scn_db *other;
+    scn_txn *reader, *writer;
+    scn_table_id table;
+    scn_slice value;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    CHECK_OK(scn_begin(crew.db[1], SCN_READ, &reader));
+    CHECK_OK(scn_begin(crew.db[2], SCN_WRITE, &writer));
+    CHECK_OK(scn_table(writer, "rows", 0, &table));
+    CHECK_OK(scn_put(writer, table, text("b"), text("2"), 0));
+    poison(&crew, 0);
+    for (int i = 0; i < PROCESSES; i++) {
+        CHECK(holds(crew.db[i], "a", "1"));
+        CHECK_EQ(scn_put1(crew.db[i], "rows", text("x"), text("y")), SCN_POISONED);
+    }
+    struct sys *sys = sim_process_create(crew.disk);
+    CHECK_OK(open_with(sys, 0, &other));
+    put(other, "c", "3");
+    CHECK_OK(scn_get(reader, table, text("a"), &value));
+    scn_abort(reader);
+    CHECK_EQ(scn_commit(writer), SCN_CONFLICT);
+    for (int i = 0; i < PROCESSES; i++) {
+        char key[] = {'k', (char)('0' + i), 0};
+        CHECK(holds(crew.db[i], "c", "3"));
+        put(crew.db[i], key, "4");
+        CHECK(holds(other, key, "4"));
+    }
+    CHECK_OK(scn_close(other));
+    sim_process_destroy(sys);
+    crew_end(&crew);
+}
+
+TEST(peers__cure_the_file_by_opening_it_once_more)
+{
+    struct crew crew;
+    scn_db *again;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    poison(&crew, 1);
+    CHECK_OK(open_with(crew.sys[1], 0, &again));
+    for (int i = 0; i < PROCESSES; i++)
+        put(crew.db[i], "a", "2");
+    CHECK_OK(scn_close(again));
     crew_end(&crew);
 }
