@@ -183,6 +183,7 @@ static void note_published(struct checkpoint *cp, struct view *view)
     store->superblock = cp->superblock;
     store->sys->ops->mutex_unlock(store->state_mutex);
     store->next_gen = cp->gen + 1;
+    atomic_store(&store->known_gen, cp->gen);
     atomic_store(&store->space_gen, cp->gen);
     atomic_store(&store->base_lsn, cp->base.lsn);
     store_install_view(store, view);

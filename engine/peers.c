@@ -25,6 +25,14 @@ static uint64_t gen_in(struct store *store, const struct publish *page)
     return field_of(store, page, PUBLISH_CHECKPOINT, CHECKPOINT_GEN);
 }
 
+/* Never back: who could not tell of a generation still stands on it. */
+static uint64_t newest_gen(struct store *store, const struct publish *page)
+{
+    uint64_t gen = gen_in(store, page);
+    uint64_t known = atomic_load(&store->known_gen);
+    return gen > known ? gen : known;
+}
+
 static uint64_t visible_in(struct store *store, const struct publish *page)
 {
     uint64_t synced = field_of(store, page, PUBLISH_SYNC, SYNC_LSN);
@@ -76,7 +84,7 @@ static scn_status pin_newest(struct store *store, struct publish *page,
                              struct superblock *sb)
 {
     for (;;) {
-        uint64_t gen = gen_in(store, page);
+        uint64_t gen = newest_gen(store, page);
         enum superblock_verdict verdict = SUPERBLOCK_BLANK;
         if (gen == 0)
             return damaged_page(store);
@@ -86,12 +94,12 @@ static scn_status pin_newest(struct store *store, struct publish *page,
         st = superblock_peek(&store->file, superblock_slot(gen), sb, &verdict);
         if (st == SCN_OK)
             st = publish_read(&store->file, page);
-        if (st == SCN_OK && gen_in(store, page) == gen &&
+        if (st == SCN_OK && newest_gen(store, page) == gen &&
             (verdict != SUPERBLOCK_GOOD || sb->gen != gen))
             st = error_corrupt(superblock_slot(gen), 0,
                                "the superblock of generation %llu is damaged",
                                (unsigned long long)gen);
-        if (st == SCN_OK && gen_in(store, page) == gen)
+        if (st == SCN_OK && newest_gen(store, page) == gen)
             return SCN_OK;
         pin_drop(&store->pins, gen);
         if (st < 0)
@@ -105,6 +113,7 @@ static void note_generation(struct store *store, const struct superblock *sb)
     store->sys->ops->mutex_lock(store->state_mutex);
     store->superblock = *sb;
     store->sys->ops->mutex_unlock(store->state_mutex);
+    atomic_store(&store->known_gen, sb->gen);
     atomic_store(&store->base_lsn, sb->base.lsn);
     while (log_forget(store->log, &sb->base, freed, 16) == 16)
         ;
@@ -313,6 +322,7 @@ static scn_status enter_session(struct store *store, struct publish *page)
     store->session_gen = session->field[SESSION_NEXT_GEN];
     atomic_store(&store->lazy_lsn, 0);
     atomic_store(&store->full_lsn, 0);
+    atomic_store(&store->known_gen, 0);
     scn_status st = go_to_newest(store, page, true);
     if (st < 0)
         atomic_store(&store->file.session, 0);
@@ -329,9 +339,9 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
         scn_status st = SCN_OK;
         if (is_other_session(store, page))
             st = enter_session(store, page);
-        else if (gen_in(store, page) != atomic_load(&store->pinned_gen))
+        else if (newest_gen(store, page) != atomic_load(&store->pinned_gen))
             st = go_to_newest(store, page, false);
-        uint64_t gen = gen_in(store, page);
+        uint64_t gen = newest_gen(store, page);
         uint64_t limit = to_end ? field_of(store, page, PUBLISH_APPEND, APPEND_LSN)
                                 : visible_in(store, page);
         if (st == SCN_OK)
@@ -362,7 +372,7 @@ static bool is_current(struct store *store, const struct publish *page)
     if (is_other_session(store, page))
         return false;
     return store->is_alone || is_between_sessions(store, page) ||
-           (gen_in(store, page) == atomic_load(&store->pinned_gen) &&
+           (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
             visible_in(store, page) <= log_appended(store->log));
 }
 
@@ -512,6 +522,7 @@ scn_status peers_begin_session(struct store *store)
     session->field[SESSION_FOUND_LSN] = log_appended(store->log);
     session->field[SESSION_NEXT_GEN] = store->next_gen;
     store->session_gen = store->next_gen;
+    atomic_store(&store->known_gen, store->superblock.gen);
     st = peers_tell_append(store);
     if (st == SCN_OK)
         st = tell(store, PUBLISH_SYNC);

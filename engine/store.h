@@ -95,6 +95,7 @@ struct store {
     uint32_t handle_count; /* registry mutex */
 
     struct publish page; /* append; as it was read under the lock */
+    _Atomic uint64_t known_gen; /* written under apply; of `superblock`, in this session */
     uint64_t session_gen;    /* apply; generations of this session are not below it */
     struct superblock superblock; /* apply and state; of the newest generation known */
     uint64_t next_gen;       /* checkpoint */
