@@ -77,7 +77,8 @@ static scn_status busy_elsewhere(struct store *store, const char *name, uint32_t
 {
     uint32_t pid;
     char program[SYS_PROGRAM_BYTES];
-    store->sys->ops->lock_holder(store->file.handle, lock_byte(slot), &pid, program);
+    store->sys->ops->lock_holder(store->file.handle, lock_byte(slot), 0, &pid,
+                                   program);
     if (pid != 0)
         return error_busy(pid, "scn_lock_try: process %u (%s) holds the lock \"%.100s\"",
                           pid, program, name);

@@ -482,6 +482,27 @@ scn_status peers_tell_generation(struct store *store, const struct superblock *s
     return publish_write(&store->file, PUBLISH_CHECKPOINT, line);
 }
 
+scn_status peers_tell_gone(struct store *store, uint64_t floor)
+{
+    struct publish page;
+    scn_status st = publish_read(&store->file, &page);
+    if (st < 0)
+        return st;
+    struct publish_value *line = &page.line[PUBLISH_CHECKPOINT];
+    if (!has_line(store, &page, PUBLISH_CHECKPOINT) ||
+        line->field[CHECKPOINT_GONE_FLOOR] >= floor)
+        return SCN_OK;
+    line->field[CHECKPOINT_GONE_FLOOR] = floor;
+    return publish_write(&store->file, PUBLISH_CHECKPOINT, line);
+}
+
+bool peers_have_given_up(struct store *store, uint64_t gen)
+{
+    struct publish page;
+    return store_is_shared(store) && publish_read(&store->file, &page) == SCN_OK &&
+           field_of(store, &page, PUBLISH_CHECKPOINT, CHECKPOINT_GONE_FLOOR) > gen;
+}
+
 /* ---- sessions ---- */
 
 scn_status peers_join(struct store *store)

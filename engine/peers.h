@@ -35,6 +35,11 @@ scn_status peers_tell_append(struct store *store) MUST_USE;
 scn_status peers_tell_generation(struct store *store,
                                  const struct superblock *sb) MUST_USE;
 
+/* Checkpoint lock held: snapshots of generations below the floor are given up. */
+scn_status peers_tell_gone(struct store *store, uint64_t floor) MUST_USE;
+/* After a page was not what it should be: another process has given this generation up. */
+bool peers_have_given_up(struct store *store, uint64_t gen);
+
 /* The file has been opened and somebody lives, or has lived since this process read it:
  * the store becomes what the publish page says. */
 scn_status peers_join(struct store *store) MUST_USE;

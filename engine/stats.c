@@ -304,6 +304,54 @@ static uint32_t copy_readers(struct store *store, struct readers *readers)
     return all;
 }
 
+static scn_status add_reader(struct readers *readers, const struct scn_reader *reader)
+{
+    if (readers->count == readers->room) {
+        uint32_t room = readers->room * 2;
+        void *grown = mem_grow(readers->items, readers->room * sizeof *reader,
+                               room * sizeof *reader);
+        if (grown == NULL)
+            return error_nomem();
+        readers->items = grown;
+        readers->room = room;
+    }
+    readers->items[readers->count++] = *reader;
+    return SCN_OK;
+}
+
+/* Every process that pins the generation, as far as the system tells which they are. */
+static scn_status add_holders(struct store *store, struct readers *readers, uint64_t gen)
+{
+    struct scn_reader reader = {.struct_size = sizeof reader, .gen = gen};
+    uint64_t byte = LOCK_PIN_BASE + gen;
+    scn_status st = SCN_OK;
+    lock_state(store);
+    reader.age_ms = store_snapshot_age_ms(store, gen);
+    unlock_state(store);
+    for (uint32_t nth = 0; st == SCN_OK; nth++) {
+        store->sys->ops->lock_holder(store->file.handle, byte, nth, &reader.pid,
+                                     reader.program);
+        if (nth > 0 && reader.pid == 0)
+            break;
+        st = add_reader(readers, &reader);
+        if (reader.pid == 0)
+            break;
+    }
+    return st;
+}
+
+static scn_status list_foreign(struct store *store, struct readers *readers)
+{
+    uint64_t *gens = NULL;
+    uint32_t count = 0;
+    scn_status st = store_is_shared(store) ? pins_foreign(&store->pins, &gens, &count)
+                                           : SCN_OK;
+    for (uint32_t i = 0; i < count && st == SCN_OK; i++)
+        st = add_holders(store, readers, gens[i]);
+    mem_free(gens);
+    return st;
+}
+
 static scn_status list_readers(struct store *store, struct readers *readers)
 {
     uint32_t all = READERS_FIRST;
@@ -313,6 +361,9 @@ static scn_status list_readers(struct store *store, struct readers *readers)
             return st;
         all = copy_readers(store, readers);
     } while (all > readers->room);
+    scn_status st = list_foreign(store, readers);
+    if (st < 0)
+        return st;
     for (uint32_t i = 0; i < readers->count && store->space; i++)
         readers->items[i].pages_held = space_held_by(store->space, readers->items[i].gen);
     return SCN_OK;

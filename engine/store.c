@@ -4,6 +4,7 @@
 #include "engine/background.h"
 #include "engine/namelock.h"
 #include "engine/options.h"
+#include "engine/peers.h"
 #include "engine/recovery.h"
 #include "engine/room.h"
 #include "engine/session.h"
@@ -138,6 +139,7 @@ void store_install_view(struct store *store, struct view *view)
     struct view *old = store->view;
     store->view = view;
     atomic_store(&store->pinned_gen, view->is_pinned ? view->gen : 0);
+    store_note_time(store, view->gen);
     view->next = store->views;
     view->previous = NULL;
     if (view->next)
@@ -383,12 +385,53 @@ static scn_status own_pins(struct store *store, uint64_t **gens, uint32_t *count
     }
 }
 
+void store_note_time(struct store *store, uint64_t gen)
+{
+    struct generation_time *times = store->times;
+    if (times[GENERATION_TIMES - 1].gen >= gen)
+        return;
+    memmove(times, times + 1, (GENERATION_TIMES - 1) * sizeof *times);
+    times[GENERATION_TIMES - 1] =
+        (struct generation_time){gen, store->sys->ops->now_ns(store->sys)};
+}
+
+uint64_t store_snapshot_age_ms(struct store *store, uint64_t gen)
+{
+    for (int i = 0; i < GENERATION_TIMES; i++)
+        if (store->times[i].gen > gen)
+            return (store->sys->ops->now_ns(store->sys) - store->times[i].seen_ns) / 1000000;
+    return 0;
+}
+
+/* Snapshots of other processes past their age are given up, too: but first that is said. */
+static scn_status give_up_old(struct store *store, uint64_t *gens, uint32_t *count)
+{
+    uint64_t age_ms = store->options.max_snapshot_age_ms;
+    uint64_t floor = 0;
+    uint32_t kept = 0;
+    if (age_ms == 0)
+        return SCN_OK;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    for (uint32_t i = 0; i < *count; i++) {
+        bool is_old = gens[i] < store->superblock.gen &&
+                      store_snapshot_age_ms(store, gens[i]) >= age_ms;
+        floor = is_old ? gens[i] + 1 : floor;
+        if (!is_old)
+            gens[kept++] = gens[i];
+    }
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    *count = kept;
+    return floor ? peers_tell_gone(store, floor) : SCN_OK;
+}
+
 /* Foreign ones after own ones: room for both, then one order. */
 static scn_status add_foreign_pins(struct store *store, uint64_t **gens, uint32_t *count)
 {
     uint64_t *foreign = NULL;
     uint32_t foreign_count = 0;
     scn_status st = pins_foreign(&store->pins, &foreign, &foreign_count);
+    if (st == SCN_OK)
+        st = give_up_old(store, foreign, &foreign_count);
     uint64_t *all = st == SCN_OK ? mem_alloc((*count + foreign_count + 1) * sizeof *all)
                                  : NULL;
     if (st == SCN_OK && all == NULL)

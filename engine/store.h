@@ -74,6 +74,13 @@ struct counters {
     _Atomic uint64_t writes;
 };
 
+/* When this process learnt of a generation: snapshots of older ones are at least as old. */
+enum { GENERATION_TIMES = 64 };
+struct generation_time {
+    uint64_t gen;
+    uint64_t seen_ns;
+};
+
 struct background;
 
 struct store {
@@ -95,6 +102,7 @@ struct store {
     uint32_t handle_count; /* registry mutex */
 
     struct publish page; /* append; as it was read under the lock */
+    struct generation_time times[GENERATION_TIMES]; /* state; ascending, 0 at the front */
     _Atomic uint64_t known_gen; /* written under apply; of `superblock`, in this session */
     uint64_t session_gen;    /* apply; generations of this session are not below it */
     struct superblock superblock; /* apply and state; of the newest generation known */
@@ -224,6 +232,11 @@ scn_status store_start_view(struct store *store, bool is_pinned) MUST_USE;
 /* Apply lock held: no source of before is in the history any more; it is gapless from
  * window_start on. */
 void store_forget_history(struct store *store, uint64_t window_start);
+/* State mutex held: a generation is known now. */
+void store_note_time(struct store *store, uint64_t gen);
+/* State mutex held: so old is every snapshot of this generation, in any process, at least;
+ * 0 for the newest one. */
+uint64_t store_snapshot_age_ms(struct store *store, uint64_t gen);
 /* The generations that live views pin, in this process and in others, ascending, each
  * once; *gens is the caller's to free. */
 scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count) MUST_USE;

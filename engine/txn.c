@@ -66,10 +66,12 @@ void txn_reuse_arena(struct scn_txn *txn)
     arena_reset(&txn->arena[txn->turn], ARENA_KEEP_BYTES);
 }
 
-/* Marked before its pages were given out, so a page that is no longer the snapshot's is
- * found here. */
+/* Marked, here or on the publish page, before its pages were given out, so a page that is
+ * no longer the snapshot's is found here. */
 scn_status txn_failure(struct scn_txn *txn, scn_status st)
 {
+    if (st == SCN_CORRUPT && peers_have_given_up(txn->store, txn->view->gen))
+        atomic_store(&txn->is_gone, true);
     return atomic_load(&txn->is_gone) ? gone() : st;
 }
 

@@ -286,13 +286,15 @@ typedef struct scn_table_stat {
                             * not counted */
 } scn_table_stat;
 
-/* An open transaction; see scn_readers_each. */
+/* An open transaction of this process, or another process with open transactions; see
+ * scn_readers_each. */
 typedef struct scn_reader {
     uint32_t struct_size;
-    uint32_t pid;        /* of this process */
-    char program[32];    /* empty at this stage */
+    uint32_t pid;        /* 0: the system does not tell */
+    char program[32];    /* of another process, as the system knows it */
     uint64_t gen;        /* number of the checkpoint that its snapshot stands on */
-    uint64_t age_ms;     /* of a transaction for reading: since it was first looked at */
+    uint64_t age_ms;     /* of a transaction for reading: since it was first looked at; of
+                          * another process: at least so long */
     uint64_t pages_held; /* freed pages that it keeps from being used again */
 } scn_reader;
 
@@ -673,8 +675,9 @@ scn_status scn_stats(scn_db *db, scn_stats_t *out);
 /* SCN_MOVED, with all of the result filled in: the path no longer leads to the open
  * file. */
 scn_status scn_health(scn_db *db, scn_health_t *out);
-/* The open transactions of this process, as they were when the call began; fn may use the
- * store.  What fn returns other than SCN_OK ends the walk and is returned. */
+/* The open transactions of this process, as they were when the call began, and what other
+ * processes hold (a process whose last transaction ended a moment ago may still be among
+ * them); fn may use the store.  To find out who they are takes milliseconds.  What fn returns other than SCN_OK ends the walk and is returned. */
 scn_status scn_readers_each(scn_db *db,
                             scn_status (*fn)(void *ctx, const scn_reader *reader),
                             void *ctx);

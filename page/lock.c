@@ -161,7 +161,7 @@ static bool is_wanted(struct locks *locks, enum lock_kind kind)
     struct sys_file *handle = locks->file->handle;
     if (kind == LOCK_APPEND) {
         uint64_t now = ops_of(locks)->now_ns(locks->file->sys);
-        if (now - locks->append_look_ns < LOOK_NS)
+        if (locks->append_look_ns && now - locks->append_look_ns < LOOK_NS)
             return false;
         locks->append_look_ns = now;
     }
@@ -202,7 +202,7 @@ static scn_status busy_process(struct locks *locks, enum lock_kind kind,
     const char *path = locks->file->path;
     uint32_t pid;
     char program[SYS_PROGRAM_BYTES];
-    ops_of(locks)->lock_holder(locks->file->handle, byte_of(kind), &pid, program);
+    ops_of(locks)->lock_holder(locks->file->handle, byte_of(kind), 0, &pid, program);
     if (pid != 0)
         return error_busy(pid,
                           "lock: process %" PRIu32 " (%s) holds %s, waited %" PRIu32

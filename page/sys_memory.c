@@ -549,11 +549,11 @@ static int memory_lock_probe(struct sys_file *file, uint64_t start, uint64_t len
 }
 
 /* Nobody else has this memory. */
-static void memory_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
-                               char program[SYS_PROGRAM_BYTES])
+static void memory_lock_holder(struct sys_file *file, uint64_t byte, uint32_t nth,
+                               uint32_t *pid, char program[SYS_PROGRAM_BYTES])
 {
     struct sys *system = file->memory->system;
-    bool is_held = memory_lock_probe(file, byte, 1, NULL) == 1;
+    bool is_held = nth == 0 && memory_lock_probe(file, byte, 1, NULL) == 1;
     *pid = is_held ? system->ops->pid(system) : 0;
     (void)snprintf(program, SYS_PROGRAM_BYTES, "%s", is_held ? "this program" : "");
 }

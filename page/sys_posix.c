@@ -488,10 +488,10 @@ static int posix_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
     return 1;
 }
 
-static void posix_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
-                              char program[SYS_PROGRAM_BYTES])
+static void posix_lock_holder(struct sys_file *file, uint64_t byte, uint32_t nth,
+                              uint32_t *pid, char program[SYS_PROGRAM_BYTES])
 {
-    sys_proc_holder(file->fd, byte, pid, program);
+    sys_proc_holder(file->fd, byte, nth, pid, program);
 }
 
 /* ---- time, randomness, identity ---- */

@@ -149,7 +149,7 @@ static void read_name(const char *pid, char program[SYS_PROGRAM_BYTES])
         (void)snprintf(program, SYS_PROGRAM_BYTES, "?");
 }
 
-void sys_proc_holder(int fd, uint64_t byte, uint32_t *pid,
+void sys_proc_holder(int fd, uint64_t byte, uint32_t nth, uint32_t *pid,
                      char program[SYS_PROGRAM_BYTES])
 {
     struct wanted wanted = {.byte = byte, .own_fd = fd};
@@ -160,7 +160,7 @@ void sys_proc_holder(int fd, uint64_t byte, uint32_t *pid,
         return;
     for (struct dirent *entry; *pid == 0 && (entry = readdir(folder));) {
         uint32_t number = number_of(entry->d_name);
-        if (number == 0 || !is_holder(&wanted, entry->d_name))
+        if (number == 0 || !is_holder(&wanted, entry->d_name) || nth-- > 0)
             continue;
         read_name(entry->d_name, program);
         *pid = number;

@@ -324,6 +324,55 @@ TEST(peers__that_are_idle_hold_nothing_back)
     crew_end(&crew);
 }
 
+static scn_status note_reader(void *ctx, const scn_reader *reader)
+{
+    scn_reader *oldest = ctx;
+    if (reader->age_ms >= oldest->age_ms && reader->program[0])
+        *oldest = *reader;
+    return SCN_OK;
+}
+
+/* Process 0 gives old snapshots up; process 1 has one. */
+TEST(peers__give_up_each_others_old_snapshots)
+{
+    struct crew crew;
+    scn_txn *old;
+    scn_table_id table;
+    scn_slice value;
+    scn_reader oldest = {.pid = 0};
+    char key[16];
+    scn_status st = SCN_OK;
+    crew_begin(&crew);
+    for (int i = 0; i < 200; i++) {
+        snprintf(key, sizeof key, "key%03d", i);
+        put(crew.db[1], key, "old");
+    }
+    CHECK_OK(scn_checkpoint(crew.db[2])); /* its pages are in no pool of process 1 */
+    crew.db[0]->store->options.max_snapshot_age_ms = 1000;
+    CHECK_OK(scn_begin(crew.db[1], SCN_READ, &old));
+    CHECK_OK(scn_table(old, "rows", 0, &table));
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 200; i++) {
+            snprintf(key, sizeof key, "key%03d", i);
+            put(crew.db[0], key, round % 2 ? "new" : "newer");
+        }
+        sim_clock_set(crew.disk, sim_clock_ns(crew.disk) + 600 * UINT64_C(1000000));
+        CHECK_OK(scn_readers_each(crew.db[0], note_reader, &oldest));
+        CHECK_OK(scn_checkpoint(crew.db[0]));
+    }
+    CHECK(oldest.pid != 0 && oldest.age_ms >= 600);
+    for (int i = 0; i < 200 && st == SCN_OK; i++) {
+        snprintf(key, sizeof key, "key%03d", i);
+        st = scn_get(old, table, text(key), &value);
+        CHECK(st < 0 || (value.size == 3 && memcmp(value.data, "old", 3) == 0));
+    }
+    CHECK_EQ(st, SCN_SNAPSHOT_GONE);
+    CHECK_EQ(scn_get(old, table, text("key000"), &value), SCN_SNAPSHOT_GONE);
+    scn_abort(old);
+    CHECK(holds(crew.db[1], "key000", "new"));
+    crew_end(&crew);
+}
+
 /* ---- large transactions ---- */
 
 static void put_run(scn_db *db, const char *prefix, int rows)

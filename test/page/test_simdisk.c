@@ -468,10 +468,10 @@ TEST(simdisk__locks_exclude_other_handles_only)
     CHECK_EQ(found.start, 10);
     CHECK_EQ(found.len, 2);
     CHECK_EQ(found.mode, SYS_EXCLUSIVE);
-    ops->lock_holder(file, 10, &pid, program);
+    ops->lock_holder(file, 10, 0, &pid, program);
     CHECK_EQ(pid, bench.sys->ops->pid(bench.sys));
     CHECK(program[0] != '\0');
-    ops->lock_holder(file, 9, &pid, program);
+    ops->lock_holder(file, 9, 0, &pid, program);
     CHECK_EQ(pid, 0);
     CHECK(program[0] == '\0');
     CHECK_EQ(ops->lock_probe(bench.file, 14, 5, NULL), 0);

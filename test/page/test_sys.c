@@ -142,16 +142,16 @@ static void asks_for_holders(struct sys *sys)
     CHECK(a && b && other);
     CHECK_OK(ops->lock(other, LOCK_AT, 10, SYS_EXCLUSIVE));
     CHECK_OK(ops->lock(a, LOCK_AT + 3, 2, SYS_SHARED));
-    ops->lock_holder(b, LOCK_AT + 2, &pid, program);
+    ops->lock_holder(b, LOCK_AT + 2, 0, &pid, program);
     CHECK_EQ(pid, 0);
     CHECK(program[0] == '\0');
-    ops->lock_holder(a, LOCK_AT + 3, &pid, program);
+    ops->lock_holder(a, LOCK_AT + 3, 0, &pid, program);
     CHECK_EQ(pid, 0);
-    ops->lock_holder(b, LOCK_AT + 4, &pid, program);
+    ops->lock_holder(b, LOCK_AT + 4, 0, &pid, program);
     CHECK_EQ(pid, ops->pid(sys));
     CHECK(program[0] != '\0');
     ops->close(a);
-    ops->lock_holder(b, LOCK_AT + 4, &pid, program);
+    ops->lock_holder(b, LOCK_AT + 4, 0, &pid, program);
     CHECK_EQ(pid, 0);
     ops->close(b);
     ops->close(other);
@@ -482,20 +482,20 @@ TEST(sys_posix__holder_is_named_across_processes)
     struct lodger lodger = lodger_start("lodger");
     static const uint64_t locked[] = {0, 1, 2, 5};
     for (int i = 0; i < 4; i++) {
-        sys->ops->lock_holder(file, LOCK_AT + locked[i], &pid, program);
+        sys->ops->lock_holder(file, LOCK_AT + locked[i], 0, &pid, program);
         CHECK_EQ(pid, lodger.pid);
         CHECK(strcmp(program, "a?[31m lodger") == 0);
     }
     /* The lock of flock() covers the whole file, and is none of ours. */
     static const uint64_t not_locked[] = {3, 4, 6};
     for (int i = 0; i < 3; i++) {
-        sys->ops->lock_holder(file, LOCK_AT + not_locked[i], &pid, program);
+        sys->ops->lock_holder(file, LOCK_AT + not_locked[i], 0, &pid, program);
         CHECK_EQ(pid, 0);
         CHECK(program[0] == '\0');
     }
     close(lodger.release);
     CHECK_EQ(wait_for(lodger.pid), 0);
-    sys->ops->lock_holder(file, LOCK_AT, &pid, program);
+    sys->ops->lock_holder(file, LOCK_AT, 0, &pid, program);
     CHECK_EQ(pid, 0);
     sys->ops->close(file);
 }
@@ -511,7 +511,7 @@ TEST(sys_posix__holder_of_a_lock_to_the_end_of_the_file_is_named)
     int fd = open(unit_path("endless"), O_RDWR);
     CHECK(file != NULL);
     CHECK_OK(fcntl(fd, F_OFD_SETLK, &whole));
-    sys->ops->lock_holder(file, LOCK_AT, &pid, program);
+    sys->ops->lock_holder(file, LOCK_AT, 0, &pid, program);
     CHECK_EQ(pid, getpid());
     CHECK_EQ(sys->ops->lock_probe(file, LOCK_AT, 1, &found), 1);
     CHECK_EQ(found.start, 8);

@@ -31,7 +31,8 @@ static void locks_add(struct sim_disk *disk, struct lock_range range)
 }
 
 static const struct lock_range *locks_conflict(const struct sim_disk *disk,
-                                               const struct lock_range *want)
+                                               const struct lock_range *want,
+                                               uint32_t nth)
 {
     for (size_t i = 0; i < disk->lock_count; i++) {
         const struct lock_range *held = &disk->locks[i];
@@ -39,7 +40,7 @@ static const struct lock_range *locks_conflict(const struct sim_disk *disk,
         bool is_shared = held->mode == SYS_SHARED && want->mode == SYS_SHARED;
         bool is_other = held->handle != want->handle &&
                         held->handle->file_no == want->handle->file_no;
-        if (meets && is_other && !is_shared)
+        if (meets && is_other && !is_shared && nth-- == 0)
             return held;
     }
     return NULL;
@@ -450,7 +451,7 @@ static int sim_lock(struct sys_file *file, uint64_t start, uint64_t len,
     int st = call_begin(handle->process, SIM_LOCK, &fault);
     if (st == 0 && mode == SYS_EXCLUSIVE && handle->is_read_only)
         st = -EBADF;
-    if (st == 0 && mode != SYS_UNLOCK && locks_conflict(handle->process->disk, &want))
+    if (st == 0 && mode != SYS_UNLOCK && locks_conflict(handle->process->disk, &want, 0))
         st = -EAGAIN;
     if (st == 0)
         locks_set(handle->process->disk, &want);
@@ -465,7 +466,7 @@ static int sim_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
     struct sim_fault fault;
     turns_note_range(handle->process, start, len);
     int st = call_begin(handle->process, SIM_PROBE, &fault);
-    const struct lock_range *held = locks_conflict(handle->process->disk, &want);
+    const struct lock_range *held = locks_conflict(handle->process->disk, &want, 0);
     if (st == 0 && held && found)
         *found = (struct sys_lock_found){
             .start = held->start, .len = held->end - held->start, .mode = held->mode};
@@ -475,14 +476,14 @@ static int sim_lock_probe(struct sys_file *file, uint64_t start, uint64_t len,
 }
 
 /* Only words of an answer depend on it: no fault, no turn, no count. */
-static void sim_lock_holder(struct sys_file *file, uint64_t byte, uint32_t *pid,
-                            char program[SYS_PROGRAM_BYTES])
+static void sim_lock_holder(struct sys_file *file, uint64_t byte, uint32_t nth,
+                            uint32_t *pid, char program[SYS_PROGRAM_BYTES])
 {
     struct sim_handle *handle = handle_of(file);
     struct sim_disk *disk = handle->process->disk;
     struct lock_range want = range_of(handle, byte, 1, SYS_EXCLUSIVE);
     disk_lock(disk);
-    const struct lock_range *held = locks_conflict(disk, &want);
+    const struct lock_range *held = locks_conflict(disk, &want, nth);
     *pid = held ? held->handle->process->pid : 0;
     disk_unlock(disk);
     strcpy(program, held ? "simulated" : "");
