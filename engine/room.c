@@ -170,14 +170,18 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
  *     leaves         one for an operation, and one more for a put into a full leaf
  *     inner pages    inner_pages_needed
  *     values         value_pages_needed
- *     usage, state   side_pages: all of both trees, written anew
+ *     usage, state   side_pages: all of both, written anew
  *     the rest       OVERHEAD_PAGES
+ *
+ * Whoever else makes the file longer takes of the room.  A log extent is counted with
+ * each commit: no more than one is made before the next commit is judged.  Bulk runs are
+ * judged as they grow.
  */
 
 enum {
-    /* A checkpoint takes this much beside what is counted: the catalog, and the paths to
-     * the leaves of the usage. */
-    OVERHEAD_PAGES = 16,
+    /* A checkpoint takes this much beside what is counted: paths of the catalog, and the
+     * upper levels of the usage. */
+    OVERHEAD_PAGES = 12,
     /* A row of the usage takes 32 bytes of a leaf, which is a quarter full at least. */
     USAGE_ROWS_MIN = PAGE_BYTES / 4 / 32,
     /* Items in a page of the allocation state, and pages whose bits are one. */
@@ -225,7 +229,9 @@ void room_stat(struct store *store, struct space_stat *out)
 /* Of usage and allocation state, where each of so many pages has a row in both. */
 static uint64_t side_pages(uint64_t pages)
 {
-    return pages / USAGE_ROWS_MIN + (pages + pages / STATE_BITS) / STATE_ITEMS;
+    uint64_t usage_leaves = pages / USAGE_ROWS_MIN;
+    return usage_leaves + usage_leaves / USAGE_ROWS_MIN +
+           (pages + pages / STATE_BITS) / STATE_ITEMS;
 }
 
 void room_measure(struct store *store)
@@ -318,7 +324,7 @@ static uint64_t all_pages_needed(struct store *store, const struct load *commit)
     active.ops += active_ops;
     active.puts += active_ops;
     active.bytes += atomic_load(&store->delta_debt) - frozen.bytes;
-    uint64_t needed = pages_needed(store, &active);
+    uint64_t needed = pages_needed(store, &active) + LOG_EXTENT_PAGES;
     return frozen.ops ? needed + pages_needed(store, &frozen) : needed;
 }
 
@@ -329,7 +335,7 @@ static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
     enum { LEAVES = 8 };
     uint64_t reserve = atomic_load(&store->reserve_pages);
     uint64_t tree = atomic_load(&store->tree_pages) + needed;
-    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1) + LOG_EXTENT_PAGES +
+    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1) + 2 * LOG_EXTENT_PAGES +
                      atomic_load(&store->side_pages);
     return reserve > least ? reserve : least;
 }
@@ -374,7 +380,7 @@ static scn_status make_spare(struct store *store, bool has_append)
     if (st == SCN_OK)
         st = log_add_spare(store->log, spare);
     if (st < 0)
-        grown_remove(&store->grown, spare.pgno, spare.pages);
+        room_give_back(store, spare.pgno, spare.pages);
     return st;
 }
 
