@@ -617,6 +617,7 @@ TEST(values__do_not_believe_an_index_of_another_length)
 {
     struct store store;
     store_open(&store, false);
+    put(&store, 3 * VALUE_SPREAD_BYTES, 2); /* the file is long enough for a lie */
     struct value_ref ref = put_alone(&store, 3 * VALUE_SPREAD_BYTES, 1);
     uint8_t *image = mem_zalloc(PAGE_BYTES);
     CHECK(image != NULL);
