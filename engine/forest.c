@@ -51,8 +51,7 @@ static scn_status keep_value_pages(void *ctx, uint32_t pgno, uint32_t count,
 }
 
 static scn_status each_value_page(struct forest *forest, const struct value_ref *ref,
-                                  scn_status (*fn)(void *, uint32_t, uint32_t, uint64_t,
-                                                   bool))
+                                  values_page_fn fn)
 {
     pool_enter(forest->frozen->reader);
     scn_status st = values_each_page(forest->frozen->reader, ref, fn, forest);

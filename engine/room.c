@@ -3,7 +3,9 @@
 
 #include "engine/background.h"
 #include "engine/checkpoint.h"
+#include "engine/leafcut.h"
 #include "engine/peers.h"
+#include "engine/rebuild.h"
 
 /* Between two looks at what other processes have done. */
 #define LOOK_NS UINT64_C(5000000)
@@ -157,12 +159,34 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
     atomic_fetch_add(&store->room_pages, pages);
 }
 
-/* ---- admission ---- */
+/* ---- admission ----
+ *
+ * What is admitted can be merged: a checkpoint takes no more pages than are counted here,
+ * and gets as many as are left.  The second is engine/supply.h's promise: pages are taken
+ * one by one where they have no neighbours, from all that is free and all that the file
+ * may grow by, which is what room_measure has counted; nothing that a checkpoint writes
+ * has to lie side by side.  The first, for each kind of page:
+ *
+ *     leaves         one for an operation, and one more for a put into a full leaf
+ *     inner pages    inner_pages_needed
+ *     values         value_pages_needed
+ *     usage, state   side_pages: all of both, written anew
+ *     the rest       OVERHEAD_PAGES
+ *
+ * Whoever else makes the file longer takes of the room.  A log extent is counted with
+ * each commit: no more than one is made before the next commit is judged.  Bulk runs are
+ * judged as they grow.
+ */
 
 enum {
-    /* A checkpoint takes this much beside its leaves: catalog, usage, allocation state.
-     */
-    OVERHEAD_PAGES = 16,
+    /* A checkpoint takes this much beside what is counted: paths of the catalog, and the
+     * upper levels of the usage. */
+    OVERHEAD_PAGES = 12,
+    /* A row of the usage takes 32 bytes of a leaf, which is a quarter full at least. */
+    USAGE_ROWS_MIN = PAGE_BYTES / 4 / 32,
+    /* Items in a page of the allocation state, and pages whose bits are one. */
+    STATE_ITEMS = (PAGE_BYTES - PAGE_HEADER_BYTES - PAGE_REF_BYTES) / 32,
+    STATE_BITS = 256,
     /* Kept for transactions that only delete. */
     RESERVE_PAGES_MAX = (PAGE_IS_SMALL ? 128 << 10 : 4 << 20) / PAGE_BYTES
 };
@@ -202,6 +226,14 @@ void room_stat(struct store *store, struct space_stat *out)
         out->end_pages = pages;
 }
 
+/* Of usage and allocation state, where each of so many pages has a row in both. */
+static uint64_t side_pages(uint64_t pages)
+{
+    uint64_t usage_leaves = pages / USAGE_ROWS_MIN;
+    return usage_leaves + usage_leaves / USAGE_ROWS_MIN +
+           (pages + pages / STATE_BITS) / STATE_ITEMS;
+}
+
 void room_measure(struct store *store)
 {
     struct space_stat stat;
@@ -210,6 +242,7 @@ void room_measure(struct store *store)
     atomic_store(&store->tree_pages, stat.used_pages - stat.freed_pages);
     uint64_t growable = growable_pages(store, stat.end_pages);
     uint64_t reserve = (stat.end_pages + growable) / 16;
+    atomic_store(&store->side_pages, side_pages(stat.end_pages + growable));
     atomic_store(&store->room_pages, stat.free_pages + growable);
     atomic_store(&store->reserve_pages,
                  reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);
@@ -240,35 +273,59 @@ static uint64_t inner_pages_needed(struct store *store, uint64_t tree, uint64_t 
     return fanout < FANOUT_STEADY || leaves * levels > all ? all : leaves * levels;
 }
 
-/* Each operation touches at most one leaf, and all of them at most all leaves. A full
- * leaf that takes one row more becomes two, so puts count twice. New bytes fill pages of
- * their own, at worst half full; a value that is a little longer than a page takes
- * three. */
-static uint64_t pages_needed(struct store *store, uint64_t leaves, uint64_t bytes,
-                             uint64_t run_pages)
+/* A value of one byte more than a page takes three: two of data and one of index.  No
+ * other takes more for its bytes: longer ones have the same index for more data, and of
+ * those that share pages two neighbours together are longer than a page.  But a page is
+ * also sealed before its time: when too many leaves wait for it, and before an inner page
+ * is written that leads to one of these.  In each there is a new value. */
+static uint64_t value_pages_needed(uint64_t puts, uint64_t bytes, uint64_t inner_pages)
+{
+    uint64_t sealed = puts / LEAFCUT_HELD_MAX + (puts < inner_pages ? puts : inner_pages);
+    if (sealed > bytes / REBUILD_COMPRESS_MIN)
+        sealed = bytes / REBUILD_COMPRESS_MIN;
+    return 3 * bytes / VALUE_SPREAD_BYTES + sealed;
+}
+
+/* What a checkpoint has to merge. */
+struct load {
+    uint64_t ops;
+    uint64_t puts; /* of them */
+    uint64_t bytes;
+    uint64_t run_pages;
+};
+
+/* Each operation touches at most one leaf, and all of them at most all leaves; of rows
+ * that come new, their bytes say how many leaves they fill. */
+static uint64_t pages_needed(struct store *store, const struct load *load)
 {
     uint64_t tree = atomic_load(&store->tree_pages);
-    uint64_t fresh = 3 * (bytes / PAGE_BYTES) + run_pages;
+    uint64_t fresh = 3 * load->bytes / VALUE_SPREAD_BYTES + load->run_pages;
+    uint64_t leaves = load->ops + load->puts;
     if (leaves > 2 * tree)
         leaves = 2 * tree;
-    return leaves + inner_pages_needed(store, tree, leaves + fresh) + fresh +
-           OVERHEAD_PAGES;
+    uint64_t inner = inner_pages_needed(store, tree, leaves + fresh);
+    return leaves + inner + load->run_pages +
+           value_pages_needed(load->puts, load->bytes, inner) +
+           atomic_load(&store->side_pages) + OVERHEAD_PAGES;
 }
 
 /* What is frozen belongs to a checkpoint under way, and what came after it to the next
  * one: the pages that the first frees are not there for the second. */
-static uint64_t all_pages_needed(struct store *store, uint64_t leaves, uint64_t bytes,
-                                 uint64_t run_pages)
+static uint64_t all_pages_needed(struct store *store, const struct load *commit)
 {
-    uint64_t frozen_ops = atomic_load(&store->frozen_ops);
-    uint64_t frozen_bytes = atomic_load(&store->frozen_bytes);
-    uint64_t active_bytes = atomic_load(&store->delta_debt) - frozen_bytes;
-    uint64_t needed = pages_needed(store, 2 * atomic_load(&store->active_ops) + leaves,
-                                   active_bytes + bytes, run_pages);
-    if (frozen_ops)
-        needed += pages_needed(store, 2 * frozen_ops, frozen_bytes,
-                               atomic_load(&store->debt_run_pages));
-    return needed;
+    uint64_t active_ops = atomic_load(&store->active_ops);
+    struct load frozen = {
+        .ops = atomic_load(&store->frozen_ops),
+        .puts = atomic_load(&store->frozen_ops),
+        .bytes = atomic_load(&store->frozen_bytes),
+        .run_pages = atomic_load(&store->debt_run_pages),
+    };
+    struct load active = *commit;
+    active.ops += active_ops;
+    active.puts += active_ops;
+    active.bytes += atomic_load(&store->delta_debt) - frozen.bytes;
+    uint64_t needed = pages_needed(store, &active) + LOG_EXTENT_PAGES;
+    return frozen.ops ? needed + pages_needed(store, &frozen) : needed;
 }
 
 /* Room that a put has to leave, taken that it takes all it may for good: for a deletion
@@ -278,7 +335,8 @@ static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
     enum { LEAVES = 8 };
     uint64_t reserve = atomic_load(&store->reserve_pages);
     uint64_t tree = atomic_load(&store->tree_pages) + needed;
-    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1) + LOG_EXTENT_PAGES;
+    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1) + 2 * LOG_EXTENT_PAGES +
+                     atomic_load(&store->side_pages);
     return reserve > least ? reserve : least;
 }
 
@@ -286,7 +344,8 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts)
 {
     uint64_t room = atomic_load(&store->room_pages);
-    uint64_t needed = all_pages_needed(store, has_puts ? 2 * ops : ops, bytes, run_pages);
+    struct load commit = {ops, has_puts ? ops : 0, bytes, run_pages};
+    uint64_t needed = all_pages_needed(store, &commit);
     uint64_t reserve = has_puts ? reserve_for_deletions(store, needed) : 0;
     if (needed + reserve <= room)
         return SCN_OK;
@@ -321,7 +380,7 @@ static scn_status make_spare(struct store *store, bool has_append)
     if (st == SCN_OK)
         st = log_add_spare(store->log, spare);
     if (st < 0)
-        grown_remove(&store->grown, spare.pgno, spare.pages);
+        room_give_back(store, spare.pgno, spare.pages);
     return st;
 }
 

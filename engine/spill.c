@@ -68,38 +68,54 @@ static void trim(struct build *build)
         build->range_count--;
 }
 
-static uint32_t chunk_pages(const struct build *build, uint32_t count)
+static uint32_t chunk_pages(const struct build *build, uint32_t wanted)
 {
     uint32_t pages = CHUNK_PAGES_MIN;
     for (uint32_t i = 0; i < build->range_count && pages < CHUNK_PAGES_MAX; i++)
         pages *= 2;
-    return count > pages ? count : pages;
+    return wanted > pages ? wanted : pages;
 }
 
-static scn_status take(void *ctx, uint32_t count, uint32_t *pgno)
+/* Not at the cost of what was admitted before. */
+static scn_status grow_by(struct build *build, uint32_t pages, uint32_t *first)
+{
+    struct store *store = build->txn->store;
+    scn_status st = room_admit(store, 0, 0, pages, true);
+    return st < 0 ? st
+                  : room_grow(store, pages, build->txn->is_priority, true, first);
+}
+
+/* At the end of the file, where a limit or a full disk may allow less than a chunk. */
+static scn_status grow(struct build *build, uint32_t pages)
+{
+    uint32_t first;
+    scn_status st = grow_by(build, pages, &first);
+    while (st == SCN_FULL && pages > 1) {
+        pages /= 2;
+        st = grow_by(build, pages, &first);
+    }
+    if (st < 0)
+        return st;
+    st = add_range(build, first, pages);
+    if (st < 0)
+        room_give_back(build->txn->store, first, pages);
+    return st;
+}
+
+static scn_status take(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct build *build = ctx;
-    struct store *store = build->txn->store;
-    struct op_range *last = build->range_count ? &build->ranges[build->range_count - 1]
-                                               : NULL;
-    if (last == NULL || last->pages - build->taken < count) {
-        uint32_t pages = chunk_pages(build, count);
-        uint32_t first;
-        trim(build);
-        scn_status st = room_grow(store, pages, build->txn->is_priority, true, &first);
-        if (st == SCN_FULL && pages > count)
-            st = room_grow(store, pages = count, build->txn->is_priority, true, &first);
-        if (st == SCN_OK) {
-            st = add_range(build, first, pages);
-            if (st < 0)
-                room_give_back(store, first, pages);
-        }
-        if (st < 0)
-            return st;
-        last = &build->ranges[build->range_count - 1];
-    }
+    scn_status st = SCN_OK;
+    if (build->range_count == 0 ||
+        build->taken == build->ranges[build->range_count - 1].pages)
+        st = grow(build, chunk_pages(build, wanted));
+    if (st < 0)
+        return st;
+    const struct op_range *last = &build->ranges[build->range_count - 1];
+    uint32_t left = last->pages - build->taken;
+    *count = wanted < left ? wanted : left;
     *pgno = last->pgno + build->taken;
-    build->taken += count;
+    build->taken += *count;
     return SCN_OK;
 }
 

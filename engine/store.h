@@ -151,6 +151,7 @@ struct store {
     _Atomic uint64_t reserve_pages; /* of room_pages, for deletions alone */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
+    _Atomic uint64_t side_pages;    /* that usage and allocation state may fill at most */
     _Atomic uint32_t run_count;     /* runs in the current view */
     _Atomic uint64_t clear_count;   /* range deletions of a table in the active delta */
     _Atomic uint64_t failed_at_lsn; /* end of the log when the last checkpoint failed */

@@ -7,6 +7,8 @@ enum {
     /* Growth is by bounded steps, never by doubling: a 32nd of the file. */
     GROW_PAGES_MIN = 4,
     GROW_PAGES_MAX = (16 << 20) / PAGE_BYTES,
+    /* More are worth no search: with large pages a writer writes so many at once. */
+    NEIGHBOURS_MAX = 16,
     /* A checkpoint beside commits writes no faster: their syncs share the device. */
     PACED_BYTES_PER_MS = 200 << 10
 };
@@ -23,54 +25,71 @@ void supply_release(struct supply *supply)
     supply->grown_next = supply->grown_end = 0;
 }
 
-static uint32_t grow_step(const struct store *store, uint32_t count)
+static uint32_t grow_step(const struct store *store, uint32_t wanted)
 {
     uint64_t step = atomic_load(&store->file.page_count) / 32;
     if (step < GROW_PAGES_MIN)
         step = GROW_PAGES_MIN;
     if (step > GROW_PAGES_MAX)
         step = GROW_PAGES_MAX;
-    return count > step ? count : (uint32_t)step;
+    return wanted > step ? wanted : (uint32_t)step;
 }
 
-/* At the end of the file, where a full disk allows less than a whole step. */
-static scn_status grow(struct supply *supply, uint32_t count)
+/* At the end of the file, where a limit or a full disk may allow less than a whole step.
+ * What was grown before is all taken: none of it is given up. */
+static scn_status grow(struct supply *supply, uint32_t wanted)
 {
-    uint32_t step = grow_step(supply->store, count);
-    supply_release(supply);
-    scn_status st = room_grow(supply->store, step, supply->has_append, false,
-                              &supply->grown_next);
-    if (st == SCN_FULL && step > count) {
-        step = count;
-        st = room_grow(supply->store, step, supply->has_append, false,
-                       &supply->grown_next);
+    uint32_t step = grow_step(supply->store, wanted);
+    uint32_t first;
+    scn_status st = room_grow(supply->store, step, supply->has_append, false, &first);
+    while (st == SCN_FULL && step > 1) {
+        step /= 2;
+        st = room_grow(supply->store, step, supply->has_append, false, &first);
     }
-    if (st == SCN_OK)
-        supply->grown_end = supply->grown_next + step;
+    if (st == SCN_OK) {
+        supply->grown_next = first;
+        supply->grown_end = first + step;
+    }
     return st;
 }
 
-scn_status supply_take_new(void *ctx, uint32_t count, uint32_t *pgno)
+scn_status supply_take_new(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct supply *supply = ctx;
-    if (supply->grown_end - supply->grown_next < count) {
-        scn_status st = grow(supply, count);
+    if (supply->grown_next == supply->grown_end) {
+        scn_status st = grow(supply, wanted);
         if (st < 0)
             return st;
     }
+    uint32_t left = supply->grown_end - supply->grown_next;
+    *count = wanted < left ? wanted : left;
     *pgno = supply->grown_next;
-    supply->grown_next += count;
+    supply->grown_next += *count;
     return SCN_OK;
 }
 
-scn_status supply_take(void *ctx, uint32_t count, uint32_t *pgno)
+/* Powers of two: the searches for them are remembered (page/space.h). */
+static scn_status take_free(struct supply *supply, uint32_t wanted, uint32_t *pgno,
+                            uint32_t *count)
+{
+    scn_status st;
+    *count = NEIGHBOURS_MAX;
+    while (*count > wanted)
+        *count /= 2;
+    while ((st = space_take(supply->store->space, *count, pgno)) == SCN_FULL &&
+           *count > 1)
+        *count /= 2;
+    return st;
+}
+
+scn_status supply_take(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct supply *supply = ctx;
-    scn_status st = space_take(supply->store->space, count, pgno);
+    scn_status st = take_free(supply, wanted, pgno, count);
     if (st != SCN_FULL)
         return st;
-    st = supply_take_new(supply, count, pgno);
-    return st < 0 ? st : space_adopt(supply->store->space, *pgno, count);
+    st = supply_take_new(supply, wanted, pgno, count);
+    return st < 0 ? st : space_adopt(supply->store->space, *pgno, *count);
 }
 
 /* Waits so long that the writing stays at its pace while somebody waits for syncs. Lazy

@@ -1,6 +1,7 @@
 /* Pages for a checkpoint: free ones first, lowest address first, then the file grows by
- * bounded steps. And its pace: beside commits that wait for the disk it writes no faster
- * than their syncs can bear.
+ * bounded steps.  Neighbours are given where they can be had, but no page is passed over:
+ * as long as any is free, or the file may grow by one, there is a page.  And its pace:
+ * beside commits that wait for the disk it writes no faster than their syncs can bear.
  *
  * Used by the checkpoint's thread, between space_begin and space_commit or
  * space_abandon. */
@@ -22,9 +23,11 @@ struct supply {
 
 void supply_init(struct supply *supply, struct store *store);
 /* Pages of the generation being built (writer_take_fn; ctx is the supply).  SCN_FULL. */
-scn_status supply_take(void *ctx, uint32_t count, uint32_t *pgno) MUST_USE;
+scn_status supply_take(void *ctx, uint32_t wanted, uint32_t *pgno,
+                       uint32_t *count) MUST_USE;
 /* Grown pages, not yet adopted (space_grow_fn). */
-scn_status supply_take_new(void *ctx, uint32_t count, uint32_t *pgno) MUST_USE;
+scn_status supply_take_new(void *ctx, uint32_t wanted, uint32_t *pgno,
+                           uint32_t *count) MUST_USE;
 /* After each written batch (writer_pace_fn). */
 void supply_pace(void *ctx, uint64_t bytes);
 /* What was grown and not taken is nobody's again. */

@@ -255,68 +255,97 @@ static scn_status check_packed(struct treecheck *check, const struct value_ref *
     return st == SCN_OK && image ? check_packed_bytes(check, ref, image) : st;
 }
 
+/* Data page number `idx` of a spread value, of which the index in hand says `part`. */
+static scn_status check_data_page(struct treecheck *check, const struct value_ref *ref,
+                                  const struct page_ref *index, uint32_t idx,
+                                  const struct value_part *part)
+{
+    bool is_good = false;
+    bool is_last = idx + 1 == value_page_count(ref->len);
+    uint64_t bytes = is_last ? ref->len - (uint64_t)idx * VALUE_SPREAD_BYTES
+                             : VALUE_SPREAD_BYTES;
+    struct page_header header;
+    struct page_ref data = {
+        .hash = part->hash,
+        .birth_gen = index->birth_gen,
+        .pgno = part->pgno,
+        .type = PAGE_VALUES,
+    };
+    scn_status st = claims_take(check->claims, part->pgno, 1, check->kind, check->owner,
+                                &is_good);
+    if (st == SCN_OK && is_good)
+        st = read_page(check, &data, check->data_image, &is_good);
+    if (st != SCN_OK || !is_good)
+        return st;
+    page_header_decode(check->data_image, &header);
+    if (header.used < PAGE_HEADER_BYTES + bytes)
+        return value_fault(check, ref, "one of its pages is too short");
+    return SCN_OK;
+}
+
 /* One index page's share of a spread value's data pages. */
 static scn_status check_data_pages(struct treecheck *check, const struct value_ref *ref,
-                                   uint32_t first, uint32_t count)
+                                   const struct page_ref *index, uint32_t first,
+                                   uint32_t count)
 {
-    uint32_t last = value_page_count(ref->len) - 1;
     scn_status st = image_reserve(&check->data_image);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
-        struct page_header header;
-        bool is_good;
-        struct page_ref data = {
-            .hash = value_index_hash(check->index_image, i),
-            .birth_gen = ref->page.birth_gen,
-            .pgno = ref->first_pgno + first + i,
-            .type = PAGE_VALUES,
-        };
-        uint64_t bytes = first + i == last
-                             ? ref->len - (uint64_t)last * VALUE_SPREAD_BYTES
-                             : VALUE_SPREAD_BYTES;
-        st = read_page(check, &data, check->data_image, &is_good);
-        page_header_decode(check->data_image, &header);
-        if (st == SCN_OK && is_good && header.used < PAGE_HEADER_BYTES + bytes)
-            st = value_fault(check, ref, "one of its pages is too short");
+        struct value_part part = value_index_part(check->index_image, i);
+        st = check_data_page(check, ref, index, first + i, &part);
     }
     return st;
 }
 
+/* Whose pages are behind a wrong index, nobody can say. */
+static scn_status index_fault(struct treecheck *check, const struct value_ref *ref,
+                              const char *what)
+{
+    check->claims->is_whole = false;
+    return value_fault(check, ref, what);
+}
+
+/* An index page that leads to the data pages from number `done` on; *count of them, 0
+ * where nothing behind it can be followed. */
+static scn_status check_index_page(struct treecheck *check, const struct value_ref *ref,
+                                   const struct page_ref *index, uint32_t done,
+                                   uint32_t *count)
+{
+    uint32_t left = value_page_count(ref->len) - done;
+    bool is_good = false;
+    *count = 0;
+    if (page_ref_is_null(index) || index->type != PAGE_VALUE_INDEX)
+        return index_fault(check, ref, "its index ends before it");
+    scn_status st = claims_take(check->claims, index->pgno, 1, check->kind, check->owner,
+                                &is_good);
+    if (st == SCN_OK && is_good)
+        st = read_page(check, index, check->index_image, &is_good);
+    if (st != SCN_OK || !is_good)
+        return st;
+    if (value_index_count(check->index_image) !=
+        (left < VALUE_INDEX_FANOUT ? left : VALUE_INDEX_FANOUT))
+        return index_fault(check, ref, "its index has another length than it");
+    *count = value_index_count(check->index_image);
+    return check_data_pages(check, ref, index, done, *count);
+}
+
 /* The index pages lead from one to the next; each is claimed, so they cannot run in a
  * circle. */
-static scn_status check_spread_pages(struct treecheck *check, const struct value_ref *ref)
+static scn_status check_spread(struct treecheck *check, const struct value_ref *ref)
 {
     uint32_t pages = value_page_count(ref->len);
     struct page_ref index = ref->page;
     scn_status st = image_reserve(&check->index_image);
     for (uint32_t done = 0; done < pages && st == SCN_OK;) {
-        bool is_good = false;
-        if (page_ref_is_null(&index) || index.type != PAGE_VALUE_INDEX)
-            return value_fault(check, ref, "its index ends before it");
-        st = claims_take(check->claims, index.pgno, 1, check->kind, check->owner,
-                         &is_good);
-        if (st == SCN_OK && is_good)
-            st = read_page(check, &index, check->index_image, &is_good);
-        if (st != SCN_OK || !is_good)
+        uint32_t count;
+        st = check_index_page(check, ref, &index, done, &count);
+        if (st != SCN_OK || count == 0)
             return st;
-        uint32_t count = value_index_count(check->index_image);
-        if (count == 0 || count > pages - done)
-            return value_fault(check, ref, "its index has another length than it");
-        st = check_data_pages(check, ref, done, count);
         done += count;
         index = value_index_next(check->index_image);
     }
     if (st == SCN_OK && !page_ref_is_null(&index))
-        return value_fault(check, ref, "its index goes on behind it");
+        return index_fault(check, ref, "its index goes on behind it");
     return st;
-}
-
-static scn_status check_spread(struct treecheck *check, const struct value_ref *ref)
-{
-    bool is_new;
-    scn_status st = claims_take(check->claims, ref->first_pgno,
-                                value_page_count(ref->len), check->kind, check->owner,
-                                &is_new);
-    return st == SCN_OK && is_new ? check_spread_pages(check, ref) : st;
 }
 
 static scn_status check_value(struct treecheck *check, const struct leaf_record *record)

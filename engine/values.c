@@ -2,8 +2,9 @@
  *
  * Writing.  A value takes one of three ways, by its length and its table:
  *
- *     longer than a page   spread: data pages first, all neighbours, then the index
- *                          pages from the last to the first, since each leads to the next
+ *     longer than a page   spread: data pages first, neighbours where that can be had,
+ *                          then the index pages from the last to the first, since each
+ *                          leads to the next
  *     SCN_COMPRESS         into the open block; a full block is compressed and put into
  *                          the open page as if it were one value, or as it is when that
  *                          saves less than 1/8
@@ -16,10 +17,10 @@
  *
  * Reading.  References were judged when they were decoded (page/value.h), and pages when
  * the pool loaded them.  What is left is judged here: that the bytes lie in the part of
- * the page that its hash covers, that an index has as many hashes as the value has pages,
+ * the page that its hash covers, that an index has as many parts as the value has pages,
  * and that what was put together or decompressed is the value.  Memory for a spread value
- * is asked for when its index is right and its last page is there: the file is then as
- * long as the value says.
+ * is asked for when its index is right and the page with the highest number in it is
+ * there: where all pages are different ones, the file is then as long as the value says.
  *
  * The block decompressed last stays in the scratch buffer: a scan meets a block's values
  * one after the other and decompresses it once. */
@@ -209,77 +210,64 @@ static scn_status put_into_page(struct values *values, const void *data, uint32_
     return st;
 }
 
-static scn_status write_data_pages(struct values *values, const uint8_t *data,
-                                   uint64_t len, uint64_t *hashes, uint32_t *first)
+/* Page idx of a value's data. */
+static scn_status write_data_page(struct values *values, const uint8_t *data,
+                                  uint64_t len, uint32_t idx, struct value_part *part)
 {
-    uint32_t count = value_page_count(len);
-    scn_status st = writer_reserve(values->writer, count, first);
-    for (uint32_t i = 0; st == SCN_OK && i < count; i++) {
-        uint64_t from = (uint64_t)i * VALUE_SPREAD_BYTES;
-        uint32_t part =
-            (uint32_t)(len - from < VALUE_SPREAD_BYTES ? len - from : VALUE_SPREAD_BYTES);
-        uint32_t pgno;
-        uint8_t *image;
-        st = writer_begin(values->writer, &pgno, &image);
-        if (st != SCN_OK)
-            break;
-        ASSERT(pgno == *first + i);
-        memcpy(image + PAGE_HEADER_BYTES, data + from, part);
-        struct page_ref page;
-        page_seal(image, PAGE_VALUES, 0, values->table_id, pgno,
-                  writer_gen(values->writer), PAGE_HEADER_BYTES + part, &page);
-        hashes[i] = page.hash;
-        st = writer_finish(values->writer, &page);
-    }
-    return st;
+    uint64_t from = (uint64_t)idx * VALUE_SPREAD_BYTES;
+    uint32_t bytes =
+        (uint32_t)(len - from < VALUE_SPREAD_BYTES ? len - from : VALUE_SPREAD_BYTES);
+    uint8_t *image;
+    scn_status st = writer_begin(values->writer, &part->pgno, &image);
+    if (st != SCN_OK)
+        return st;
+    memcpy(image + PAGE_HEADER_BYTES, data + from, bytes);
+    struct page_ref page;
+    page_seal(image, PAGE_VALUES, 0, values->table_id, part->pgno,
+              writer_gen(values->writer), PAGE_HEADER_BYTES + bytes, &page);
+    part->hash = page.hash;
+    return writer_finish(values->writer, &page);
 }
 
-static uint32_t index_page_count(uint32_t data_pages)
-{
-    return (data_pages + VALUE_INDEX_FANOUT - 1) / VALUE_INDEX_FANOUT;
-}
-
-/* Hashes in index page idx of a value: all pages but the last are full. */
-static uint32_t index_hash_count(uint32_t data_pages, uint32_t idx)
+/* Parts in index page idx of a value: all pages but the last are full. */
+static uint32_t index_part_count(uint32_t data_pages, uint32_t idx)
 {
     uint32_t left = data_pages - idx * VALUE_INDEX_FANOUT;
     return left < VALUE_INDEX_FANOUT ? left : VALUE_INDEX_FANOUT;
 }
 
-static scn_status write_index_pages(struct values *values, const uint64_t *hashes,
-                                    uint32_t data_pages, struct page_ref *out)
+/* Index page idx; *next leads to the one behind it, and afterwards to this one. */
+static scn_status write_index_page(struct values *values, const struct value_part *parts,
+                                   uint32_t data_pages, uint32_t idx,
+                                   struct page_ref *next)
 {
-    struct page_ref next = {0};
-    for (uint32_t i = index_page_count(data_pages); i > 0; i--) {
-        uint32_t count = index_hash_count(data_pages, i - 1);
-        uint32_t pgno;
-        uint8_t *image;
-        scn_status st = writer_begin(values->writer, &pgno, &image);
-        if (st != SCN_OK)
-            return st;
-        value_index_fill(image, hashes + (size_t)(i - 1) * VALUE_INDEX_FANOUT, count,
-                         &next);
-        page_seal(image, PAGE_VALUE_INDEX, 0, values->table_id, pgno,
-                  writer_gen(values->writer), value_index_used(count), &next);
-        st = writer_finish(values->writer, &next);
-        if (st != SCN_OK)
-            return st;
-    }
-    *out = next;
-    return SCN_OK;
+    uint32_t count = index_part_count(data_pages, idx);
+    uint32_t pgno;
+    uint8_t *image;
+    scn_status st = writer_begin(values->writer, &pgno, &image);
+    if (st != SCN_OK)
+        return st;
+    value_index_fill(image, parts + (size_t)idx * VALUE_INDEX_FANOUT, count, next);
+    page_seal(image, PAGE_VALUE_INDEX, 0, values->table_id, pgno,
+              writer_gen(values->writer), value_index_used(count), next);
+    return writer_finish(values->writer, next);
 }
 
 static scn_status spread(struct values *values, const void *data, uint64_t len,
                          struct value_ref *ref)
 {
     uint32_t data_pages = value_page_count(len);
-    uint64_t *hashes = mem_alloc(data_pages * sizeof *hashes);
-    if (hashes == NULL)
+    uint32_t index_pages = value_index_pages(len);
+    struct value_part *parts = mem_alloc(data_pages * sizeof *parts);
+    if (parts == NULL)
         return error_nomem();
-    scn_status st = write_data_pages(values, data, len, hashes, &ref->first_pgno);
-    if (st == SCN_OK)
-        st = write_index_pages(values, hashes, data_pages, &ref->page);
-    mem_free(hashes);
+    scn_status st = SCN_OK;
+    writer_expect(values->writer, data_pages + index_pages);
+    for (uint32_t i = 0; st == SCN_OK && i < data_pages; i++)
+        st = write_data_page(values, data, len, i, &parts[i]);
+    for (uint32_t i = index_pages; st == SCN_OK && i > 0; i--)
+        st = write_index_page(values, parts, data_pages, i - 1, &ref->page);
+    mem_free(parts);
     return st;
 }
 
@@ -427,7 +415,7 @@ static scn_status read_block(struct pool_reader *reader, const struct value_ref 
 struct index_walk {
     struct pool_reader *reader;
     uint32_t data_pages;
-    uint32_t first_pgno;
+    uint32_t index_pages;
     uint32_t idx;        /* of page */
     struct page_ref ref; /* of page */
     const uint8_t *page;
@@ -442,11 +430,11 @@ static scn_status walk_load(struct index_walk *walk)
     scn_status st = pool_get(walk->reader, &walk->ref, &walk->page);
     if (st != SCN_OK)
         return st;
-    if (value_index_count(walk->page) != index_hash_count(walk->data_pages, walk->idx))
+    if (value_index_count(walk->page) != index_part_count(walk->data_pages, walk->idx))
         return value_fault(walk->ref.pgno, 0,
                            "an index has another length than its value");
     struct page_ref next = value_index_next(walk->page);
-    bool is_last = walk->idx + 1 == index_page_count(walk->data_pages);
+    bool is_last = walk->idx + 1 == walk->index_pages;
     if (is_last && !page_ref_is_null(&next))
         return value_fault(walk->ref.pgno, 0, "an index goes on behind its value");
     return SCN_OK;
@@ -458,13 +446,13 @@ static scn_status walk_begin(struct index_walk *walk, struct pool_reader *reader
     *walk = (struct index_walk){
         .reader = reader,
         .data_pages = value_page_count(ref->len),
-        .first_pgno = ref->first_pgno,
+        .index_pages = value_index_pages(ref->len),
         .ref = ref->page,
     };
     return walk_load(walk);
 }
 
-/* To the index page that has the hash of a data page, which is not behind us. */
+/* To the index page that has the entry of a data page, which is not behind us. */
 static scn_status walk_to(struct index_walk *walk, uint32_t data_page)
 {
     ASSERT(data_page < walk->data_pages);
@@ -479,21 +467,27 @@ static scn_status walk_to(struct index_walk *walk, uint32_t data_page)
     return SCN_OK;
 }
 
-/* Bytes [from, from + len) of a data page, whose pointer is made of its hash in the
- * index. */
+/* The pointer that entry idx of the walk's index page stands for. */
+static struct page_ref part_ref(const struct index_walk *walk, uint32_t idx)
+{
+    struct value_part part = value_index_part(walk->page, idx);
+    return (struct page_ref){
+        .hash = part.hash,
+        .birth_gen = walk->ref.birth_gen,
+        .link_gen = walk->ref.link_gen,
+        .pgno = part.pgno,
+        .type = PAGE_VALUES,
+    };
+}
+
+/* Bytes [from, from + len) of a data page. */
 static scn_status walk_get(struct index_walk *walk, uint32_t data_page, uint32_t from,
                            uint32_t len, const uint8_t **data)
 {
     scn_status st = walk_to(walk, data_page);
     if (st != SCN_OK)
         return st;
-    struct page_ref ref = {
-        .hash = value_index_hash(walk->page, data_page % VALUE_INDEX_FANOUT),
-        .birth_gen = walk->ref.birth_gen,
-        .link_gen = walk->ref.link_gen,
-        .pgno = walk->first_pgno + data_page,
-        .type = PAGE_VALUES,
-    };
+    struct page_ref ref = part_ref(walk, data_page % VALUE_INDEX_FANOUT);
     const uint8_t *page;
     st = get_covered(walk->reader, &ref, PAGE_HEADER_BYTES + from, len, &page);
     if (st == SCN_OK)
@@ -522,16 +516,37 @@ static scn_status copy_spread(struct pool_reader *reader, const struct value_ref
     return st;
 }
 
-/* The index is whole and the last byte is there: the value can be as long as it says. */
+static scn_status find_highest(struct index_walk *walk, struct page_ref *highest)
+{
+    *highest = (struct page_ref){.pgno = 0};
+    for (uint32_t i = 0; i < walk->index_pages; i++) {
+        scn_status st = walk_to(walk, i * VALUE_INDEX_FANOUT);
+        if (st != SCN_OK)
+            return st;
+        uint32_t count = value_index_count(walk->page);
+        for (uint32_t idx = 0; idx < count; idx++) {
+            if (value_index_part(walk->page, idx).pgno > highest->pgno)
+                *highest = part_ref(walk, idx);
+        }
+    }
+    return SCN_OK;
+}
+
+/* The index is whole, and the file has as many pages: the value can be as long as it
+ * says. */
 static scn_status check_length(struct pool_reader *reader, const struct value_ref *ref)
 {
     struct index_walk walk;
+    struct page_ref highest;
+    const uint8_t *page;
     scn_status st = walk_begin(&walk, reader, ref);
+    if (st == SCN_OK)
+        st = find_highest(&walk, &highest);
     if (st != SCN_OK)
         return st;
-    uint32_t last = (uint32_t)((ref->len - 1) % VALUE_SPREAD_BYTES);
-    const uint8_t *data;
-    return walk_get(&walk, walk.data_pages - 1, last, 1, &data);
+    if (highest.pgno < FIRST_FREE_PAGE_NO + walk.data_pages - 1)
+        return value_fault(ref->page.pgno, 0, "an index names a page twice");
+    return pool_get(reader, &highest, &page);
 }
 
 static scn_status read_spread(struct pool_reader *reader, const struct value_ref *ref,
@@ -593,22 +608,35 @@ scn_status values_read_at(struct pool_reader *reader, const struct value_ref *re
     return st;
 }
 
+/* The data pages that the walk's index page lists, neighbours together. */
+static scn_status each_part(const struct index_walk *walk, values_page_fn fn, void *ctx)
+{
+    uint32_t count = value_index_count(walk->page);
+    scn_status st = SCN_OK;
+    for (uint32_t from = 0, to; st == SCN_OK && from < count; from = to) {
+        uint32_t first = value_index_part(walk->page, from).pgno;
+        for (to = from + 1; to < count; to++) {
+            if (value_index_part(walk->page, to).pgno != first + (to - from))
+                break;
+        }
+        st = fn(ctx, first, to - from, walk->ref.birth_gen, false);
+    }
+    return st;
+}
+
 scn_status values_each_page(struct pool_reader *reader, const struct value_ref *ref,
-                            scn_status (*fn)(void *ctx, uint32_t pgno, uint32_t count,
-                                             uint64_t birth_gen, bool is_shared),
-                            void *ctx)
+                            values_page_fn fn, void *ctx)
 {
     if (!value_ref_is_spread(ref))
         return fn(ctx, ref->page.pgno, 1, ref->page.birth_gen, true);
     struct index_walk walk;
     scn_status st = walk_begin(&walk, reader, ref);
-    uint32_t index_pages = index_page_count(walk.data_pages);
-    for (uint32_t i = 0; st == SCN_OK && i < index_pages; i++) {
+    for (uint32_t i = 0; st == SCN_OK && i < walk.index_pages; i++) {
         st = walk_to(&walk, i * VALUE_INDEX_FANOUT);
+        if (st == SCN_OK)
+            st = each_part(&walk, fn, ctx);
         if (st == SCN_OK)
             st = fn(ctx, walk.ref.pgno, 1, walk.ref.birth_gen, false);
     }
-    if (st == SCN_OK)
-        st = fn(ctx, ref->first_pgno, walk.data_pages, ref->page.birth_gen, false);
     return st;
 }

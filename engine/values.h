@@ -64,11 +64,11 @@ scn_status values_read(struct pool_reader *reader, const struct value_ref *ref,
 scn_status values_read_at(struct pool_reader *reader, const struct value_ref *ref,
                           struct values_scratch *scratch, uint64_t off, void *buf,
                           size_t len, size_t *got) MUST_USE;
+typedef scn_status (*values_page_fn)(void *ctx, uint32_t pgno, uint32_t count,
+                                     uint64_t birth_gen, bool is_shared);
 /* Calls fn for each page range a value lies in: its index pages and its data pages, which
  * are its own, or the page it shares. */
 scn_status values_each_page(struct pool_reader *reader, const struct value_ref *ref,
-                            scn_status (*fn)(void *ctx, uint32_t pgno, uint32_t count,
-                                             uint64_t birth_gen, bool is_shared),
-                            void *ctx) MUST_USE;
+                            values_page_fn fn, void *ctx) MUST_USE;
 
 #endif

@@ -31,8 +31,9 @@ struct writer {
     uint32_t finished; /* pages of the batch */
     bool is_begun;
     uint32_t begun_pgno;
-    uint32_t reserved_pgno; /* the next of those reserved */
-    uint32_t reserved_count;
+    uint32_t expected;   /* pages to be begun that belong together */
+    uint32_t taken_pgno; /* the next of those taken and not begun */
+    uint32_t taken_count;
     uint64_t page_count;
     uint8_t *batch;
     struct page_ref refs[BATCH_PAGES];
@@ -101,24 +102,26 @@ scn_status writer_flush(struct writer *writer)
     return SCN_OK;
 }
 
-scn_status writer_reserve(struct writer *writer, uint32_t count, uint32_t *first)
+void writer_expect(struct writer *writer, uint32_t count)
 {
-    ASSERT(writer->reserved_count == 0);
-    ASSERT(count > 0);
-    scn_status st = writer->take(writer->ctx, count, &writer->reserved_pgno);
-    if (st != SCN_OK)
-        return st;
-    writer->reserved_count = count;
-    *first = writer->reserved_pgno;
-    return SCN_OK;
+    ASSERT(writer->expected == 0);
+    writer->expected = count;
 }
 
+/* No more are taken than are expected, so none is left over. */
 static scn_status next_pgno(struct writer *writer, uint32_t *pgno)
 {
-    if (writer->reserved_count == 0)
-        return writer->take(writer->ctx, 1, pgno);
-    writer->reserved_count--;
-    *pgno = writer->reserved_pgno++;
+    if (writer->taken_count == 0) {
+        uint32_t wanted = writer->expected > 0 ? writer->expected : 1;
+        scn_status st = writer->take(writer->ctx, wanted, &writer->taken_pgno,
+                                     &writer->taken_count);
+        if (st != SCN_OK)
+            return st;
+        ASSERT(writer->taken_count >= 1 && writer->taken_count <= wanted);
+    }
+    writer->expected -= writer->expected > 0;
+    writer->taken_count--;
+    *pgno = writer->taken_pgno++;
     return SCN_OK;
 }
 

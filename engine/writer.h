@@ -1,8 +1,9 @@
 /* Where new pages go: numbers, one buffer of neighbours, one paced write.
  *
  * A writer serves one checkpoint or one bulk run, in one thread.  `take` gives page
- * numbers (from allocation, or from a grown range): one at a time, or as many as were
- * reserved; neighbours are gathered up to WRITER_BATCH_BYTES and written at once.
+ * numbers (from allocation, or from a grown range): one at a time, or several neighbours
+ * of those that were expected; they are gathered up to WRITER_BATCH_BYTES and written at
+ * once.
  * Nothing is durable before the owner syncs the file.  Written pages go into the pool,
  * clean.  After a failure the writer is only good for writer_destroy, and the owner gives
  * the pages back in allocation.  The pool may keep them: no pointer that anybody has
@@ -15,7 +16,9 @@
 
 enum { WRITER_BATCH_BYTES = 1 << 20 };
 
-typedef scn_status (*writer_take_fn)(void *ctx, uint32_t count, uint32_t *pgno);
+/* Neighbours from *pgno on: one at least, and no more than `wanted`. */
+typedef scn_status (*writer_take_fn)(void *ctx, uint32_t wanted, uint32_t *pgno,
+                                     uint32_t *count);
 /* Called after each written batch with its bytes: throttling; may be NULL. */
 typedef void (*writer_pace_fn)(void *ctx, uint64_t bytes);
 
@@ -33,10 +36,9 @@ uint64_t writer_gen(const struct writer *writer);
 scn_status writer_begin(struct writer *writer, uint32_t *pgno, uint8_t **image) MUST_USE;
 /* The image begun last is sealed; ref leads to it. */
 scn_status writer_finish(struct writer *writer, const struct page_ref *ref) MUST_USE;
-/* The next `count` pages begun are contiguous, from *first on.  Not while pages reserved
- * before are left. */
-scn_status writer_reserve(struct writer *writer, uint32_t count,
-                          uint32_t *first) MUST_USE;
+/* The next `count` pages begun belong together: they are neighbours where that can be
+ * had.  Not while pages expected before are left. */
+void writer_expect(struct writer *writer, uint32_t count);
 /* Everything finished is written (not synced). */
 scn_status writer_flush(struct writer *writer) MUST_USE;
 /* Pages handed out so far. */

@@ -25,10 +25,10 @@
  * ancestors, and the older slot holds the nearest of these. A stamp below the current one
  * is at most that one's, so neither slot reaches the page.
  *
- * Lowest address first: the tail of the file empties and can be cut. All pages below
- * `hint` are used or reserved, so taking pages one by one passes over each word once. For
- * longer ranges `wide` remembers that below wide.pgno there are no wide.count free pages
- * side by side. Whatever may free a page lowers both.
+ * Lowest address first: the tail of the file empties and can be cut. No 2^n free
+ * pages side by side begin below hint[n], so taking pages one by one passes over each
+ * word once, and so does taking pairs, fours and so on. Whatever may free a page lowers
+ * all hints.
  *
  * The pages that hold the ledger are part of it. Taking one sets a bit, which may
  * lengthen the bitmap, but adds no range, since the previous chain is freed before. So
@@ -42,7 +42,7 @@
 #include "page/mem.h"
 
 /* The fixed pages are never free: page 0 says that there is none. */
-enum { NO_PAGE = 0 };
+enum { NO_PAGE = 0, HINTS = 6 };
 
 struct space {
     struct sys *sys;
@@ -56,11 +56,7 @@ struct space {
     /* Any thread, under the mutex. */
     struct bitmap reserved;
     struct bitmap adopted; /* reservations that space_commit ends: a part of them */
-    uint32_t hint;
-    struct {
-        uint32_t count;
-        uint32_t pgno;
-    } wide;
+    uint32_t hint[HINTS];
 };
 
 /* ---- life ---- */
@@ -145,9 +141,13 @@ static scn_status judge_bounds(uint32_t pgno, uint32_t count)
 /* The pages from pgno on may be free now. */
 static void lower_hints(struct space *space, uint32_t pgno)
 {
-    if (pgno < space->hint)
-        space->hint = pgno;
-    space->wide.count = 0;
+    for (uint32_t n = 0; n < HINTS; n++) {
+        /* It may end a range that begins before it. */
+        uint32_t before = (UINT32_C(1) << n) - 1;
+        uint32_t from = pgno > before ? pgno - before : 0;
+        if (from < space->hint[n])
+            space->hint[n] = from;
+    }
 }
 
 static scn_status two_owners(uint32_t pgno, uint32_t count)
@@ -292,8 +292,8 @@ scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins,
     space->before = before;
     space->building = gen;
     space->limit = file_pages < FILE_PAGES_MAX ? file_pages : FILE_PAGES_MAX;
-    space->hint = FIRST_FREE_PAGE_NO;
-    space->wide.count = 0;
+    for (uint32_t n = 0; n < HINTS; n++)
+        space->hint[n] = FIRST_FREE_PAGE_NO;
     mature(space, pins, pin_count, extent_pages, spare_room, spares, spare_count);
     space_unlock(space);
     return SCN_OK;
@@ -324,33 +324,37 @@ static uint32_t find_free(const struct space *space, uint32_t from, uint32_t cou
     return run >= count && count <= space->limit - start ? start : NO_PAGE;
 }
 
-/* What a search that began where it had to has shown: below end there is nothing for
-   count. */
-static void raise_hints(struct space *space, uint32_t count, uint32_t end)
+/* The best that is known: no count free pages side by side begin below this one. */
+static uint32_t hint_for(const struct space *space, uint32_t count)
 {
-    if (count == 1)
-        space->hint = end;
-    else {
-        space->wide.count = count;
-        space->wide.pgno = end;
+    uint32_t from = space->hint[0];
+    for (uint32_t n = 1; n < HINTS && count >> n != 0; n++)
+        from = space->hint[n] > from ? space->hint[n] : from;
+    return from;
+}
+
+/* What a search that began where it had to has shown: below end nothing begins for
+   count. */
+static void raise_hint(struct space *space, uint32_t count, uint32_t end)
+{
+    for (uint32_t n = 0; n < HINTS; n++) {
+        if (count == UINT32_C(1) << n)
+            space->hint[n] = end;
     }
 }
 
 static scn_status take_locked(struct space *space, uint32_t count, uint32_t *pgno)
 {
-    bool is_known = space->wide.count != 0 && count >= space->wide.count;
-    uint32_t from =
-        is_known && space->wide.pgno > space->hint ? space->wide.pgno : space->hint;
-    uint32_t found = find_free(space, from, count);
+    uint32_t found = find_free(space, hint_for(space, count), count);
     if (found == NO_PAGE) {
-        raise_hints(space, count, space->limit);
+        raise_hint(space, count, space->limit);
         return SCN_FULL;
     }
     scn_status st = bitmap_grow(&space->now.used, found + count);
     if (st != SCN_OK)
         return st;
     bitmap_set(&space->now.used, found, count);
-    raise_hints(space, count, found + count);
+    raise_hint(space, count, found + count);
     *pgno = found;
     return SCN_OK;
 }
@@ -464,7 +468,7 @@ static scn_status free_chain(struct space *space)
     return SCN_OK;
 }
 
-/* One free page, or as many as are missing where the file has to grow. */
+/* One free page, or up to as many as are missing where the file has to grow. */
 static scn_status take_or_grow(struct space *space, uint32_t missing, space_grow_fn grow,
                                void *ctx, uint32_t *pgno, uint32_t *count)
 {
@@ -472,9 +476,8 @@ static scn_status take_or_grow(struct space *space, uint32_t missing, space_grow
     scn_status st = space_take(space, 1, pgno);
     if (st != SCN_FULL)
         return st;
-    *count = missing;
-    st = grow(ctx, missing, pgno);
-    return st == SCN_OK ? space_adopt(space, *pgno, missing) : st;
+    st = grow(ctx, missing, pgno, count);
+    return st == SCN_OK ? space_adopt(space, *pgno, *count) : st;
 }
 
 /* Ends, and with exactly the pages that are needed: see above. */

@@ -72,8 +72,9 @@ scn_status space_begin(struct space *space, uint64_t gen, const uint64_t *pins,
                        uint32_t spare_room, struct log_spare *spares,
                        uint32_t *spare_count) MUST_USE;
 /* Lowest free contiguous pages in the file as it was at space_begin; SCN_FULL (no
- * sentence) when there are none and the caller has to grow the file and space_adopt the
- * new range. */
+ * sentence) when there are none and the caller takes fewer, or has to grow the file and
+ * space_adopt the new range.  Searches for 2, 4, ... 32 are remembered: all of them
+ * together pass over the bits a few times in a generation. */
 scn_status space_take(struct space *space, uint32_t count, uint32_t *pgno) MUST_USE;
 /* A range that was free, reserved or grown becomes used by the generation being built; a
  * reservation on it ends with space_commit. */
@@ -84,14 +85,15 @@ scn_status space_adopt(struct space *space, uint32_t pgno, uint32_t count) MUST_
  * that cannot be. */
 scn_status space_free(struct space *space, uint32_t pgno, uint32_t count, uint64_t birth,
                       enum space_kind kind) MUST_USE;
-/* Makes the file longer by count pages, the first of which is *pgno. */
-typedef scn_status (*space_grow_fn)(void *ctx, uint32_t count, uint32_t *pgno);
+/* Pages by which the file was made longer: *count of them from *pgno on, one at least and
+ * no more than `wanted`. */
+typedef scn_status (*space_grow_fn)(void *ctx, uint32_t wanted, uint32_t *pgno,
+                                    uint32_t *count);
 /* Takes the pages it needs, frees the previous chain, and writes the state (not synced);
- * grow is called when the file has no free page: it grows the file and returns the first
- * of count pages, which nobody has reserved. It may lock what it needs: the space is not
- * locked meanwhile. Once a generation, after the last take and free.
- * *page_count is one past the highest used page, *needed_pages one past the highest that
- * is not freed either: both for the superblock. */
+ * grow is called when the file has no free page, for pages that nobody has reserved. It
+ * may lock what it needs: the space is not locked meanwhile. Once a generation, after the
+ * last take and free. *page_count is one past the highest used page, *needed_pages one
+ * past the highest that is not freed either: both for the superblock. */
 scn_status space_encode(struct space *space, struct file *file, space_grow_fn grow,
                         void *ctx, struct page_ref *first, uint32_t *page_count,
                         uint32_t *needed_pages) MUST_USE;

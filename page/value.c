@@ -21,7 +21,7 @@ void value_ref_encode(const struct value_ref *ref, uint8_t *at)
     put_u32(at + 48, ref->off);
     put_u32(at + 52, ref->block_stored);
     put_u32(at + 56, ref->block_raw);
-    put_u32(at + 60, value_ref_is_spread(ref) ? ref->first_pgno : ref->inside);
+    put_u32(at + 60, ref->inside);
 }
 
 uint32_t value_page_count(uint64_t len)
@@ -30,17 +30,21 @@ uint32_t value_page_count(uint64_t len)
     return (uint32_t)((len + VALUE_SPREAD_BYTES - 1) / VALUE_SPREAD_BYTES);
 }
 
-static bool pages_exist(uint64_t pgno, uint64_t count)
+uint32_t value_index_pages(uint64_t len)
 {
-    return pgno >= FIRST_FREE_PAGE_NO && pgno + count <= FILE_PAGES_MAX;
+    return (value_page_count(len) + VALUE_INDEX_FANOUT - 1) / VALUE_INDEX_FANOUT;
+}
+
+static bool page_exists(uint32_t pgno)
+{
+    return pgno >= FIRST_FREE_PAGE_NO && pgno < FILE_PAGES_MAX;
 }
 
 static const char *spread_fault(const struct value_ref *ref)
 {
-    if (ref->off != 0 || ref->block_stored != 0 || ref->block_raw != 0)
+    if (ref->off != 0 || ref->block_stored != 0 || ref->block_raw != 0 ||
+        ref->inside != 0)
         return "value: a spread value with an offset or a block";
-    if (!pages_exist(ref->first_pgno, value_page_count(ref->len)))
-        return "value: its pages cannot exist";
     return NULL;
 }
 
@@ -68,15 +72,12 @@ const char *value_ref_decode(const uint8_t *at, struct value_ref *out)
         .off = get_u32(at + 48),
         .block_stored = get_u32(at + 52),
         .block_raw = get_u32(at + 56),
+        .inside = get_u32(at + 60),
     };
     bool is_spread = value_ref_is_spread(out);
-    if (is_spread)
-        out->first_pgno = get_u32(at + 60);
-    else
-        out->inside = get_u32(at + 60);
     if (!is_spread && out->page.type != PAGE_VALUES)
         return "value: its pointer leads to no page of values";
-    if (out->page.level != 0 || !pages_exist(out->page.pgno, 1))
+    if (out->page.level != 0 || !page_exists(out->page.pgno))
         return "value: its pointer is impossible";
     if (out->len == 0 || out->len > VALUE_BYTES_MAX)
         return "value: its length is impossible";
@@ -95,16 +96,33 @@ struct page_ref value_index_next(const uint8_t *page)
     return page_ref_decode(page + INDEX_NEXT_OFF);
 }
 
-uint64_t value_index_hash(const uint8_t *page, uint32_t idx)
+static uint32_t part_off(uint32_t idx)
+{
+    return VALUE_INDEX_HEADER_BYTES + VALUE_INDEX_ENTRY_BYTES * idx;
+}
+
+struct value_part value_index_part(const uint8_t *page, uint32_t idx)
 {
     ASSERT(idx < value_index_count(page));
-    return get_u64(page + VALUE_INDEX_HEADER_BYTES + 8 * idx);
+    const uint8_t *at = page + part_off(idx);
+    return (struct value_part){.hash = get_u64(at), .pgno = get_u32(at + 8)};
 }
 
 uint32_t value_index_used(uint32_t count)
 {
     ASSERT(count <= VALUE_INDEX_FANOUT);
-    return VALUE_INDEX_HEADER_BYTES + 8 * count;
+    return part_off(count);
+}
+
+static const char *next_fault(const uint8_t *page)
+{
+    struct page_ref next = value_index_next(page);
+    if (page_ref_is_null(&next))
+        return bytes_are_zero(page + INDEX_NEXT_OFF, PAGE_REF_BYTES)
+                   ? NULL : "value index: half a pointer to the next page";
+    if (next.type != PAGE_VALUE_INDEX || next.level != 0 || !page_exists(next.pgno))
+        return "value index: the pointer to the next page is impossible";
+    return NULL;
 }
 
 const char *value_index_check(const uint8_t *page)
@@ -120,16 +138,14 @@ const char *value_index_check(const uint8_t *page)
         return "value index: its count is impossible";
     if (get_u32(page + INDEX_COUNT_OFF + 4) != 0)
         return "value index: the reserved bytes are not zero";
-    struct page_ref next = value_index_next(page);
-    if (page_ref_is_null(&next))
-        return bytes_are_zero(page + INDEX_NEXT_OFF, PAGE_REF_BYTES)
-                   ? NULL : "value index: half a pointer to the next page";
-    if (next.type != PAGE_VALUE_INDEX || next.level != 0 || !pages_exist(next.pgno, 1))
-        return "value index: the pointer to the next page is impossible";
-    return NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!page_exists(value_index_part(page, i).pgno))
+            return "value index: one of its pages cannot exist";
+    }
+    return next_fault(page);
 }
 
-void value_index_fill(uint8_t *page, const uint64_t *hashes, uint32_t count,
+void value_index_fill(uint8_t *page, const struct value_part *parts, uint32_t count,
                       const struct page_ref *next)
 {
     ASSERT(count >= 1);
@@ -139,6 +155,8 @@ void value_index_fill(uint8_t *page, const uint64_t *hashes, uint32_t count,
         page_ref_encode(next, page + INDEX_NEXT_OFF);
     put_u32(page + INDEX_COUNT_OFF, count);
     put_u32(page + INDEX_COUNT_OFF + 4, 0);
-    for (uint32_t i = 0; i < count; i++)
-        put_u64(page + VALUE_INDEX_HEADER_BYTES + 8 * i, hashes[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        put_u64(page + part_off(i), parts[i].hash);
+        put_u32(page + part_off(i) + 8, parts[i].pgno);
+    }
 }

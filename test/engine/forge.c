@@ -58,13 +58,6 @@ static struct forge_place *add_pointer(struct forge *forge, const uint8_t *at)
     return place;
 }
 
-static void add_value(struct forge *forge, const struct leaf_record *record)
-{
-    struct forge_place *place = add_pointer(forge, record->payload + VALUE_POINTER_OFF);
-    if (place)
-        place->first_pgno = get_u32(record->payload + 60);
-}
-
 static void read_leaf(struct forge *forge, uint32_t pgno)
 {
     const uint8_t *page = forge_page(forge, pgno);
@@ -73,22 +66,20 @@ static void read_leaf(struct forge *forge, uint32_t pgno)
         struct leaf_record record;
         leaf_at(page, i, &record);
         if (record.kind == LEAF_REF)
-            add_value(forge, &record);
+            add_pointer(forge, record.payload + VALUE_POINTER_OFF);
         else if (is_catalog && record.key[0] == 'R')
             add_pointer(forge, record.payload);
     }
 }
 
-static void read_index(struct forge *forge, uint32_t pgno, uint32_t data_pgno)
+static void read_index(struct forge *forge, uint32_t pgno)
 {
     const uint8_t *page = forge_page(forge, pgno);
-    uint32_t count = value_index_count(page);
-    struct forge_place *next = add_pointer(forge, page + NEXT_OFF);
-    if (next)
-        next->first_pgno = data_pgno + count;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t off = (uint64_t)(page - forge->bytes) + VALUE_INDEX_HEADER_BYTES + 8 * i;
-        add_place(forge, off, data_pgno + i)->is_hash = true;
+    uint64_t off = (uint64_t)(page - forge->bytes) + VALUE_INDEX_HEADER_BYTES;
+    add_pointer(forge, page + NEXT_OFF);
+    for (uint32_t i = 0; i < value_index_count(page); i++) {
+        add_place(forge, off, value_index_part(page, i).pgno)->is_part = true;
+        off += VALUE_INDEX_ENTRY_BYTES;
     }
 }
 
@@ -104,7 +95,7 @@ static void read_page(struct forge *forge, const struct forge_place *place)
             add_pointer(forge, inner_ref(page, i));
         break;
     case PAGE_VALUE_INDEX:
-        read_index(forge, place->pgno, place->first_pgno);
+        read_index(forge, place->pgno);
         break;
     case PAGE_SPACE:
         add_pointer(forge, page + NEXT_OFF);
@@ -128,7 +119,7 @@ static void read_pages(struct forge *forge, uint32_t *next)
     for (; *next < forge->place_count; ++*next) {
         uint32_t i = *next;
         struct forge_place place = forge->places[i];
-        if (!place.is_hash && !was_read(forge, place.pgno, i))
+        if (!place.is_part && !was_read(forge, place.pgno, i))
             read_page(forge, &place);
     }
 }
@@ -246,7 +237,7 @@ bool forge_is_reached(const struct forge *forge, uint32_t pgno)
 uint8_t *forge_pointer(struct forge *forge, uint32_t pgno)
 {
     for (uint32_t i = 0; i < forge->place_count; i++)
-        if (forge->places[i].pgno == pgno && !forge->places[i].is_hash)
+        if (forge->places[i].pgno == pgno && !forge->places[i].is_part)
             return forge->bytes + forge->places[i].off;
     return NULL;
 }
@@ -313,10 +304,10 @@ static void point(struct forge *forge, const struct forge_place *place,
 {
     uint8_t *at = forge->bytes + place->off;
     uint32_t holder = (uint32_t)(place->off / PAGE_BYTES);
-    if (!place->is_hash && get_u32(at + 24) != place->pgno)
+    if (get_u32(at + (place->is_part ? 8 : 24)) != place->pgno)
         return;
     memcpy(at, page + HEADER_HASH_OFF, 8);
-    if (!place->is_hash) {
+    if (!place->is_part) {
         memcpy(at + 8, page + 16, 8);
         if (page[0] == PAGE_LEAF)
             memcpy(at + 28, page + LEAF_BUCKETS_OFF, 2);

@@ -21,11 +21,10 @@
 
 /* A place in the file from which a page is led to. */
 struct forge_place {
-    uint64_t off;        /* of the pointer; of a hash alone where is_hash */
-    uint32_t pgno;       /* the page */
-    uint32_t first_pgno; /* of a value index: its next data page */
+    uint64_t off;  /* of the pointer; of {hash, number} alone where is_part */
+    uint32_t pgno; /* the page */
     uint8_t type;
-    bool is_hash;
+    bool is_part; /* of a spread value, in its index */
 };
 
 struct forge_record {

@@ -20,11 +20,13 @@ struct rig {
     uint8_t *value;
 };
 
-static void rig_begin(struct rig *rig, const struct shape *shape)
+/* log_bytes 0: as usual. */
+static void rig_open(struct rig *rig, const struct shape *shape, uint64_t log_bytes)
 {
     scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
     options.pool_bytes = 64 * PAGE_BYTES;
     options.max_file_bytes = (uint64_t)shape->pages * PAGE_BYTES;
+    options.log_bytes = log_bytes;
     *rig = (struct rig){.shape = shape, .random = unit_seed() | 1};
     rig->key = calloc(1, shape->key_bytes);
     rig->value = calloc(1, shape->value_bytes);
@@ -32,6 +34,11 @@ static void rig_begin(struct rig *rig, const struct shape *shape)
     rig->disk = sim_disk_create(unit_seed());
     rig->sys = sim_process_create(rig->disk);
     CHECK_OK(store_open_on(rig->sys, "store", &options, &rig->db));
+}
+
+static void rig_begin(struct rig *rig, const struct shape *shape)
+{
+    rig_open(rig, shape, 0);
 }
 
 static void rig_end(struct rig *rig)
@@ -151,6 +158,31 @@ TEST(full__a_large_transaction_needs_no_room_for_a_copy_of_the_table)
                          (scn_slice){large, LARGE * PAGE_BYTES}, 0));
     CHECK_OK(scn_commit(txn));
     free(large);
+    CHECK_OK(scn_checkpoint(rig.db));
+    rig_end(&rig);
+}
+
+/* What a transaction has spilled before its end counts as little as itself. */
+TEST(full__a_large_transaction_leaves_room_for_what_was_admitted)
+{
+    enum { SMALL_ROWS = 200, ROWS_MOST = 100000, LOG_PAGES = 1000 };
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct rig rig;
+    scn_txn *txn;
+    scn_table_id table;
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    for (uint32_t number = 0; number < SMALL_ROWS; number++)
+        CHECK_OK(put(&rig, number));
+    CHECK_OK(scn_begin(rig.db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    scn_status st = SCN_OK;
+    for (uint32_t number = 0; st == SCN_OK && number < ROWS_MOST; number++)
+        st = scn_put(txn, table, key_of(&rig, SMALL_ROWS + number),
+                     (scn_slice){rig.value, shape.value_bytes}, 0);
+    CHECK_EQ(st, SCN_FULL);
+    CHECK_OK(scn_checkpoint(rig.db));
+    CHECK_OK(put(&rig, 0));
+    scn_abort(txn);
     CHECK_OK(scn_checkpoint(rig.db));
     rig_end(&rig);
 }

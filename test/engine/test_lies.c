@@ -346,14 +346,40 @@ static void begin_behind_the_data(struct forge *forge)
     set_value_word(forge, TABLE_PACKED, 48, PAGE_BYTES - 1);
 }
 
-static void begin_elsewhere(struct forge *forge)
+static void set_spread_inside(struct forge *forge)
 {
     set_value_word(forge, TABLE_SPREAD, 60, FIRST_FREE_PAGE_NO);
 }
 
-static void end_outside(struct forge *forge)
+/* Where the first part of a spread value is. */
+static void move_part(struct forge *forge, uint32_t pgno)
 {
-    set_value_word(forge, TABLE_SPREAD, 60, FILE_PAGES_MAX - 3);
+    uint32_t index = forge_find(forge, PAGE_VALUE_INDEX, 0, TABLE_SPREAD, 0);
+    put_u32(forge_page(forge, index) + VALUE_INDEX_HEADER_BYTES + 8, pgno);
+    forge_seal(forge, index);
+}
+
+static void begin_elsewhere(struct forge *forge)
+{
+    move_part(forge, FIRST_FREE_PAGE_NO);
+}
+
+static void begin_outside(struct forge *forge)
+{
+    move_part(forge, FILE_PAGES_MAX - 1);
+}
+
+static void begin_nowhere(struct forge *forge)
+{
+    move_part(forge, UINT32_MAX);
+}
+
+static void repeat_part(struct forge *forge)
+{
+    uint32_t index = forge_find(forge, PAGE_VALUE_INDEX, 0, TABLE_SPREAD, 0);
+    uint8_t *parts = forge_page(forge, index) + VALUE_INDEX_HEADER_BYTES;
+    memcpy(parts + VALUE_INDEX_ENTRY_BYTES, parts, VALUE_INDEX_ENTRY_BYTES);
+    forge_seal(forge, index);
 }
 
 static void share_a_value(struct forge *forge)
@@ -389,6 +415,9 @@ static void go_round(struct forge *forge, uint64_t len)
     uint32_t leaf;
     uint32_t index = forge_find(forge, PAGE_VALUE_INDEX, 0, TABLE_SPREAD, 0);
     uint8_t *page = forge_page(forge, index);
+    uint8_t *parts = page + VALUE_INDEX_HEADER_BYTES;
+    for (uint32_t i = 1; i < VALUE_INDEX_FANOUT; i++)
+        memcpy(parts + i * VALUE_INDEX_ENTRY_BYTES, parts, VALUE_INDEX_ENTRY_BYTES);
     put_u64(page + HEADER_BIRTH_OFF, FORGETFUL_GEN);
     put_u32(page + INDEX_COUNT_OFF, VALUE_INDEX_FANOUT);
     put_u32(page + 12, value_index_used(VALUE_INDEX_FANOUT));
@@ -421,9 +450,12 @@ TEST(lies__about_values_are_told)
         {"a block stored outside", store_beyond, PAGE_OR_VALUE},
         {"a value outside its block", lie_inside_beyond, PAGE_OR_VALUE},
         {"a value behind its page", begin_behind_the_data, PAGE_OR_VALUE},
-        {"a value in the log", begin_elsewhere,
+        {"a spread value in a block", set_spread_inside, PAGE_OR_VALUE},
+        {"a part in the log", begin_elsewhere,
          ISSUE(SHARED) | ISSUE(PAGE) | ISSUE(SPACE)},
-        {"a value outside the file", end_outside, PAGE_OR_VALUE},
+        {"a part outside the file", begin_outside, ISSUE(PAGE)},
+        {"a part that cannot be", begin_nowhere, PAGE_OR_VALUE},
+        {"a part twice", repeat_part, ISSUE(SHARED)},
         {"one value, two rows", share_a_value, ISSUE(SHARED) | ISSUE(VALUE)},
         {"bytes of two values", overlap_in_a_page, ISSUE(USAGE)},
         {"a value in a leaf", lead_to_a_leaf, ISSUE(PAGE) | ISSUE(SHARED)},

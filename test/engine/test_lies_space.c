@@ -2,6 +2,7 @@
  * (test/engine/lie.h). */
 #include "test/engine/lie.h"
 
+#include "page/value.h"
 #include "test/unit/unit.h"
 
 enum {
@@ -338,10 +339,11 @@ static bool lead_elsewhere(void *ctx, struct attempt *attempt, uint64_t n)
     const struct forge_place *from = &forge->places[idx];
     const struct forge_place *to = &forge->places[n / forge->place_count];
     uint8_t *at = attempt->bytes + from->off;
-    if (from->is_hash || to->is_hash || from->pgno == to->pgno)
+    if (from->is_part != to->is_part || from->pgno == to->pgno)
         return false;
     forge_use(forge, attempt->bytes);
-    memcpy(at, attempt->bytes + to->off, PAGE_REF_BYTES);
+    memcpy(at, attempt->bytes + to->off,
+           from->is_part ? VALUE_INDEX_ENTRY_BYTES : PAGE_REF_BYTES);
     forge_seal_around(forge, from->off);
     attempt->is_forged = true;
     attempt->is_lie = idx < forge->newest_count;

@@ -438,10 +438,11 @@ static scn_status added_to_run(void *ctx, const struct value_ref *ref)
     return SCN_OK;
 }
 
-static scn_status take_of_run(void *ctx, uint32_t count, uint32_t *pgno)
+static scn_status take_of_run(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct tree_rig *rig = ctx;
-    return file_grow(&rig->file, count, pgno);
+    *count = wanted;
+    return file_grow(&rig->file, wanted, pgno);
 }
 
 static void check_kind(struct tree_rig *rig, const struct tree *tree, const char *key,

@@ -16,12 +16,17 @@ struct store {
     struct writer *writer;
     struct values *values;
     struct values_scratch scratch;
+    bool is_scattered;
 };
 
-static scn_status take(void *ctx, uint32_t count, uint32_t *pgno)
+/* In a scattered store each page lies two behind the one before. */
+static scn_status take(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct store *store = ctx;
-    return file_grow(&store->file, count, pgno);
+    *count = store->is_scattered ? 1 : wanted;
+    scn_status st = file_grow(&store->file, *count + store->is_scattered, pgno);
+    *pgno += store->is_scattered;
+    return st;
 }
 
 static void store_open(struct store *store, bool compress)
@@ -350,6 +355,18 @@ TEST(values__may_need_many_index_pages)
     store_close(&store);
 }
 
+TEST(values__of_several_pages_may_lie_anywhere)
+{
+    struct store store;
+    store_open(&store, false);
+    uint64_t random = unit_seed();
+    store.is_scattered = true;
+    struct value_ref ref = put_alone(&store, long_len(), 1);
+    check_value(&store, &ref, long_len(), 1);
+    check_parts(&store, &ref, long_len(), 1, &random);
+    store_close(&store);
+}
+
 TEST(values__fill_their_last_page_exactly)
 {
     for (int pages = 1; pages <= 3; pages++) {
@@ -396,8 +413,10 @@ TEST(values__name_every_page_they_lie_in)
     CHECK(set != NULL);
     uint64_t random = unit_seed();
     put(&store, long_len(), 1);
-    for (uint32_t i = 1; i < 100; i++)
+    for (uint32_t i = 1; i < 100; i++) {
+        store.is_scattered = i % 8 == 0;
         put(&store, random_len(&random), i);
+    }
     CHECK_OK(values_flush(store.values));
     CHECK_OK(writer_flush(store.writer));
     pool_enter(store.reader);
@@ -412,13 +431,25 @@ TEST(values__name_every_page_they_lie_in)
     store_close(&store);
 }
 
+/* Of the first index page. */
+static struct value_part part_of(struct store *store, const struct value_ref *ref,
+                                 uint32_t idx)
+{
+    uint8_t *image = mem_alloc(PAGE_BYTES);
+    CHECK(image != NULL);
+    CHECK_OK(file_read_page(&store->file, ref->page.pgno, image, 0));
+    struct value_part part = value_index_part(image, idx);
+    mem_free(image);
+    return part;
+}
+
 TEST(values__read_in_part_touch_only_the_pages_they_need)
 {
     struct store store;
     store_open(&store, false);
     size_t len = 4 * VALUE_SPREAD_BYTES;
     struct value_ref ref = put_alone(&store, len, 1);
-    damage(&store, ref.first_pgno + 2, 500);
+    damage(&store, part_of(&store, &ref, 2).pgno, 500);
     uint8_t *buf = mem_alloc(len);
     CHECK(buf != NULL);
     size_t got;
@@ -557,35 +588,82 @@ static struct page_ref plant(struct store *store, uint8_t *image, enum page_type
     return ref;
 }
 
+/* A page named again and again makes a value long, but not the file. */
+TEST(values__ask_for_no_memory_for_a_page_named_twice)
+{
+    enum { COUNT = PAGE_IS_SMALL ? VALUE_INDEX_FANOUT : 1000 };
+    struct store store;
+    store_open(&store, false);
+    struct value_ref ref = put_alone(&store, 3 * VALUE_SPREAD_BYTES, 1);
+    struct value_part *parts = mem_alloc(COUNT * sizeof *parts);
+    uint8_t *image = mem_zalloc(PAGE_BYTES);
+    struct page_ref none = {0};
+    CHECK(parts != NULL && image != NULL);
+    for (uint32_t i = 0; i < COUNT; i++)
+        parts[i] = part_of(&store, &ref, 0);
+    value_index_fill(image, parts, COUNT, &none);
+    ref.len = (uint64_t)COUNT * VALUE_SPREAD_BYTES;
+    ref.page = plant(&store, image, PAGE_VALUE_INDEX, value_index_used(COUNT));
+    scn_slice got;
+    const uint8_t *page;
+    CHECK_EQ(read_whole(&store, &ref, &got, &page), SCN_CORRUPT);
+    CHECK_EQ(store.scratch.capacity, 0);
+    mem_free(image);
+    mem_free(parts);
+    store_close(&store);
+}
+
 TEST(values__do_not_believe_an_index_of_another_length)
 {
     struct store store;
     store_open(&store, false);
+    put(&store, 3 * VALUE_SPREAD_BYTES, 2); /* the file is long enough for a lie */
     struct value_ref ref = put_alone(&store, 3 * VALUE_SPREAD_BYTES, 1);
     uint8_t *image = mem_zalloc(PAGE_BYTES);
     CHECK(image != NULL);
     CHECK_OK(file_read_page(&store.file, ref.page.pgno, image, 0));
-    uint64_t hashes[3];
+    struct value_part parts[3];
     for (uint32_t i = 0; i < 3; i++)
-        hashes[i] = value_index_hash(image, i);
+        parts[i] = value_index_part(image, i);
     scn_slice got;
     const uint8_t *page;
     struct page_ref none = {0};
     struct value_ref lie = ref;
-    value_index_fill(image, hashes, 2, &none);
+    value_index_fill(image, parts, 2, &none);
     lie.page = plant(&store, image, PAGE_VALUE_INDEX, value_index_used(2));
     CHECK_EQ(read_whole(&store, &lie, &got, &page), SCN_CORRUPT);
     /* It goes on, though it has all. */
-    value_index_fill(image, hashes, 3, &ref.page);
+    value_index_fill(image, parts, 3, &ref.page);
     lie.page = plant(&store, image, PAGE_VALUE_INDEX, value_index_used(3));
     CHECK_EQ(read_whole(&store, &lie, &got, &page), SCN_CORRUPT);
-    /* Two pages changed places. */
-    hashes[0] ^= hashes[1];
-    hashes[1] ^= hashes[0];
-    hashes[0] ^= hashes[1];
-    value_index_fill(image, hashes, 3, &none);
-    lie.page = plant(&store, image, PAGE_VALUE_INDEX, value_index_used(3));
-    CHECK_EQ(read_whole(&store, &lie, &got, &page), SCN_CORRUPT);
+    mem_free(image);
+    store_close(&store);
+}
+
+/* The index says where each part is and what it is: only both together lead to it. */
+TEST(values__do_not_believe_an_index_of_other_pages)
+{
+    struct store store;
+    store_open(&store, false);
+    struct value_ref ref = put_alone(&store, 3 * VALUE_SPREAD_BYTES, 1);
+    struct value_ref lie = ref;
+    struct page_ref none = {0};
+    uint8_t *image = mem_zalloc(PAGE_BYTES);
+    CHECK(image != NULL);
+    for (int round = 0; round < 3; round++) {
+        struct value_part parts[3];
+        for (uint32_t i = 0; i < 3; i++)
+            parts[i] = part_of(&store, &ref, i);
+        struct value_part first = parts[0];
+        parts[0].hash = round == 1 ? parts[0].hash : parts[1].hash;
+        parts[0].pgno = round == 2 ? parts[0].pgno : parts[1].pgno;
+        parts[1] = round == 0 ? first : parts[1];
+        value_index_fill(image, parts, 3, &none);
+        lie.page = plant(&store, image, PAGE_VALUE_INDEX, value_index_used(3));
+        scn_slice got;
+        const uint8_t *page;
+        CHECK_EQ(read_whole(&store, &lie, &got, &page), SCN_CORRUPT);
+    }
     mem_free(image);
     store_close(&store);
 }

@@ -12,8 +12,9 @@ struct fixture {
     struct pool_reader *reader;
     struct writer *writer;
     /* What take was asked for, and where it goes on. */
-    uint32_t counts[TAKES_MAX];
+    uint32_t wanted[TAKES_MAX];
     uint32_t take_count;
+    uint32_t most; /* that are given at once; 0: all */
     uint32_t next;
     uint32_t step; /* from one single page to the next */
     bool is_full;
@@ -21,15 +22,16 @@ struct fixture {
     uint64_t paced_bytes;
 };
 
-static scn_status take(void *ctx, uint32_t count, uint32_t *pgno)
+static scn_status take(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct fixture *fixture = ctx;
     if (fixture->is_full)
         return SCN_FULL;
     CHECK(fixture->take_count < TAKES_MAX);
-    fixture->counts[fixture->take_count++] = count;
+    fixture->wanted[fixture->take_count++] = wanted;
     *pgno = fixture->next;
-    fixture->next += count == 1 ? fixture->step : count;
+    *count = fixture->most > 0 && wanted > fixture->most ? fixture->most : wanted;
+    fixture->next += *count == 1 ? fixture->step : *count;
     CHECK(fixture->next <= FILE_PAGES);
     return SCN_OK;
 }
@@ -131,25 +133,50 @@ TEST(writer__writes_scattered_pages_where_they_belong)
     fixture_close(&fixture);
 }
 
-TEST(writer__asks_for_single_pages_unless_some_are_reserved)
+/* One page, five that belong together, and one again. */
+static void write_seven(struct fixture *fixture, struct page_ref *refs)
+{
+    CHECK_OK(write_one(fixture, 0, &refs[0]));
+    writer_expect(fixture->writer, 5);
+    for (uint32_t i = 1; i < 6; i++)
+        CHECK_OK(write_one(fixture, i, &refs[i]));
+    CHECK_OK(write_one(fixture, 6, &refs[6]));
+    CHECK_OK(writer_flush(fixture->writer));
+    for (uint32_t i = 0; i < 7; i++)
+        check_on_disk(fixture, &refs[i], i);
+}
+
+TEST(writer__asks_for_single_pages_unless_more_are_expected)
 {
     struct fixture fixture;
+    struct page_ref refs[7];
     fixture_open(&fixture);
-    struct page_ref ref;
-    CHECK_OK(write_one(&fixture, 0, &ref));
-    uint32_t first;
-    CHECK_OK(writer_reserve(fixture.writer, 5, &first));
-    CHECK_EQ(first, 4);
-    for (uint32_t i = 0; i < 5; i++) {
-        CHECK_OK(write_one(&fixture, i, &ref));
-        CHECK_EQ(ref.pgno, first + i);
-    }
-    CHECK_OK(write_one(&fixture, 0, &ref));
-    CHECK_EQ(ref.pgno, 9);
+    write_seven(&fixture, refs);
+    for (uint32_t i = 0; i < 7; i++)
+        CHECK_EQ(refs[i].pgno, 3 + i);
     CHECK_EQ(fixture.take_count, 3);
-    CHECK_EQ(fixture.counts[0], 1);
-    CHECK_EQ(fixture.counts[1], 5);
-    CHECK_EQ(fixture.counts[2], 1);
+    CHECK_EQ(fixture.wanted[0], 1);
+    CHECK_EQ(fixture.wanted[1], 5);
+    CHECK_EQ(fixture.wanted[2], 1);
+    fixture_close(&fixture);
+}
+
+TEST(writer__takes_what_neighbours_there_are)
+{
+    static const uint32_t wanted[] = {1, 5, 3, 1, 1};
+    struct fixture fixture;
+    struct page_ref refs[7];
+    fixture_open(&fixture);
+    fixture.most = 2;
+    fixture.step = 10;
+    write_seven(&fixture, refs);
+    CHECK_EQ(refs[1].pgno, 13);
+    CHECK_EQ(refs[4].pgno, 16);
+    CHECK_EQ(refs[5].pgno, 17);
+    CHECK_EQ(refs[6].pgno, 27);
+    CHECK_EQ(fixture.take_count, 5);
+    for (uint32_t i = 0; i < 5; i++)
+        CHECK_EQ(fixture.wanted[i], wanted[i]);
     fixture_close(&fixture);
 }
 
@@ -177,9 +204,9 @@ TEST(writer__passes_on_that_there_is_no_room)
     fixture_open(&fixture);
     fixture.is_full = true;
     struct page_ref ref;
-    uint32_t first;
     CHECK_EQ(write_one(&fixture, 0, &ref), SCN_FULL);
-    CHECK_EQ(writer_reserve(fixture.writer, 2, &first), SCN_FULL);
+    writer_expect(fixture.writer, 2);
+    CHECK_EQ(write_one(&fixture, 0, &ref), SCN_FULL);
     CHECK_EQ(writer_page_count(fixture.writer), 0);
     fixture_close(&fixture);
 }

@@ -169,20 +169,22 @@ static void reserve_pages(struct tree_rig *rig, uint32_t end)
     rig->page_capacity = capacity;
 }
 
-static scn_status take(void *ctx, uint32_t count, uint32_t *pgno)
+static scn_status take(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct tree_rig *rig = ctx;
+    bool has_old = rig->reusable_count > 0;
     if (rig->takes_left == 0)
         return error_set(SCN_FULL, 0, 0, 0, "rig: no more pages");
     rig->takes_left--;
-    rig->taken += count;
-    if (count == 1 && rig->reusable_count > 0) {
+    *count = has_old ? 1 : wanted;
+    rig->taken += *count;
+    if (has_old) {
         *pgno = rig->reusable[--rig->reusable_count];
         return SCN_OK;
     }
-    scn_status st = file_grow(&rig->file, count, pgno);
+    scn_status st = file_grow(&rig->file, *count, pgno);
     if (st == SCN_OK)
-        reserve_pages(rig, *pgno + count);
+        reserve_pages(rig, *pgno + *count);
     return st;
 }
 

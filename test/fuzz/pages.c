@@ -86,13 +86,13 @@ static void look_at_inner(const uint8_t *page)
 
 static void look_at_index(const uint8_t *page)
 {
-    uint64_t sum = 0;
     struct page_ref next = value_index_next(page);
-    for (uint32_t i = 0; i < value_index_count(page); i++)
-        sum += value_index_hash(page, i);
+    for (uint32_t i = 0; i < value_index_count(page); i++) {
+        struct value_part part = value_index_part(page, i);
+        FUZZ_CHECK(part.pgno >= FIRST_FREE_PAGE_NO && part.pgno < FILE_PAGES_MAX);
+    }
     FUZZ_CHECK(value_index_count(page) >= 1);
     FUZZ_CHECK(page_ref_is_null(&next) || next.type == PAGE_VALUE_INDEX);
-    (void)sum;
 }
 
 static void judge(const uint8_t *page, const struct page_ref *ref)
@@ -188,9 +188,7 @@ static bool some_ref(struct feed *feed, uint8_t at[VALUE_REF_BYTES])
         .page = {.hash = 1, .birth_gen = GEN, .link_gen = GEN, .pgno = 3 + feed_u8(feed),
                  .type = kind & 1 ? PAGE_VALUE_INDEX : PAGE_VALUES},
     };
-    if (kind & 1)
-        ref.first_pgno = 3 + feed_u16(feed);
-    else
+    if (!(kind & 1))
         ref.off = PAGE_HEADER_BYTES + feed_u16(feed);
     value_ref_encode(&ref, at);
     return value_ref_decode(at, &again) == NULL;
@@ -265,11 +263,13 @@ static void make_inner(struct feed *feed, uint8_t *page, struct page_ref *ref)
 
 static void make_index(struct feed *feed, uint8_t *page, struct page_ref *ref)
 {
-    uint64_t hashes[VALUE_INDEX_FANOUT] = {0};
+    struct value_part parts[VALUE_INDEX_FANOUT];
     uint32_t count = 1 + feed_u16(feed) % VALUE_INDEX_FANOUT;
+    for (uint32_t i = 0; i < count; i++)
+        parts[i] = (struct value_part){.hash = i, .pgno = FIRST_FREE_PAGE_NO + i};
     struct page_ref next = {.pgno = feed_u8(feed), .type = PAGE_VALUE_INDEX, .hash = 3};
     next.pgno = next.pgno < FIRST_FREE_PAGE_NO ? 0 : next.pgno;
-    value_index_fill(page, hashes, count, &next);
+    value_index_fill(page, parts, count, &next);
     page_seal(page, PAGE_VALUE_INDEX, 0, TABLE, PGNO, GEN, value_index_used(count), ref);
     FUZZ_CHECK(page_check(page, ref) == SCN_OK);
 }

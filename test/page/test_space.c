@@ -23,6 +23,7 @@ struct world {
     struct file file;
     struct space *space;
     bool refuses_growth;
+    bool grows_by_one;
 };
 
 static void world_open(struct world *world, uint32_t pages)
@@ -45,10 +46,11 @@ static void world_close(struct world *world)
     sys_memory_destroy(world->sys);
 }
 
-static scn_status world_grow(void *ctx, uint32_t count, uint32_t *pgno)
+static scn_status world_grow(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     struct world *world = ctx;
-    return world->refuses_growth ? SCN_FULL : file_grow(&world->file, count, pgno);
+    *count = world->grows_by_one ? 1 : wanted;
+    return world->refuses_growth ? SCN_FULL : file_grow(&world->file, *count, pgno);
 }
 
 static void begin(struct space *space, uint64_t gen, uint32_t file_pages)
@@ -685,6 +687,42 @@ TEST(space__refuses_two_owners)
     world_close(&world);
 }
 
+/* What is remembered of searches leads past nothing. */
+TEST(space__gives_the_lowest_range_whatever_was_asked_before)
+{
+    static const uint32_t counts[] = {1, 2, 3, 4, 7, 8, 16, 31, 32, 33, 64, 70};
+    enum { COUNTS = sizeof counts / sizeof *counts, PAGES = 600 };
+    struct world world;
+    uint64_t random = unit_seed();
+    bool is_free[PAGES] = {false};
+    world_open(&world, PAGES);
+    CHECK_OK(space_init_new(world.space, FIRST_FREE_PAGE_NO));
+    begin(world.space, 1, PAGES);
+    memset(is_free + FIRST_FREE_PAGE_NO, true, PAGES - FIRST_FREE_PAGE_NO);
+    for (int i = 0; i < 4000; i++) {
+        uint32_t count = counts[unit_random(&random) % COUNTS];
+        uint32_t run = 0;
+        uint32_t end = 0;
+        uint32_t pgno;
+        while (end < PAGES && run < count)
+            run = is_free[end++] ? run + 1 : 0;
+        scn_status st = space_take(world.space, count, &pgno);
+        CHECK_EQ(st, run == count ? SCN_OK : SCN_FULL);
+        if (st == SCN_OK) {
+            CHECK_EQ(pgno, end - count);
+            memset(is_free + pgno, false, count);
+        }
+        pgno = FIRST_FREE_PAGE_NO +
+               (uint32_t)(unit_random(&random) % (PAGES - FIRST_FREE_PAGE_NO));
+        for (; pgno < PAGES && !is_free[pgno] && unit_random(&random) % 16; pgno++) {
+            CHECK_OK(space_free(world.space, pgno, 1, 1, SPACE_PAGES));
+            is_free[pgno] = true;
+        }
+    }
+    space_abandon(world.space);
+    world_close(&world);
+}
+
 TEST(space__gives_no_page_beyond_the_size_it_was_told)
 {
     struct world world;
@@ -897,6 +935,7 @@ static void check_fixed_point(uint32_t used_pages, bool has_room)
     CHECK_OK(space_init_new(world.space, used_pages));
     struct published published;
     uint32_t first;
+    world.grows_by_one = used_pages % 2 == 0;
     if (has_room)
         CHECK_OK(file_grow(&world.file, 4, &first));
     begin(world.space, 1, used_pages + (has_room ? 4 : 0));
@@ -926,11 +965,12 @@ TEST(space__finds_its_own_size_where_the_bits_fill_a_page)
 
 /* Everybody grows at the same time: each page lies half a page of bits behind the one
    before. */
-static scn_status grow_far(void *ctx, uint32_t count, uint32_t *pgno)
+static scn_status grow_far(void *ctx, uint32_t wanted, uint32_t *pgno, uint32_t *count)
 {
     uint32_t *end = ctx;
     *pgno = *end;
-    *end += PAGE_ITEMS * ITEM_PAGES / 2 + count;
+    *count = wanted;
+    *end += PAGE_ITEMS * ITEM_PAGES / 2 + wanted;
     return SCN_OK;
 }
 

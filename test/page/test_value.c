@@ -32,7 +32,6 @@ static struct value_ref spread_ref(void)
     ref.page.type = PAGE_VALUE_INDEX;
     ref.len = 3 * (uint64_t)VALUE_SPREAD_BYTES + 1;
     ref.off = 0;
-    ref.first_pgno = 100;
     return ref;
 }
 
@@ -62,7 +61,6 @@ static void check_comes_back(struct value_ref ref)
     CHECK_EQ(got.block_stored, ref.block_stored);
     CHECK_EQ(got.block_raw, ref.block_raw);
     CHECK_EQ(got.inside, ref.inside);
-    CHECK_EQ(got.first_pgno, ref.first_pgno);
     CHECK_EQ(value_ref_is_spread(&got), ref.page.type == PAGE_VALUE_INDEX);
 }
 
@@ -76,7 +74,6 @@ TEST(value_ref__comes_back_as_it_went)
     check_comes_back(ref);
     ref = spread_ref();
     ref.len = VALUE_BYTES_MAX;
-    ref.first_pgno = FILE_PAGES_MAX - value_page_count(ref.len);
     check_comes_back(ref);
 }
 
@@ -123,16 +120,14 @@ TEST(value_ref__a_value_lies_in_its_block)
     }
 }
 
-TEST(value_ref__a_spread_value_has_pages_that_can_exist)
+TEST(value_ref__a_spread_value_has_no_place_in_a_page)
 {
-    for (int field = 0; field < 6; field++) {
+    for (int field = 0; field < 4; field++) {
         struct value_ref ref = spread_ref();
-        ref.first_pgno = field == 0 ? 0 : ref.first_pgno;
-        ref.first_pgno = field == 1 ? FILE_PAGES_MAX - 3 : ref.first_pgno;
-        ref.first_pgno = field == 2 ? UINT32_MAX : ref.first_pgno;
-        ref.off = field == 3 ? 64 : 0;
-        ref.block_stored = field == 4;
-        ref.block_raw = field == 5;
+        ref.off = field == 0 ? 64 : 0;
+        ref.block_stored = field == 1;
+        ref.block_raw = field == 2;
+        ref.inside = field == 3;
         check_refused(ref);
     }
 }
@@ -152,7 +147,7 @@ TEST(value_ref__random_changes_are_refused_or_harmless)
             continue;
         CHECK(got.len >= 1 && got.len <= VALUE_BYTES_MAX);
         if (value_ref_is_spread(&got))
-            CHECK((uint64_t)got.first_pgno + value_page_count(got.len) <= FILE_PAGES_MAX);
+            CHECK(got.off == 0 && got.inside == 0 && got.block_stored == 0);
         else if (got.block_stored != 0)
             CHECK((uint64_t)got.off + got.block_stored <= PAGE_BYTES);
         else
@@ -167,6 +162,10 @@ TEST(value__page_count_rounds_up)
     CHECK_EQ(value_page_count(VALUE_SPREAD_BYTES), 1);
     CHECK_EQ(value_page_count(VALUE_SPREAD_BYTES + 1), 2);
     CHECK_EQ(value_page_count(2 * (uint64_t)VALUE_SPREAD_BYTES), 2);
+    uint64_t full = (uint64_t)VALUE_INDEX_FANOUT * VALUE_SPREAD_BYTES;
+    CHECK_EQ(value_index_pages(1), 1);
+    CHECK_EQ(value_index_pages(full), 1);
+    CHECK_EQ(value_index_pages(full + 1), 2);
 }
 
 /* ---- index pages ---- */
@@ -174,12 +173,13 @@ TEST(value__page_count_rounds_up)
 static uint8_t *index_create(uint32_t count, const struct page_ref *next,
                              struct page_ref *ref)
 {
-    static uint64_t hashes[VALUE_INDEX_FANOUT];
+    static struct value_part parts[VALUE_INDEX_FANOUT];
     uint8_t *page = malloc(PAGE_BYTES);
     memset(page, 0xee, PAGE_BYTES);
     for (uint32_t i = 0; i < count; i++)
-        hashes[i] = 0x9e3779b97f4a7c15 * (i + 1);
-    value_index_fill(page, hashes, count, next);
+        parts[i] = (struct value_part){.hash = 0x9e3779b97f4a7c15 * (i + 1),
+                                       .pgno = FILE_PAGES_MAX - 1 - 3 * i};
+    value_index_fill(page, parts, count, next);
     page_seal(page, PAGE_VALUE_INDEX, 0, 1, PGNO, 9, value_index_used(count), ref);
     return page;
 }
@@ -187,7 +187,7 @@ static uint8_t *index_create(uint32_t count, const struct page_ref *next,
 static const struct page_ref next_index = {
     .hash = 8, .birth_gen = 7, .link_gen = 7, .pgno = 99, .type = PAGE_VALUE_INDEX};
 
-TEST(value_index__gives_back_hashes_and_next)
+TEST(value_index__gives_back_parts_and_next)
 {
     static const uint32_t counts[] = {1, 2, 100, VALUE_INDEX_FANOUT};
     for (size_t i = 0; i < 4; i++) {
@@ -195,7 +195,9 @@ TEST(value_index__gives_back_hashes_and_next)
         uint8_t *page = index_create(counts[i], &next_index, &ref);
         CHECK_OK(page_check(page, &ref));
         CHECK_EQ(value_index_count(page), counts[i]);
-        CHECK(value_index_hash(page, counts[i] - 1) == 0x9e3779b97f4a7c15 * counts[i]);
+        struct value_part part = value_index_part(page, counts[i] - 1);
+        CHECK(part.hash == 0x9e3779b97f4a7c15 * counts[i]);
+        CHECK_EQ(part.pgno, FILE_PAGES_MAX - 1 - 3 * (counts[i] - 1));
         struct page_ref next = value_index_next(page);
         CHECK(page_ref_equal(&next, &next_index));
         free(page);
@@ -228,6 +230,24 @@ TEST(value_index__each_part_is_judged)
         page[changes[i].at] = (uint8_t)changes[i].value;
         CHECK(value_index_check(page) != NULL);
         free(page);
+    }
+}
+
+TEST(value_index__a_part_has_a_page_that_can_exist)
+{
+    static const uint32_t numbers[] = {
+        0, FIRST_FREE_PAGE_NO - 1, FIRST_FREE_PAGE_NO, FILE_PAGES_MAX - 1, FILE_PAGES_MAX,
+        UINT32_MAX,
+    };
+    struct page_ref none = {0};
+    struct page_ref ref;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        for (uint32_t idx = 0; idx < 3; idx++) {
+            uint8_t *page = index_create(3, &none, &ref);
+            put_u32(page + VALUE_INDEX_HEADER_BYTES + 12 * idx + 8, numbers[i]);
+            CHECK_EQ(value_index_check(page) == NULL, i == 2 || i == 3);
+            free(page);
+        }
     }
 }
 
