@@ -12,7 +12,7 @@ enum {
     DEED_TABLES = 2,
     DEED_KEYS = 20,
     DEED_SUMS = 2,
-    DEED_ACTORS = 8,
+    DEED_ACTORS = 24,
     DEED_TOLD_END = 7777777, /* in what a walk is told: there is nothing further */
     DEED_VALUE_BYTES_MAX = 6 * PAGE_BYTES,
     DEED_BULK_ONE_IN = 53 /* versions make a bulk run of their transaction */

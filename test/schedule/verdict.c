@@ -298,6 +298,14 @@ static scn_status read_state(scn_db *db, struct state *state)
     return st < 0 ? st : SCN_OK;
 }
 
+scn_status verdict_read_last(scn_db *db, uint32_t last[DEED_ACTORS])
+{
+    struct state state;
+    scn_status st = read_state(db, &state);
+    memcpy(last, state.last, sizeof state.last);
+    return st;
+}
+
 /* The length of the prefix with these numbers; UINT32_MAX: there is none. */
 static uint32_t find_place(const struct chronicle *chronicle, const struct state *found)
 {
@@ -311,7 +319,8 @@ static uint32_t needed_place(const struct chronicle *chronicle, bool needs_all)
 {
     for (uint32_t i = chronicle->order_count; i > 0; i--) {
         const struct entry *entry = &chronicle->entries[chronicle->order[i - 1]];
-        if (entry->fate == FATE_ACKED && (needs_all || entry->is_durable))
+        if ((entry->fate == FATE_ACKED && entry->is_durable) ||
+            (entry->fate >= FATE_KEPT && needs_all))
             return i;
     }
     return 0;
