@@ -784,7 +784,7 @@ static void run_for_a_while(const char *name, uint32_t flags)
         chronicle_destroy(&crew.chronicle);
         if (wrong[0]) {
             sim_seen_destroy(seen);
-            unit_fail(__FILE__, __LINE__, "%s\n    RUN=%" PRIu64, wrong, crew.seed);
+            unit_fail(__FILE__, __LINE__, "%s, RUN=%" PRIu64, wrong, crew.seed);
         }
     } while (story_now_ms() < until && only == NULL);
     sim_seen_destroy(seen);
