@@ -162,8 +162,6 @@ static void read_some(struct doer *doer)
     if (is_refusal(crew, st)) {
         crew->totals->refusals++;
     } else if (st != SCN_OK) {
-        struct store *store = doer->hand->db->store;
-        printf("DBG flags %x gen %lu pinned %lu base %lu appended %lu snapshot %lu visible %lu gap %d sources %u alone %d poisoned %d active start %lu session %lx epoch_start %lu err %s\n", doer->hand->store_flags, store->view->gen, atomic_load(&store->pinned_gen), atomic_load(&store->base_lsn), log_appended(store->log), crew->chronicle.entries[doer->entry_no].snapshot_lsn, store_visible(store), store->has_gap, store->view->source_count, store->is_alone, file_is_poisoned(&store->file), delta_start(store->active), file_session(&store->file), atomic_load(&store->epoch_start_lsn), error_last()->text);
         fail(crew, st, "a reader");
     } else {
         chronicle_acked(&crew->chronicle, doer->entry_no, 0, false);
