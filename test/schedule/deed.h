@@ -36,6 +36,7 @@ enum deed_kind {
     DO_DEL,
     DO_DEL_RANGE, /* key <= k < key + limit */
     DO_CLEAR,
+    DO_RENEW, /* drop the table, and make it again */
     DO_ADD, /* limit to the sum `key` */
     DO_BEGIN_VAIN, /* what is written from here ... */
     DO_END_VAIN    /* ... to here is rolled back */

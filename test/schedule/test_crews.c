@@ -138,13 +138,33 @@ static scn_status open_on(struct sys *sys, uint32_t flags, uint32_t busy_timeout
 
 /* ---- transactions ---- */
 
+/* Some take their time, while others make checkpoints: pins are given back, processes are
+ * lapped. */
+static void dawdle(struct doer *doer)
+{
+    struct hand *hand = doer->hand;
+    const struct sys_ops *ops = hand->sys->ops;
+    static const uint32_t ms[] = {1, 10, 120, 400};
+    if (roll(&doer->random, 10))
+        return;
+    uint64_t until =
+        ops->now_ns(hand->sys) + ms[roll(&doer->random, 4)] * UINT64_C(1000000);
+    ops->mutex_lock(hand->mutex);
+    while (ops->cond_wait(hand->cond, hand->mutex, until))
+        continue;
+    ops->mutex_unlock(hand->mutex);
+}
+
 static scn_status begin(struct doer *doer, uint32_t flags, scn_txn **txn)
 {
     struct chronicle *chronicle = &doer->hand->crew->chronicle;
+    dawdle(doer);
     uint64_t acked_lsn = chronicle->acked_lsn;
     scn_status st = scn_begin(doer->hand->db, flags, txn);
-    if (st == SCN_OK)
+    if (st == SCN_OK) {
         chronicle_began(chronicle, doer->entry_no, acked_lsn, scn_txn_lsn(*txn));
+        dawdle(doer);
+    }
     return st;
 }
 
@@ -226,6 +246,7 @@ static void commit_some(struct doer *doer)
         note_outcome(doer, st, 0, false);
         return;
     }
+    dawdle(doer);
     crew->chronicle.entries[doer->entry_no].fate = FATE_COMMITTING;
     doer->is_committing = true;
     st = scn_commit_at(txn, &lsn);
@@ -551,7 +572,7 @@ static void arm_kill(struct hand *hand)
     struct crew *crew = hand->crew;
     struct sim_fault fault = {.kind = SIM_KILL, .call = SIM_ANY};
     fault.nth = 1 + roll(&crew->random, 500);
-    fault.len = roll(&crew->random, 600);
+    fault.len = roll(&crew->random, roll(&crew->random, 2) ? 120 : 1000);
     if (roll(&crew->random, 2) == 0)
         fault.call = SIM_WRITE, fault.nth = 1 + fault.nth / 12;
     if ((crew->flags & CREW_KILLS) && roll(&crew->random, 2))
