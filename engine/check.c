@@ -521,8 +521,10 @@ static scn_status check_runs(struct check *check, const struct view *view)
 static scn_status begin_claims(struct check *check)
 {
     struct file *file = &check->store->file;
+    scn_status st = file_learn_size(file);
     uint32_t pages = (uint32_t)atomic_load(&file->page_count);
-    scn_status st = claims_init(&check->claims, &check->findings, check->space, pages);
+    if (st == SCN_OK)
+        st = claims_init(&check->claims, &check->findings, check->space, pages);
     check->claims.is_whole = check->log_is_whole;
     if (st == SCN_OK)
         st = treecheck_create(file, &check->findings, &check->claims,

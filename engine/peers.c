@@ -7,11 +7,14 @@
 
 /* ---- the page ---- */
 
+/* A reader may meet a session that is being begun, or whose opener died over it: its lines
+ * come before it, and are true of the log that the reader follows. */
 static bool has_line(struct store *store, const struct publish *page,
                      enum publish_line line)
 {
+    bool is_begun = store->is_read_only && line != PUBLISH_POISON;
     return page->line[line].sequence != 0 &&
-           page->line[line].epoch == file_session(&store->file);
+           (is_begun || page->line[line].epoch == file_session(&store->file));
 }
 
 static uint64_t field_of(struct store *store, const struct publish *page,
@@ -162,13 +165,12 @@ static scn_status exchange_trees(struct store *store, const struct superblock *s
     return SCN_OK;
 }
 
-/* From the base, as a newcomer.  While it lasts no snapshot begins: the view and the log
- * do not fit each other. */
+/* From the base, as a newcomer.  No snapshot begins before the log is followed from there
+ * on: it would be older than what was visible. */
 static scn_status start_anew(struct store *store, const struct superblock *sb,
                              bool is_new_life)
 {
     store_stop_begins(store);
-    store->has_gap = true;
     scn_status st = store->log ? log_restart(store->log, &sb->base, is_new_life)
                                : log_join(&store->file, &store->locks, sb->uuid, &sb->base,
                                           &store->log);
@@ -180,9 +182,7 @@ static scn_status start_anew(struct store *store, const struct superblock *sb,
     note_generation(store, sb);
     store->rest_base = sb->base;
     store->has_commits = false;
-    st = store_start_view(store, true);
-    store->has_gap = st < 0;
-    return st;
+    return store_start_view(store, true);
 }
 
 /* ---- the log ---- */
@@ -258,7 +258,7 @@ static scn_status reach_base(struct store *store, const struct superblock *sb,
 {
     bool again;
     scn_status st = SCN_OK;
-    *is_reached = store->view && !store->has_gap;
+    *is_reached = store->view && !atomic_load(&store->has_gap);
     if (!*is_reached || log_appended(store->log) >= sb->base.lsn)
         return SCN_OK;
     *is_reached = store_has_writers(store);
@@ -346,8 +346,10 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
                                 : visible_in(store, page);
         if (st == SCN_OK)
             st = follow_to(store, limit, &again);
-        if (st == SCN_OK && !again)
+        if (st == SCN_OK && !again) {
             learn(store, page);
+            atomic_store(&store->has_gap, false);
+        }
         if (st < 0 || !again)
             return st;
         if (gen == tried_gen)
@@ -369,7 +371,7 @@ static bool is_between_sessions(struct store *store, const struct publish *page)
 
 static bool is_current(struct store *store, const struct publish *page)
 {
-    if (is_other_session(store, page))
+    if (is_other_session(store, page) || atomic_load(&store->has_gap))
         return false;
     return store->is_alone || is_between_sessions(store, page) ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&

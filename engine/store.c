@@ -222,6 +222,7 @@ void store_stop_begins(struct store *store)
 {
     store->sys->ops->mutex_lock(store->state_mutex);
     atomic_store(&store->pinned_gen, 0);
+    atomic_store(&store->has_gap, true);
     store->sys->ops->mutex_unlock(store->state_mutex);
 }
 

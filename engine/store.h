@@ -130,7 +130,9 @@ struct store {
 
     uint64_t replayed_lsn;     /* apply; where replay stands, until there is a log */
     /* A reader of a file that nobody wrote: the line SESSION as it was then. */
-    bool has_gap;              /* apply; view and log do not fit each other: start anew */
+    /* Written under apply; until the log is followed from the view on: no snapshot
+     * begins. */
+    _Atomic bool has_gap;
     _Atomic uint64_t pinned_gen; /* written under state; of the current view; 0: unpinned */
     bool has_commits;          /* apply; applied since rest_base */
     struct log_base rest_base; /* apply; behind the last FREEZE: deltas begin here */
@@ -226,7 +228,7 @@ void store_install_view(struct store *store, struct view *view);
 bool store_has_writers(struct store *store);
 /* Operations have come into the active delta. */
 void store_note_active(struct store *store, uint64_t ops);
-/* Apply lock held: from here on, until a pinned view is installed, no snapshot begins. */
+/* Apply lock held: from here on, until has_gap is false again, no snapshot begins. */
 void store_stop_begins(struct store *store);
 /* Apply lock held: the generation of `superblock`, and an empty delta in front. */
 scn_status store_start_view(struct store *store, bool is_pinned) MUST_USE;

@@ -171,7 +171,8 @@ static bool try_snapshot(struct scn_txn *txn)
 {
     struct store *store = txn->store;
     store->sys->ops->mutex_lock(store->state_mutex);
-    if (store_is_shared(store) && !atomic_load(&store->pinned_gen)) {
+    if (store_is_shared(store) &&
+        (atomic_load(&store->has_gap) || !atomic_load(&store->pinned_gen))) {
         store->sys->ops->mutex_unlock(store->state_mutex);
         return false;
     }

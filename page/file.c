@@ -205,17 +205,20 @@ static scn_status learn_size(struct file *file, uint64_t *size)
     return SCN_OK;
 }
 
+/* Nobody's newer value is overwritten: the exchange fails if another thread has learnt the
+ * size, grown or cut the file in between. */
 scn_status file_learn_size(struct file *file)
 {
+    uint64_t known = atomic_load(&file->page_count);
     uint64_t size = 0;
     scn_status st = learn_size(file, &size);
     if (st == SCN_OK)
-        atomic_store(&file->page_count, size / PAGE_BYTES);
+        (void)atomic_compare_exchange_strong(&file->page_count, &known,
+                                             size / PAGE_BYTES);
     return st;
 }
 
-/* Raises page_count to what another process grew.  Nobody's newer value is overwritten:
- * the exchange fails if file_grow or file_cut came in between. */
+/* Raises page_count to what another process grew, as above. */
 static scn_status check_inside(struct file *file, uint64_t end)
 {
     uint64_t known = atomic_load(&file->page_count);

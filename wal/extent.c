@@ -94,5 +94,8 @@ bool extent_is_in_file(struct file *file, uint32_t pgno, uint32_t pages)
 {
     if (pages == 0 || pages > LOG_EXTENT_PAGES || pgno < FIRST_FREE_PAGE_NO)
         return false;
-    return (uint64_t)pgno + pages <= atomic_load(&file->page_count);
+    uint64_t end = (uint64_t)pgno + pages;
+    if (end > atomic_load(&file->page_count) && file_learn_size(file) < 0)
+        return false;
+    return end <= atomic_load(&file->page_count);
 }

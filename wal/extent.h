@@ -50,7 +50,7 @@ void extent_payload_encode(const struct record_origin *origin,
                            const struct log_extent *next, uint8_t *at);
 void extent_payload_decode(const uint8_t *at, struct log_extent *next);
 
-/* The pages can be an extent of this file. */
+/* The pages can be an extent of this file, which another process may have grown. */
 bool extent_is_in_file(struct file *file, uint32_t pgno, uint32_t pages);
 
 static inline uint64_t extent_file_off(uint32_t pgno)

@@ -35,11 +35,13 @@ static scn_status unpack(struct log *log, struct log_visit *visit)
 }
 
 /* The chain is told first: it is what may have no memory, and being told twice does no
- * harm. */
+ * harm.  The pages may be those of an older extent that is not forgotten yet. */
 static scn_status learn(struct log *log)
 {
     const struct log_walk *walk = &log->walk;
-    if (walk->record.type != RECORD_EXTENT || log_chain_has(&log->chain, walk->next.pgno))
+    struct log_extent known;
+    if (walk->record.type != RECORD_EXTENT ||
+        log_chain_find(&log->chain, walk->next.number, &known))
         return SCN_OK;
     return log_chain_follow(&log->chain, &walk->next);
 }

@@ -52,11 +52,12 @@ static enum deed_kind some_kind(uint64_t *random, bool is_write)
                                            DO_SCAN_BACK, DO_COUNT, DO_SUM};
     static const enum deed_kind writes[] = {
         DO_PUT, DO_PUT, DO_PUT,       DO_PUT_NEW, DO_PUT_BLIND, DO_DEL,
-        DO_DEL, DO_ADD, DO_DEL_RANGE, DO_CLEAR,   DO_PUT,       DO_BEGIN_VAIN};
+        DO_DEL, DO_ADD, DO_DEL_RANGE, DO_CLEAR,   DO_RENEW,     DO_BEGIN_VAIN};
     if (!is_write || roll(random, 100) < 40)
         return reads[roll(random, sizeof reads / sizeof *reads)];
     enum deed_kind kind = writes[roll(random, sizeof writes / sizeof *writes)];
-    return kind == DO_CLEAR && roll(random, 4) != 0 ? DO_PUT : kind;
+    bool is_rare = kind == DO_CLEAR || kind == DO_RENEW;
+    return is_rare && roll(random, kind == DO_CLEAR ? 4 : 12) != 0 ? DO_PUT : kind;
 }
 
 static void plan_deed(struct chronicle *chronicle, uint64_t *random, struct entry *entry,
@@ -187,6 +188,34 @@ static scn_status act_add(struct act *act, struct deed *deed)
                    INT64_MAX);
 }
 
+static uint32_t table_flags(uint32_t table)
+{
+    return SCN_CREATE | (table ? SCN_COMPRESS : 0);
+}
+
+static scn_status act_renew(struct act *act, struct deed *deed)
+{
+    scn_status st = scn_table_drop(act->txn, act->tables[deed->table]);
+    return st == SCN_OK ? scn_table(act->txn, deed_tables[deed->table],
+                                    table_flags(deed->table), &act->tables[deed->table])
+                        : st;
+}
+
+static scn_status find_tables(struct act *act)
+{
+    scn_status st = SCN_OK;
+    for (int i = 0; st == SCN_OK && i < DEED_TABLES; i++)
+        st = scn_table(act->txn, deed_tables[i], 0, &act->tables[i]);
+    return st == SCN_NOTFOUND ? SCN_CORRUPT : st;
+}
+
+/* A table that was made in vain is not there any more. */
+static scn_status act_end_vain(struct act *act)
+{
+    scn_status st = scn_rollback_to(act->txn, act->savepoint);
+    return st == SCN_OK ? find_tables(act) : st;
+}
+
 static scn_status act_one(struct act *act, struct deed *deed)
 {
     uint8_t key[8];
@@ -207,19 +236,20 @@ static scn_status act_one(struct act *act, struct deed *deed)
         return st;
     case DO_DEL_RANGE: return act_del_range(act, deed);
     case DO_CLEAR: return scn_table_clear(act->txn, act->tables[deed->table]);
+    case DO_RENEW: return act_renew(act, deed);
     case DO_ADD: return act_add(act, deed);
     case DO_BEGIN_VAIN: return scn_savepoint(act->txn, &act->savepoint);
-    default: return scn_rollback_to(act->txn, act->savepoint);
+    default: return act_end_vain(act);
     }
 }
 
 static scn_status act_begin(struct act *act, scn_table_id *last)
 {
     scn_status st = scn_table(act->txn, deed_last_table, 0, last);
-    for (int i = 0; st == SCN_OK && i < DEED_TABLES; i++)
-        st = scn_table(act->txn, deed_tables[i], 0, &act->tables[i]);
     if (st == SCN_OK)
         st = scn_table(act->txn, deed_sum_table, 0, &act->sums);
+    if (st == SCN_OK)
+        st = find_tables(act);
     return st == SCN_NOTFOUND ? SCN_CORRUPT : st;
 }
 
@@ -262,7 +292,7 @@ static scn_status create_all(scn_txn *txn, void *ctx)
     scn_status st = scn_table(txn, deed_last_table, SCN_CREATE, &id);
     (void)ctx;
     for (int i = 0; st == SCN_OK && i < DEED_TABLES; i++)
-        st = scn_table(txn, deed_tables[i], SCN_CREATE | (i ? SCN_COMPRESS : 0), &id);
+        st = scn_table(txn, deed_tables[i], table_flags((uint32_t)i), &id);
     return st == SCN_OK ? scn_table(txn, deed_sum_table, SCN_CREATE, &id) : st;
 }
 

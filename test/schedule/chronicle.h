@@ -25,6 +25,7 @@ enum { CHRONICLE_DEEDS = 10, CHRONICLE_WRONG_BYTES = 400 };
 enum entry_fate {
     FATE_OPEN,       /* begun, or given up without a trace */
     FATE_COMMITTING, /* not answered yet, or never */
+    FATE_KEPT,       /* never answered, its process being dead, but in the log */
     FATE_ACKED
 };
 

@@ -18,6 +18,7 @@ const char *const deed_names[] = {
     [DO_DEL] = "delete",
     [DO_DEL_RANGE] = "delete range",
     [DO_CLEAR] = "clear",
+    [DO_RENEW] = "renew",
     [DO_ADD] = "add",
     [DO_BEGIN_VAIN] = "begin in vain",
     [DO_END_VAIN] = "end in vain",
@@ -135,7 +136,8 @@ uint64_t deed_play(struct state *state, const struct deed *deed)
     case DO_DEL: return model_delete(state, deed->table, deed->key, deed->key + 1);
     case DO_DEL_RANGE:
         return model_delete(state, deed->table, deed->key, deed->key + deed->limit);
-    case DO_CLEAR: model_delete(state, deed->table, 0, DEED_KEYS); return 0;
+    case DO_CLEAR:
+    case DO_RENEW: model_delete(state, deed->table, 0, DEED_KEYS); return 0;
     case DO_ADD: state->sum[deed->key] += deed->limit; return 0;
     default: return 0;
     }
@@ -147,11 +149,13 @@ struct touch deed_touch(const struct deed *deed)
     switch (deed->kind) {
     case DO_SCAN:
     case DO_COUNT:
+    case DO_RENEW:
     case DO_CLEAR: touch.hi = DEED_KEYS; break;
     case DO_DEL_RANGE: touch.hi = (int)(deed->key + deed->limit); break;
     default: break;
     }
-    if (deed->kind == DO_SCAN_BACK || deed->kind == DO_COUNT || deed->kind == DO_CLEAR)
+    if (deed->kind == DO_SCAN_BACK || deed->kind == DO_COUNT || deed->kind == DO_CLEAR ||
+        deed->kind == DO_RENEW)
         touch.lo = 0;
     if (deed->kind == DO_SUM || deed->kind == DO_ADD)
         touch.table = DEED_TABLES;

@@ -12,7 +12,7 @@ enum {
     DEED_TABLES = 2,
     DEED_KEYS = 20,
     DEED_SUMS = 2,
-    DEED_ACTORS = 8,
+    DEED_ACTORS = 24,
     DEED_TOLD_END = 7777777, /* in what a walk is told: there is nothing further */
     DEED_VALUE_BYTES_MAX = 6 * PAGE_BYTES,
     DEED_BULK_ONE_IN = 53 /* versions make a bulk run of their transaction */
@@ -36,6 +36,7 @@ enum deed_kind {
     DO_DEL,
     DO_DEL_RANGE, /* key <= k < key + limit */
     DO_CLEAR,
+    DO_RENEW, /* drop the table, and make it again */
     DO_ADD, /* limit to the sum `key` */
     DO_BEGIN_VAIN, /* what is written from here ... */
     DO_END_VAIN    /* ... to here is rolled back */

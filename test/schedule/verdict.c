@@ -214,6 +214,8 @@ static struct touch wide_touch(const struct entry *entry, uint32_t i)
 static bool meets(const struct entry *entry, const struct entry *commit)
 {
     for (uint32_t i = 0; i < commit->deed_count; i++) {
+        if (commit->deeds[i].kind == DO_RENEW)
+            return true; /* everybody begins with a look at the names */
         struct touch theirs = wide_touch(commit, i);
         for (uint32_t j = 0; deed_is_written(&commit->deeds[i]) && j < entry->deed_count;
              j++) {
@@ -298,6 +300,14 @@ static scn_status read_state(scn_db *db, struct state *state)
     return st < 0 ? st : SCN_OK;
 }
 
+scn_status verdict_read_last(scn_db *db, uint32_t last[DEED_ACTORS])
+{
+    struct state state;
+    scn_status st = read_state(db, &state);
+    memcpy(last, state.last, sizeof state.last);
+    return st;
+}
+
 /* The length of the prefix with these numbers; UINT32_MAX: there is none. */
 static uint32_t find_place(const struct chronicle *chronicle, const struct state *found)
 {
@@ -311,7 +321,8 @@ static uint32_t needed_place(const struct chronicle *chronicle, bool needs_all)
 {
     for (uint32_t i = chronicle->order_count; i > 0; i--) {
         const struct entry *entry = &chronicle->entries[chronicle->order[i - 1]];
-        if (entry->fate == FATE_ACKED && (needs_all || entry->is_durable))
+        if ((entry->fate == FATE_ACKED && entry->is_durable) ||
+            (entry->fate >= FATE_KEPT && needs_all))
             return i;
     }
     return 0;

@@ -14,6 +14,8 @@ bool verdict_on_all(struct chronicle *chronicle);
  * in it, or all acknowledged ones.  *place is its length. */
 bool verdict_on_store(struct chronicle *chronicle, scn_db *db, bool needs_all,
                       uint32_t *place);
+/* The number of each actor's last commit that is in a store. */
+scn_status verdict_read_last(scn_db *db, uint32_t last[DEED_ACTORS]);
 /* The next life begins with what the first `place` commits have left. */
 void verdict_settle(struct chronicle *chronicle, uint32_t place);
 

@@ -179,7 +179,8 @@ uint64_t sim_call_count(struct sys *sys, enum sim_call call);
 
 enum sim_moment {
     SIM_BEFORE_SYNC, /* SIM_SYNC, SIM_DSYNC, SIM_SYNC_DIR: written, not yet durable */
-    SIM_AFTER        /* the call has done its work */
+    SIM_AFTER,       /* the call has done its work */
+    SIM_KILLED       /* the process died in this call, which may have done part of it */
 };
 /* Called by the thread that makes the call, of all processes; it may use the disk. */
 typedef void (*sim_hook_fn)(void *ctx, struct sim_disk *disk, enum sim_call call,

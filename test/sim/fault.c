@@ -87,10 +87,12 @@ int call_before_sync(struct sim_process *process, enum sim_call call)
 int64_t call_end(struct sim_process *process, enum sim_call call, int64_t result)
 {
     struct sim_disk *disk = process->disk;
-    bool is_dead = process->is_dead;
+    enum sim_moment moment = process->is_dead ? SIM_KILLED : SIM_AFTER;
+    bool is_told = process->is_mourned;
+    process->is_mourned = process->is_dead;
     disk_unlock(disk);
-    if (disk->hook && !is_dead)
-        disk->hook(disk->hook_ctx, disk, call, SIM_AFTER);
+    if (disk->hook && !is_told)
+        disk->hook(disk->hook_ctx, disk, call, moment);
     turns_take(process, call, SIM_AT_END);
     return result;
 }

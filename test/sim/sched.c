@@ -48,6 +48,8 @@ struct sim_actor {
     struct sim_actor *awaited;   /* JOINING */
     uint64_t deadline_ns;        /* 0: none */
     bool is_woken;
+    uint64_t range_off; /* what its call is about */
+    uint64_t range_len;
     struct scn_error error; /* the thread's last one, while another runs */
 };
 
@@ -72,8 +74,6 @@ struct sim_sched {
     void *event_ctx;
     uint32_t event_one_in;
     bool syncs_early;
-    uint64_t range_off;
-    uint64_t range_len;
     char report[REPORT_BYTES];
 };
 
@@ -416,8 +416,9 @@ static void leave_for_ever(struct sim_actor *self)
 static bool meets_range(const struct sim_sched *sched)
 {
     const struct sim_stop *stop = &sched->stop;
-    return stop->to == 0 || (sched->range_off < stop->to &&
-                             sched->range_off + sched->range_len > stop->from);
+    const struct sim_actor *self = sched->current;
+    return stop->to == 0 || (self->range_off < stop->to &&
+                             self->range_off + self->range_len > stop->from);
 }
 
 static bool is_at_stop(struct sim_sched *sched, int step, enum sim_when when)
@@ -432,8 +433,9 @@ static bool is_at_stop(struct sim_sched *sched, int step, enum sim_when when)
 
 static void trace_step(struct sim_sched *sched, int step, enum sim_when when)
 {
-    uint64_t what = sched->current->id * 4096 + (uint64_t)step * 4 + when;
-    what += (sched->range_off ^ sched->range_len << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    const struct sim_actor *self = sched->current;
+    uint64_t what = self->id * 4096 + (uint64_t)step * 4 + when;
+    what += (self->range_off ^ self->range_len << 40) * UINT64_C(0x9e3779b97f4a7c15);
     sched->steps++;
     sched->trace = (sched->trace ^ what) * UINT64_C(0x100000001b3);
 }
@@ -456,7 +458,7 @@ void turns_take(struct sim_process *process, int step, enum sim_when when)
         switch_to(sched, choose(sched));
     }
     if (when == SIM_AT_END)
-        sched->range_len = 0;
+        sched->current->range_len = 0;
 }
 
 bool turns_sync_early(struct sim_process *process)
@@ -475,8 +477,19 @@ void turns_note_range(struct sim_process *process, uint64_t off, uint64_t len)
     struct sim_sched *sched = process->disk->sched;
     if (sched == NULL)
         return;
-    sched->range_off = off;
-    sched->range_len = len;
+    sched->current->range_off = off;
+    sched->current->range_len = len;
+}
+
+void sim_sched_range(const struct sim_sched *sched, uint64_t *off, uint64_t *len)
+{
+    *off = sched->current->range_off;
+    *len = sched->current->range_len;
+}
+
+uint64_t sim_sched_current(const struct sim_sched *sched)
+{
+    return sched->current->id;
 }
 
 void turns_drop(struct sim_process *process)

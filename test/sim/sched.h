@@ -88,6 +88,9 @@ bool sim_actor_has_ended(const struct sim_actor *actor);
 /* It waits for a mutex, a condition or the end of a thread. */
 bool sim_actor_is_waiting(const struct sim_actor *actor);
 uint64_t sim_actor_id(const struct sim_actor *actor);
+/* In a hook: who makes the call, and what bytes it is about. */
+uint64_t sim_sched_current(const struct sim_sched *sched);
+void sim_sched_range(const struct sim_sched *sched, uint64_t *off, uint64_t *len);
 
 /* Until all actors that the test started have ended, or an event says so.  False: stuck,
  * see sim_sched_report. */

@@ -62,6 +62,7 @@ struct sim_process {
     uint64_t random_state;
     uint32_t pid;
     bool is_dead;
+    bool is_mourned; /* the hook knows that it died */
     bool is_forked;
 };
 
