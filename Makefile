@@ -113,6 +113,11 @@ $(API_CC) $(API_CC:=-static): LINKER = $(CXX)
 $(API_PROGRAMS) $(API_PROGRAMS:=-static):
 	$(link)
 
+# Nor do those of many processes.
+MANY := $(BUILD)/test-many
+$(MANY): $(call objects,test/many) $(LIB) $(UNIT)
+	$(link)
+
 # From an archive the harness's main comes only where a program has none.
 $(BUILD)/unit.a: $(UNIT)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -145,7 +150,7 @@ $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/tes
 # and a slice of the fault suite where there is something to see in one thread.
 PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS) \
     $(BUILD)/test-schedule) $(API_PROGRAMS) \
-    $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault) $(CORPUS_PROGRAM)
+    $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault $(MANY)) $(CORPUS_PROGRAM)
 programs: $(PROGRAMS) $(LIB)
 print-programs:
 	@echo $(PROGRAMS)
