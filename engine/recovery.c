@@ -442,7 +442,10 @@ scn_status recovery_run(struct store *store)
 {
     struct slots slots;
     uint64_t begun = store->sys->ops->now_ns(store->sys);
-    scn_status st = read_slots(&store->file, &slots);
+    /* Others may have grown the file since it was opened. */
+    scn_status st = file_learn_size(&store->file);
+    if (st == SCN_OK)
+        st = read_slots(&store->file, &slots);
     if (st < 0)
         return st;
     bool good0 = slots.verdict[0] == SUPERBLOCK_GOOD;
