@@ -26,13 +26,11 @@ struct bank_line {
 
 /* Shared memory.  The counts are told at the end. */
 struct bank_book {
-    atomic_bool is_over;
     _Atomic uint32_t writers;
     _Atomic uint64_t commits;
     _Atomic uint64_t retries;
     _Atomic uint64_t refusals; /* SCN_BUSY */
     _Atomic uint64_t looks;
-    _Atomic uint64_t checkpoints;
     _Atomic uint64_t opens;
     struct bank_line lines[BANK_WRITERS_MAX];
 };
