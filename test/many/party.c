@@ -55,20 +55,25 @@ struct partner party_start(void (*run)(void *ctx, int fd), void *ctx)
     be_partner(run, ctx, ends[1]);
 }
 
-static void forget(struct partner *partner)
+void party_forget(struct partner *partner)
 {
     close(partner->fd);
     *partner = (struct partner){0};
+}
+
+void party_strike(struct partner *partner)
+{
+    kill(partner->pid, SIGKILL);
+    while (waitpid(partner->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
 }
 
 void party_kill(struct partner *partner)
 {
     if (partner->pid == 0)
         return;
-    kill(partner->pid, SIGKILL);
-    while (waitpid(partner->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    forget(partner);
+    party_strike(partner);
+    party_forget(partner);
 }
 
 bool party_has_ended(struct partner *partner, bool *is_well)
@@ -79,7 +84,7 @@ bool party_has_ended(struct partner *partner, bool *is_well)
     *is_well = WIFEXITED(how) && WEXITSTATUS(how) == 0;
     if (WIFSIGNALED(how))
         printf("    process %d: signal %d\n", (int)partner->pid, WTERMSIG(how));
-    forget(partner);
+    party_forget(partner);
     return true;
 }
 
@@ -132,16 +137,18 @@ void *party_shared(size_t size)
     return memory;
 }
 
+void party_await_end(int fd)
+{
+    char byte;
+    while (read(fd, &byte, 1) != 0)
+        ;
+}
+
 uint64_t party_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-double party_seconds(void)
-{
-    return (double)party_ns() / 1e9;
 }
 
 void party_pause_us(uint32_t us)

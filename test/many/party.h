@@ -20,7 +20,10 @@ struct partner {
 
 /* The new process calls run(ctx, fd) and ends well when that returns. */
 struct partner party_start(void (*run)(void *ctx, int fd), void *ctx);
-/* SIGKILL, and waits for its end. */
+/* SIGKILL, and waits for its end.  Its children hear of it only by party_forget. */
+void party_strike(struct partner *partner);
+void party_forget(struct partner *partner);
+/* Both. */
 void party_kill(struct partner *partner);
 /* Waits until it has ended by itself, well: else the test fails. */
 void party_end(struct partner *partner);
@@ -36,7 +39,6 @@ void party_hear(int fd, char byte);
  * end. */
 void *party_shared(size_t size);
 
-double party_seconds(void);
 uint64_t party_ns(void);
 void party_pause_us(uint32_t us);
 
@@ -55,6 +57,9 @@ _Noreturn void party_die(const char *file, int line, const char *what, long long
         if (must_got_ != 0)                                                              \
             party_die(__FILE__, __LINE__, #call, must_got_);                             \
     } while (0)
+
+/* Until the other side has gone. */
+void party_await_end(int fd);
 
 /* Either side: what the library said last. */
 const char *party_last_words(void);
