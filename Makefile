@@ -113,6 +113,15 @@ $(API_CC) $(API_CC:=-static): LINKER = $(CXX)
 $(API_PROGRAMS) $(API_PROGRAMS:=-static):
 	$(link)
 
+# Nor do those of many processes.
+MANY := $(BUILD)/test-many
+$(MANY): $(call objects,test/many) $(LIB) $(UNIT) | $(MANY)-copy.so
+	$(link)
+# The library once more, for a process that has it twice.
+$(MANY)-copy.so: $(LIB)
+	$(CC) $(FLAGS) $(LDFLAGS) -shared -o $@ -Wl,--whole-archive $(LIB) \
+	    -Wl,--no-whole-archive $(LIBS)
+
 # From an archive the harness's main comes only where a program has none.
 $(BUILD)/unit.a: $(UNIT)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -145,7 +154,7 @@ $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/tes
 # and a slice of the fault suite where there is something to see in one thread.
 PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS) \
     $(BUILD)/test-schedule) $(API_PROGRAMS) \
-    $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault) $(CORPUS_PROGRAM)
+    $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault $(MANY)) $(CORPUS_PROGRAM)
 programs: $(PROGRAMS) $(LIB)
 print-programs:
 	@echo $(PROGRAMS)

@@ -122,7 +122,7 @@ static scn_status write_space(struct checkpoint *cp)
 }
 
 /* [X1]: everything is synced; a poisoned file gets no superblock, and poison is set
- * under SYNC. */
+ * under SYNC.  [V4] */
 static scn_status write_superblock(struct checkpoint *cp)
 {
     struct store *store = cp->store;
@@ -134,7 +134,9 @@ static scn_status write_superblock(struct checkpoint *cp)
     int failed = store->sys->ops->random(store->sys, &sb->gen_id, sizeof sb->gen_id);
     if (failed)
         return error_sys(-failed, 0, "no random number for the generation's id");
-    scn_status st = lock_take(&store->locks, LOCK_SYNC, UINT32_MAX);
+    scn_status st = cp->has_append ? peers_tell_dropping(store, cp->gen) : SCN_OK;
+    if (st == SCN_OK)
+        st = lock_take(&store->locks, LOCK_SYNC, UINT32_MAX);
     if (st < 0)
         return st;
     st = file_check_poison(&store->file);

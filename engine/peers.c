@@ -136,6 +136,28 @@ static scn_status list_spares(struct store *store, const struct superblock *sb)
     return log_set_spares(store->log, all, count);
 }
 
+/* [V4] Those that a generation lists which may be in its slot and is not published; and
+ * what only this process knows. */
+static scn_status keep_listed(struct store *store, uint64_t gen)
+{
+    struct superblock sb;
+    struct log_spare had[LOG_SPARE_MAX];
+    enum superblock_verdict verdict;
+    uint32_t kept = 0;
+    scn_status st = superblock_peek(&store->file, superblock_slot(gen), &sb, &verdict);
+    if (st < 0 || verdict != SUPERBLOCK_GOOD || sb.gen != gen)
+        return st;
+    uint32_t count = log_spares(store->log, had, LOG_SPARE_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_listed = grown_has(&store->grown, had[i].pgno);
+        for (uint32_t k = 0; k < sb.spare_count; k++)
+            is_listed |= sb.spares[k].pgno == had[i].pgno;
+        if (is_listed)
+            had[kept++] = had[i];
+    }
+    return log_set_spares(store->log, had, kept);
+}
+
 /* Everything up to the base is applied, and a delta begins there. */
 static uint32_t sources_behind(const struct view *view, uint64_t base_lsn)
 {
@@ -427,6 +449,10 @@ static scn_status catch_up(struct store *store)
     scn_status st = publish_read(&store->file, &store->page);
     if (st == SCN_OK)
         st = go_along(store, &store->page, true);
+    uint64_t dropping =
+        field_of(store, &store->page, PUBLISH_CHECKPOINT, CHECKPOINT_DROPPING);
+    if (st == SCN_OK && dropping > gen_in(store, &store->page))
+        st = keep_listed(store, dropping);
     return st == SCN_OK ? adopt(store) : st;
 }
 
@@ -503,6 +529,18 @@ bool peers_have_given_up(struct store *store, uint64_t gen)
     struct publish page;
     return store_is_shared(store) && publish_read(&store->file, &page) == SCN_OK &&
            field_of(store, &page, PUBLISH_CHECKPOINT, CHECKPOINT_GONE_FLOOR) > gen;
+}
+
+scn_status peers_tell_dropping(struct store *store, uint64_t gen)
+{
+    struct publish page;
+    if (!store_is_shared(store))
+        return SCN_OK;
+    scn_status st = publish_read(&store->file, &page);
+    if (st < 0)
+        return st;
+    page.line[PUBLISH_CHECKPOINT].field[CHECKPOINT_DROPPING] = gen;
+    return publish_write(&store->file, PUBLISH_CHECKPOINT, &page.line[PUBLISH_CHECKPOINT]);
 }
 
 /* ---- sessions ---- */

@@ -9,7 +9,9 @@
  *      what lies there tells so before giving the lock back.
  * [V2] A snapshot begins only on a view whose pin counts, of a generation that was the
  *      newest when it was looked at, with everything applied that was visible then.
- * [V3] A view stands on a generation not older than the birth of any of its runs. */
+ * [V3] A view stands on a generation not older than the birth of any of its runs.
+ * [V4] No extent is linked that a superblock in either slot does not list: it may be free
+ *      in a generation whose maker has died before telling of it. */
 #ifndef ENGINE_PEERS_H
 #define ENGINE_PEERS_H
 
@@ -34,6 +36,10 @@ scn_status peers_tell_append(struct store *store) MUST_USE;
 /* Checkpoint lock held: the newest generation. */
 scn_status peers_tell_generation(struct store *store,
                                  const struct superblock *sb) MUST_USE;
+
+/* The same, and the append lock: a generation that is about to get its superblock gives
+ * spare extents up, so that nobody links them should this process die [V4]. */
+scn_status peers_tell_dropping(struct store *store, uint64_t gen) MUST_USE;
 
 /* Checkpoint lock held: snapshots of generations below the floor are given up. */
 scn_status peers_tell_gone(struct store *store, uint64_t floor) MUST_USE;

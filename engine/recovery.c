@@ -442,7 +442,7 @@ scn_status recovery_run(struct store *store)
 {
     struct slots slots;
     uint64_t begun = store->sys->ops->now_ns(store->sys);
-    /* Others may have grown it since it was opened, and gone. */
+    /* Others may have grown the file since it was opened. */
     scn_status st = file_learn_size(&store->file);
     if (st == SCN_OK)
         st = read_slots(&store->file, &slots);

@@ -46,6 +46,8 @@ enum {
     CHECKPOINT_GEN = 0,
     CHECKPOINT_BASE_LSN = 1,
     CHECKPOINT_GONE_FLOOR = 2, /* snapshots of older generations are given up */
+    CHECKPOINT_DROPPING = 3,   /* the newest that gives spare extents up: above GEN it may
+                                * have died between its superblock and this line */
     /* SESSION: its epoch is the line's */
     SESSION_START_LSN = 0, /* LSNs of the session are not below it */
     SESSION_FOUND_LSN = 1, /* end of the log when the session began */

@@ -441,6 +441,79 @@ TEST(peers__leave_each_others_new_pages_alone)
     crew_end(&crew);
 }
 
+/* ---- checkpoints that die ---- */
+
+static void put_large(scn_db *db, int number)
+{
+    static uint64_t large[700];
+    uint64_t dice = (uint64_t)number + 1;
+    char key[16];
+    snprintf(key, sizeof key, "key%05d", number % 40);
+    for (size_t k = 0; k < sizeof large / sizeof *large; k++)
+        large[k] = unit_random(&dice);
+    CHECK_OK(scn_put1(db, "rows", text(key), (scn_slice){large, sizeof large}));
+}
+
+/* Extents are linked, freed and used again; in the end nothing belongs to two. */
+static void go_on_without(struct crew *crew)
+{
+    for (int i = 0; i < 40; i++)
+        put_large(crew->db[1], i);
+    for (int round = 0; round < 4; round++) {
+        CHECK_OK(scn_checkpoint(crew->db[2]));
+        for (int i = 0; i < 10; i++)
+            put_large(crew->db[1 + i % 2], i);
+    }
+    CHECK_EQ(count_rows(crew->db[1]), 41);
+}
+
+/* Then the file is packed, and the log gives spare extents up. */
+static void clear(scn_db *db)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    CHECK_OK(scn_table_clear(txn, table));
+    CHECK_OK(scn_commit(txn));
+    put(db, "a", "1");
+}
+
+/* False: it has not died. */
+static bool checkpoint_dies(uint64_t nth)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    for (int i = 0; i < 120; i++)
+        put_large(crew.db[i % 2], i);
+    for (int round = 0; round < 2; round++) {
+        CHECK_OK(scn_checkpoint(crew.db[2]));
+        for (int i = 0; i < 10; i++)
+            put_large(crew.db[i % 2], i);
+    }
+    clear(crew.db[0]);
+    const struct sim_fault fault = {.kind = SIM_KILL, .call = SIM_WRITE, .nth = nth};
+    sim_fault_set(crew.sys[0], &fault);
+    bool has_died = scn_checkpoint(crew.db[0]) != SCN_OK;
+    if (has_died) {
+        (void)scn_close(crew.db[0]);
+        sim_process_destroy(crew.sys[0]);
+        crew.sys[0] = NULL;
+    }
+    go_on_without(&crew);
+    crew_end(&crew);
+    return has_died;
+}
+
+TEST(peers__go_on_where_a_checkpoint_has_died)
+{
+    uint64_t nth = 1;
+    while (PAGE_IS_SMALL && checkpoint_dies(nth))
+        nth++;
+    CHECK(!PAGE_IS_SMALL || nth > 10);
+}
+
 /* ---- readers ---- */
 
 TEST(peers__that_only_read_follow_writers_that_come_and_go)
