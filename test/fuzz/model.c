@@ -44,6 +44,7 @@ static void write(struct model_txn *txn, uint32_t table, uint64_t keys)
 {
     txn->holds_table[table] = true;
     txn->writes.written[table] |= keys;
+    txn->writes.put[table] &= ~keys;
     txn->writes.added[table] &= ~keys;
 }
 
@@ -54,6 +55,7 @@ void model_put(struct model_txn *txn, uint32_t table, uint32_t key,
     if (!is_blind && !is_own(txn, table, key))
         txn->held[table] |= bit;
     write(txn, table, bit);
+    txn->writes.put[table] |= bit;
     txn->writes.now.tables[table].rows[key] = row;
 }
 
@@ -107,6 +109,7 @@ void model_restructure(struct model_txn *txn, uint32_t table, scn_table_id id)
     model_remove(txn, table, id == 0 ? MODEL_ALL : 0);
     txn->writes.restructured[table] = true;
     txn->writes.written[table] = 0;
+    txn->writes.put[table] = 0;
     txn->writes.added[table] = 0;
     txn->writes.now.tables[table].id = id;
     clear_rows(&txn->writes.now.tables[table]);

@@ -42,6 +42,7 @@ struct model_state {
 struct model_writes {
     struct model_state now; /* its view */
     uint64_t written[MODEL_TABLES];
+    uint64_t put[MODEL_TABLES]; /* of those written: not deleted since */
     uint64_t added[MODEL_TABLES];
     struct model_sum sums[MODEL_TABLES][MODEL_COUNTERS];
     bool restructured[MODEL_TABLES];
