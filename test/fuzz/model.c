@@ -59,10 +59,16 @@ void model_put(struct model_txn *txn, uint32_t table, uint32_t key,
     txn->writes.now.tables[table].rows[key] = row;
 }
 
-void model_remove(struct model_txn *txn, uint32_t table, uint64_t keys)
+void model_hold(struct model_txn *txn, uint32_t table, uint64_t keys)
 {
+    txn->holds_table[table] = true;
     if (!txn->writes.restructured[table])
         txn->held[table] |= keys & ~txn->writes.written[table];
+}
+
+void model_remove(struct model_txn *txn, uint32_t table, uint64_t keys)
+{
+    model_hold(txn, table, keys);
     write(txn, table, keys);
     for (int i = 0; i < MODEL_KEYS; i++)
         if (keys >> i & 1)

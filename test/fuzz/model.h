@@ -73,6 +73,8 @@ void model_begin(const struct model *model, struct model_txn *txn, bool is_writi
 void model_saw(struct model_txn *txn, uint32_t table, uint64_t keys);
 void model_put(struct model_txn *txn, uint32_t table, uint32_t key,
                struct model_row row, bool is_blind);
+/* Nothing was deleted, so nothing written; a commit conflicts with any change of them. */
+void model_hold(struct model_txn *txn, uint32_t table, uint64_t keys);
 /* Rows are gone; conflicts with any change of them. */
 void model_remove(struct model_txn *txn, uint32_t table, uint64_t keys);
 /* False: the sum is out of bounds, and the transaction, which has put the counter itself,

@@ -446,8 +446,10 @@ static void del_range(struct play *play, struct at *at)
     }
     FUZZ_CHECK(!(which & 4) || removed == expected);
     at->actor->record_bytes += 2 * KEY_ROOM;
-    if (keys)
+    if (expected > 0)
         model_remove(&at->actor->model, at->table, keys);
+    else if (keys)
+        model_hold(&at->actor->model, at->table, keys);
 }
 
 /* Enough for a bulk run. */
