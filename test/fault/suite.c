@@ -388,7 +388,7 @@ static bool has_enough(const struct suite_order *order)
         has_cuts |= board->rows[i].kind == KIND_CUTS;
     if (!has_cuts || states >= order->state_min)
         return true;
-    printf("the time was over after %" PRIu64 " crash states; a check needs %" PRIu64 "\n",
+    printf("the time was over after %" PRIu64 " crash states; it takes %" PRIu64 "\n",
            states, order->state_min);
     return false;
 }

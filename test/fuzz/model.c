@@ -53,7 +53,7 @@ void model_put(struct model_txn *txn, uint32_t table, uint32_t key,
 {
     uint64_t bit = UINT64_C(1) << key;
     if (!is_blind && !is_own(txn, table, key))
-        txn->held[table] |= bit;
+        txn->writes.relied[table] |= bit;
     write(txn, table, bit);
     txn->writes.put[table] |= bit;
     txn->writes.now.tables[table].rows[key] = row;
@@ -147,10 +147,11 @@ static const char *check_held(const struct model *model, const struct model_txn 
 {
     const struct model_table *before = &txn->snapshot.tables[table];
     const struct model_table *current = &model->state.tables[table];
+    uint64_t held = txn->held[table] | txn->writes.relied[table];
     if (txn->holds_table[table] && before->id != current->id)
         return "its table is another one by now";
     for (int key = 0; key < MODEL_KEYS; key++)
-        if ((txn->held[table] >> key & 1) &&
+        if ((held >> key & 1) &&
             !is_same(&before->rows[key], &current->rows[key]))
             return "a row that it relied on has changed";
     return NULL;

@@ -43,6 +43,7 @@ struct model_writes {
     struct model_state now; /* its view */
     uint64_t written[MODEL_TABLES];
     uint64_t put[MODEL_TABLES]; /* of those written: not deleted since */
+    uint64_t relied[MODEL_TABLES]; /* what plain puts must find as in the snapshot */
     uint64_t added[MODEL_TABLES];
     struct model_sum sums[MODEL_TABLES][MODEL_COUNTERS];
     bool restructured[MODEL_TABLES];
