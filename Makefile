@@ -21,9 +21,14 @@ CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recove
     -fno-omit-frame-pointer
 CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread
 # Without a trace of comparisons: it costs half the speed, and targets that repair checksums
-# need no help with numbers.
-CFLAGS_fuzz := -O2 -DSCN_ASSERT -fsanitize=fuzzer-no-link,address,undefined \
-    -fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=all -fno-omit-frame-pointer
+# need no help with numbers; nor of calls by pointers, which lead to few places; nor with
+# the checks that AddressSanitizer makes as well, or that kept inputs meet in `make check`.
+CHECKS_fuzz := -fsanitize=address,undefined \
+    -fno-sanitize=null,object-size,pointer-overflow,alignment \
+    -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_fuzz := -O2 -DSCN_ASSERT $(CHECKS_fuzz) -fsanitize=fuzzer-no-link \
+    -fno-sanitize-coverage=trace-cmp,indirect-calls
+CFLAGS_afl := -O2 -DSCN_ASSERT $(CHECKS_fuzz)
 FLAGS := -g -fPIC -fno-semantic-interposition -march=x86-64-v2 -I. $(CFLAGS_$(MODE)) $(if $(SMALL),-DSCN_PAGE_BYTES=4096)
 WARNINGS := -Wall -Wextra -Wpointer-arith -Wvla -Werror
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(FLAGS) $(WARNINGS) -Wstrict-prototypes \
@@ -42,7 +47,7 @@ LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 .PHONY: all demo check check-fast check-faults soak style bench-smoke install programs \
-    print-programs clean fuzz fuzz-programs
+    print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine
 
@@ -128,7 +133,7 @@ $(BUILD)/unit.a: $(UNIT)
 
 # ---- fuzzing: each target is a libFuzzer program; all of them a test of their corpora ----
 # The corpora were found with tiny limits, and so they are run with them alone.
-FUZZ_FRAME := $(addprefix test/fuzz/,stage.c survey.c image.c forge.c model.c)
+FUZZ_FRAME := $(addprefix test/fuzz/,blocks.c stage.c survey.c image.c forge.c model.c)
 FUZZ_TARGETS := pages codecs logs files rows mishaps commands
 FUZZ_SHARED := $(call objects,$(FUZZ_FRAME) test/sim) $(STORY) $(LIB_OBJECTS)
 # The command's calls of scn_open are led to a store in memory.
@@ -141,9 +146,10 @@ $(FUZZ_PROGRAMS): $(BUILD)/fuzz-%: $(BUILD)/obj/test/fuzz/%.o \
 $(BUILD)/fuzz-commands: $(FUZZ_TOOLS)
 fuzz-programs: $(FUZZ_PROGRAMS)
 # The machine that a target runs on is not what is looked at.
-ifeq ($(MODE),fuzz)
-$(call objects,test/sim) $(STORY): CFLAGS_ALL := \
-    $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_ALL))
+BARE = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_ALL))
+$(call objects,test/fuzz/blocks.c): CFLAGS_ALL := $(BARE)
+ifneq ($(filter fuzz afl,$(MODE)),)
+$(call objects,test/sim) $(STORY): CFLAGS_ALL := $(BARE)
 endif
 CORPUS_PROGRAM := $(if $(SMALL),$(if $(filter release,$(MODE)),,$(BUILD)/test-fuzz))
 $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/test_corpus.c) \
@@ -182,6 +188,9 @@ bench-smoke: build/deps/base build/deps/bench
 # Then: test/fuzz/run TARGET, one of FUZZ_TARGETS.
 fuzz: build/deps/base build/deps/fuzz
 	@$(MAKE) -s MODE=fuzz SMALL=1 CC=clang fuzz-programs
+# The same for AFL++, which brings a driver for libFuzzer's entry; then AFL=1 test/fuzz/run.
+fuzz-afl: build/deps/base
+	@$(MAKE) -s MODE=afl SMALL=1 CC=afl-clang-fast fuzz-programs
 
 install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h

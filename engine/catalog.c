@@ -4,6 +4,38 @@
 #include "engine/txn.h"
 #include "page/mem.h"
 
+/* ---- names ---- */
+
+/* The length of the character at `at`; 0: this is no UTF-8. */
+static size_t character_bytes(const uint8_t *at, size_t room)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
+                 : at[0] < 0xf8 ? 4 : 0;
+    uint32_t code = len > 1 ? at[0] & (0x7fu >> len) : at[0];
+    if (len > room)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    bool is_surrogate = code >= 0xd800 && code < 0xe000;
+    return len && (code < least[len] || is_surrogate || code > 0x10ffff) ? 0 : len;
+}
+
+bool catalog_name_is_text(const void *name, size_t len)
+{
+    const uint8_t *at = name;
+    const uint8_t *end = at + len;
+    size_t step = 1;
+    while (at < end && *at && step) {
+        step = character_bytes(at, (size_t)(end - at));
+        at += step;
+    }
+    return at == end && step != 0;
+}
+
 /* ---- rows ---- */
 
 scn_slice catalog_key_name(uint8_t *buf, const char *name, size_t len)
@@ -34,7 +66,8 @@ scn_slice catalog_key_root(uint8_t *buf, uint32_t table_id)
 static bool key_is_name(scn_slice key)
 {
     const uint8_t *letter = key.data;
-    return key.size >= 2 && key.size <= CATALOG_KEY_MAX && letter[0] == 'N';
+    return key.size >= 2 && key.size <= CATALOG_KEY_MAX && letter[0] == 'N' &&
+           catalog_name_is_text(letter + 1, key.size - 1);
 }
 
 static bool key_is_id(scn_slice key)
@@ -209,33 +242,6 @@ scn_status catalog_bind_write(struct scn_txn *txn, uint32_t table_id,
 
 /* ---- public ---- */
 
-/* The length of the character at `at`, which a zero byte ends; 0: this is no UTF-8. */
-static size_t character_bytes(const uint8_t *at)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
-                 : at[0] < 0xf8 ? 4 : 0;
-    uint32_t code = len > 1 ? at[0] & (0x7fu >> len) : at[0];
-    for (size_t i = 1; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (at[i] & 0x3f);
-    }
-    bool is_surrogate = code >= 0xd800 && code < 0xe000;
-    return len && (code < least[len] || is_surrogate || code > 0x10ffff) ? 0 : len;
-}
-
-static bool is_utf8(const char *name)
-{
-    const uint8_t *at = (const uint8_t *)name;
-    size_t len = 1;
-    while (*at && len) {
-        len = character_bytes(at);
-        at += len;
-    }
-    return len != 0;
-}
-
 static scn_status check_name(const char *name)
 {
     if (name == NULL)
@@ -247,7 +253,7 @@ static scn_status check_name(const char *name)
     if (len > TABLE_NAME_MAX)
         return error_set(SCN_TOOBIG, 0, 0, 0, "the table's name is longer than %d bytes",
                          TABLE_NAME_MAX);
-    if (!is_utf8(name))
+    if (!catalog_name_is_text(name, len))
         return error_misuse("the table's name is no UTF-8");
     return SCN_OK;
 }
@@ -335,23 +341,34 @@ scn_status scn_table(scn_txn *txn, const char *name, uint32_t flags, scn_table_i
     return st;
 }
 
+/* The key of the name that the row `I` of a table tells. */
+static scn_status key_in_row(struct scn_txn *txn, uint32_t id, scn_slice row,
+                             uint8_t *buf, scn_slice *out)
+{
+    const uint8_t *name = (const uint8_t *)row.data + 4;
+    size_t len = row.size - 4;
+    if (len > TABLE_NAME_MAX || !catalog_name_is_text(name, len))
+        return error_corrupt(txn->view->catalog.pgno, 0,
+                             "catalog: the name of table %u is too long, or no text", id);
+    *out = catalog_key_name(buf, (const char *)name, len);
+    return SCN_OK;
+}
+
 static scn_status drop_table(struct scn_txn *txn, uint32_t id)
 {
     uint8_t key[CATALOG_KEY_MAX];
     uint8_t name_key[CATALOG_KEY_MAX];
     scn_slice row;
+    scn_slice name;
     struct binding *binding;
     scn_status st = catalog_bind_write(txn, id, &binding);
     if (st == SCN_OK)
         st = catalog_get(txn, catalog_key_id(key, id), true, &row);
     if (st != SCN_OK)
         return st;
-    size_t name_len = row.size - 4;
-    if (name_len > TABLE_NAME_MAX)
-        return error_corrupt(txn->view->catalog.pgno, 0,
-                             "catalog: name of table %u is too long", id);
-    scn_slice name = catalog_key_name(name_key, (const char *)row.data + 4, name_len);
-    st = write_clear(txn, id, NULL, NULL);
+    st = key_in_row(txn, id, row, name_key, &name);
+    if (st == SCN_OK)
+        st = write_clear(txn, id, NULL, NULL);
     if (st == SCN_OK)
         st = write_append(txn, TABLE_CATALOG, name, DELTA_TOMBSTONE,
                           (scn_slice){NULL, 0});
@@ -401,12 +418,10 @@ static scn_status rename_table(struct scn_txn *txn, uint32_t id, const char *nam
         return st;
     uint32_t flags = get_u32(row.data);
     uint8_t old_key[CATALOG_KEY_MAX];
-    size_t old_len = row.size - 4;
-    if (old_len > TABLE_NAME_MAX)
-        return error_corrupt(txn->view->catalog.pgno, 0,
-                             "catalog: name of table %u is too long", id);
-    scn_slice old = catalog_key_name(old_key, (const char *)row.data + 4, old_len);
-    st = put_rows(txn, name, flags, id);
+    scn_slice old;
+    st = key_in_row(txn, id, row, old_key, &old);
+    if (st == SCN_OK)
+        st = put_rows(txn, name, flags, id);
     if (st == SCN_OK)
         st = write_append(txn, TABLE_CATALOG, old, DELTA_TOMBSTONE, (scn_slice){NULL, 0});
     return st;
@@ -459,9 +474,11 @@ scn_status scn_table_each(scn_txn *txn,
         st = read_merge(txn, &catalog, &merge);
         if (st == SCN_OK)
             st = merge_seek(merge, &(scn_slice){key, key_len}, op, &item);
-        if (st == SCN_OK &&
-            (item.key.size > sizeof key || ((const uint8_t *)item.key.data)[0] != 'N'))
+        if (st == SCN_OK && ((const uint8_t *)item.key.data)[0] != 'N')
             st = SCN_END;
+        if (st == SCN_OK && !key_is_name(item.key))
+            st = error_corrupt(txn->view->catalog.pgno, 0,
+                               "catalog: a table's name is no text");
         if (st == SCN_OK) {
             key_len = item.key.size;
             memcpy(key, item.key.data, key_len);

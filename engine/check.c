@@ -317,7 +317,8 @@ static scn_status note_catalog_row(void *ctx, const struct leaf_record *record)
     struct check *check = ctx;
     uint8_t letter = record->key[0];
     bool is_inline = record->kind == LEAF_INLINE;
-    if (is_inline && letter == 'N' && record->payload_len == 4)
+    if (is_inline && letter == 'N' && record->payload_len == 4 && record->key_len > 1 &&
+        catalog_name_is_text(record->key + 1, record->key_len - 1u))
         return note_name(check, record);
     if (is_inline && letter == 'I' && record->key_len == 5 && record->payload_len > 4)
         return note_id(check, record);

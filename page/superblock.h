@@ -64,6 +64,9 @@ enum superblock_verdict {
     SUPERBLOCK_NEWER    /* right checksum; version, page size or feature unknown to us */
 };
 
+/* So many generations may follow any that is believed. */
+#define SUPERBLOCK_GEN_MAX (UINT64_MAX - UINT32_MAX)
+
 void superblock_encode(const struct superblock *sb, uint8_t slot[SUPERBLOCK_BYTES]);
 /* why, when not NULL, gets a static sentence, or NULL for GOOD and BLANK (for NEWER: use
  * superblock_say_newer).  For BROKEN and NEWER *out holds the fields as they lie there:

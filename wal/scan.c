@@ -193,11 +193,28 @@ static bool settles_at(const struct log_scan_result *out, const struct log_base 
            place->extent_off > RECORD_FIRST_OFF;
 }
 
-static void find_settled(const struct log_walk *walk, struct log_scan_result *out)
+/* A failed sync may have left a record in the page cache that the medium does not have.
+ * Nobody is shown it, but the next write beside it would bring it back: where there is
+ * one, the end has to be written anew. */
+static scn_status look_into_cache(const struct log_walk *walk, bool *is_blank)
+{
+    uint8_t header[RECORD_HEADER_BYTES];
+    uint32_t off = walk->at.extent_off;
+    uint32_t room = walk->extent_len - off;
+    uint32_t len = room < sizeof header ? room : sizeof header;
+    scn_status st = file_read(walk->file, extent_file_off(walk->at.extent_pgno) + off,
+                              header, len, 0);
+    *is_blank = st == SCN_OK && bytes_are_zero(header, len);
+    return st;
+}
+
+static scn_status find_settled(const struct log_walk *walk, struct log_scan_result *out)
 {
     bool has_last = out->record_count > 0 && settles_at(out, &walk->from);
-    out->is_settled = has_last || settles_at(out, &out->end);
+    if (!has_last && !settles_at(out, &out->end))
+        return SCN_OK;
     out->settled = has_last ? walk->from : out->end;
+    return look_into_cache(walk, &out->is_settled);
 }
 
 /* [L3].  why: what the walk found at the place where it ended. */
@@ -237,9 +254,9 @@ static scn_status judge_end(struct log_walk *walk, const struct log_base *base,
     } else {
         out->kind = is_blank || evidence.has_older ? LOG_END_CLEAN : LOG_END_TORN;
         if (is_blank)
-            find_settled(walk, out);
+            st = find_settled(walk, out);
     }
-    return SCN_OK;
+    return st;
 }
 
 /* raw is RECORD_PAYLOAD_MAX bytes.  False: the payload does not decompress. */

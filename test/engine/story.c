@@ -22,7 +22,7 @@ static void *must_have(void *block)
 
 void story_init(struct story *story, uint64_t seed, uint32_t flags)
 {
-    *story = (struct story){.random = seed * 2 + 1, .flags = flags, .capacity = 64};
+    *story = (struct story){.random = seed * 2 + 1, .flags = flags, .capacity = 8};
     story->states = must_have(calloc(story->capacity, sizeof *story->states));
     for (int i = 0; i < 4; i++)
         unit_random(&story->random);

@@ -132,3 +132,54 @@ TEST(epochs__what_comes_behind_the_last_commit_is_made_durable_too)
     sim_process_destroy(sys);
     sim_disk_destroy(disk);
 }
+
+static bool has_word(scn_db *db, const char *word)
+{
+    void *value;
+    size_t size;
+    scn_slice key = {word, strlen(word)};
+    scn_status st = scn_get_copy(db, "words", key, &value, &size);
+    CHECK(st == SCN_OK || st == SCN_NOTFOUND);
+    if (st == SCN_OK)
+        scn_free(value);
+    return st == SCN_OK;
+}
+
+/* A life that ends with a commit whose sync fails, behind so many that are durable. */
+static void lose_commit(struct sys *sys, int commits)
+{
+    struct sim_fault failing = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1,
+                                .error = EIO};
+    scn_db *db;
+    CHECK_OK(open_on(sys, &db));
+    for (int i = 0; i < commits; i++)
+        CHECK_OK(scn_wait_durable(db, commit_lazily(db, "durable"), -1));
+    CHECK_OK(scn_close(db));
+    CHECK_OK(open_on(sys, &db));
+    sim_fault_set(sys, &failing);
+    /* The first lazy commit of a life waits for its sync. */
+    CHECK_EQ(scn_put1(db, "words", (scn_slice){"lost", 4}, (scn_slice){"", 0}),
+             SCN_UNKNOWN);
+    sim_fault_clear(sys);
+    (void)scn_close(db);
+}
+
+/* Nothing is written but what lies beside it. */
+TEST(epochs__a_commit_that_was_seen_to_be_lost_does_not_come_back)
+{
+    for (int commits = 1; commits < 12; commits++) {
+        struct sim_disk *disk = sim_disk_create(unit_seed());
+        struct sys *sys = sim_process_create(disk);
+        scn_db *db;
+        lose_commit(sys, commits);
+        CHECK_OK(open_on(sys, &db));
+        CHECK(!has_word(db, "lost"));
+        CHECK_OK(scn_tick(db, 1));
+        CHECK_OK(scn_close(db));
+        CHECK_OK(open_on(sys, &db));
+        CHECK(!has_word(db, "lost"));
+        CHECK_OK(scn_close(db));
+        sim_process_destroy(sys);
+        sim_disk_destroy(disk);
+    }
+}

@@ -148,6 +148,7 @@ TEST(forged__rows_of_the_catalog_are_what_transactions_write)
     CHECK_EQ(open_forged_put(TABLE_CATALOG, "#", 2 * VALUE_INLINE_MAX), SCN_CORRUPT);
     CHECK_EQ(open_forged_put(TABLE_CATALOG, "N", 4), SCN_CORRUPT);
     CHECK_EQ(open_forged_put(TABLE_CATALOG, "Nname", 5), SCN_CORRUPT);
+    CHECK_EQ(open_forged_put(TABLE_CATALOG, "Nname\xff", 4), SCN_CORRUPT);
     CHECK_EQ(open_forged_put(TABLE_CATALOG, "Iabcd", 4), SCN_CORRUPT);
     CHECK_EQ(open_forged_put(TABLE_CATALOG, "Iabcd", 5 + TABLE_NAME_MAX), SCN_CORRUPT);
     CHECK_EQ(open_forged_put(TABLE_CATALOG, "Rabcd", 64), SCN_CORRUPT);

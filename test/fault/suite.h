@@ -16,6 +16,7 @@ struct suite_order {
     uint32_t process_count;
     uint64_t until_ms;      /* of story_now_ms; 0: no end */
     uint64_t state_count;   /* after power cuts, in all; 0: as the time allows */
+    uint64_t state_min;     /* fewer are a failure, where there are power cuts at all */
     uint32_t trial_part;    /* of all trials of a run, one in so many; 0: all, again and
                              * again, with new seeds */
     char **names;           /* of workloads and kinds; NULL: all */

@@ -45,6 +45,16 @@ static inline uint64_t feed_u64(struct feed *feed)
     return low | (uint64_t)feed_u32(feed) << 32;
 }
 
+/* A number that every change of the input changes: for choices that nobody has to be
+ * able to make. */
+static inline uint64_t feed_dice(const uint8_t *data, size_t size)
+{
+    uint64_t dice = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < size; i++)
+        dice = (dice ^ data[i]) * UINT64_C(0x100000001b3);
+    return dice >> 32;
+}
+
 /* From 0 to bound - 1; bounds up to 256 cost one byte. */
 static inline uint32_t feed_below(struct feed *feed, uint32_t bound)
 {

@@ -1,6 +1,6 @@
 /* A whole file, as anybody may have written it, is opened and used.
  *
- *     how u8 | image (test/fuzz/image.h)
+ *     how u8 (survey.h) | image (test/fuzz/image.h)
  *
  * An input of a few bytes is the number of a recipe: a store that the engine makes, with
  * pages of every kind, and a log that is not merged.  The mutator turns it into its image
@@ -59,17 +59,6 @@ static void write_some(scn_db *db, uint8_t what, uint32_t turn)
     must(scn_commit(txn));
 }
 
-static void copy_store(struct sys *sys)
-{
-    struct sys_file *file;
-    must(sys->ops->open(sys, STAGE_STORE, SYS_READ_ONLY, &file));
-    memset(image.bytes, 0, sizeof image.bytes);
-    int64_t got = sys->ops->read(file, 0, image.bytes, sizeof image.bytes, 0);
-    FUZZ_CHECK(got > 0);
-    image.size = (size_t)got;
-    sys->ops->close(file);
-}
-
 /* steps: how many transactions, and a checkpoint behind which of them. */
 static void cook(uint8_t steps, uint8_t what)
 {
@@ -82,44 +71,24 @@ static void cook(uint8_t steps, uint8_t what)
             must(scn_checkpoint(db));
     }
     must(scn_close(db));
-    copy_store(sys);
+    memset(image.bytes, 0, sizeof image.bytes);
+    image.size = stage_take_file(sys, image.bytes, sizeof image.bytes);
     stage_strike(sys);
 }
 
 /* ---- running ---- */
 
-static void live(struct sys *sys, uint8_t how, uint32_t flags)
-{
-    scn_db *db;
-    for (int life = 0; life < 2; life++) {
-        scn_status st = stage_open(sys, SCN_NOCREATE | flags, &db);
-        stage_judge(st, "opening");
-        if (st != SCN_OK)
-            return;
-        survey_read(db);
-        if (how & 2)
-            survey_care(db);
-        if ((how & 4) && !(flags & SCN_RDONLY)) {
-            survey_write(db);
-            survey_read(db);
-        }
-        stage_judge(scn_close(db), "closing");
-        if (!(how & 8))
-            return;
-    }
-}
-
 static void run_files(const uint8_t *data, size_t size)
 {
     struct feed feed = feed_of(data, size);
-    uint8_t how = feed_u8(&feed);
+    (void)feed_u8(&feed); /* survey_how looks at it */
     if (size <= RECIPE_BYTES_MAX)
         cook(feed_u8(&feed), feed_u8(&feed));
     else
         image_decode(&image, &feed);
     struct sys *sys = stage_build();
     stage_put_file(sys, image.bytes, image.size);
-    live(sys, how, how & 1 ? SCN_RDONLY : 0);
+    survey_lives(sys, survey_how(data, size));
     stage_strike(sys);
 }
 

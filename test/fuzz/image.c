@@ -27,6 +27,9 @@ void image_decode(struct image *image, struct feed *feed)
 static size_t zeros_at(const struct image *image, size_t at)
 {
     size_t end = at;
+    while (end + PAGE_BYTES / 16 <= image->size &&
+           bytes_are_zero(image->bytes + end, PAGE_BYTES / 16))
+        end += PAGE_BYTES / 16;
     while (end < image->size && image->bytes[end] == 0)
         end++;
     return end - at;

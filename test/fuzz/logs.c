@@ -4,7 +4,9 @@
  * record finds the head of an extent where it leads to.  What is in them is the input's;
  * and the input may ask that one of these things be wrong, that bytes are left out, or
  * that a record of an older life lies there.  So the fuzzer gets as deep as it likes:
- * into the operations, from extent to extent, and behind the end of the log. */
+ * into the operations, from extent to extent, and behind the end of the log.
+ *
+ *     how u8 (survey.h) | records: type u8, wishes u8, then what these ask for */
 #include "engine/store.h"
 #include "page/compress.h"
 #include "page/hash.h"
@@ -357,26 +359,12 @@ static void run_logs(const uint8_t *data, size_t size)
 {
     static struct scribe scribe;
     struct feed feed = feed_of(data, size);
-    uint8_t how = feed_u8(&feed);
-    scn_db *db;
+    (void)feed_u8(&feed); /* survey_how looks at it */
     write_file(&scribe, &feed);
     struct sys *sys = stage_build();
     stage_put_file(sys, scribe.bytes, sizeof scribe.bytes);
     scan(sys, &scribe);
-    uint32_t flags = SCN_NOCREATE | (how & 1 ? SCN_RDONLY : 0);
-    for (int life = 0; life < 2; life++) {
-        scn_status st = stage_open(sys, flags, &db);
-        stage_judge(st, "opening");
-        if (st != SCN_OK)
-            break;
-        if (how & 2 || life > 0)
-            survey_read(db);
-        if (how & 4)
-            survey_care(db);
-        if (how & 8 && !(flags & SCN_RDONLY))
-            survey_write(db);
-        stage_judge(scn_close(db), "closing");
-    }
+    survey_lives(sys, survey_how(data, size));
     stage_strike(sys);
 }
 

@@ -7,7 +7,11 @@
  * the last one begun, an error is only told where there was one, and reading what could
  * not be read is never called damage.
  *
- *     flags u8 | seed u16 | steps: what u8, then what the step asks for */
+ * A story need not begin at the beginning: the first byte may ask for one that has gone
+ * on for a while (struct ready), so that a few steps are enough to get far.
+ *
+ *     story u8 | flags u8 | seed u16 | fault u8 | steps: what u8, then what it asks */
+#include "page/mem.h"
 #include "test/engine/story.h"
 #include "test/fuzz/feed.h"
 #include "test/fuzz/stage.h"
@@ -16,7 +20,7 @@
 
 #include <errno.h>
 
-enum { STEPS_MAX = 24, FAULTS_MAX = 6 };
+enum { STEPS_MAX = 4, FAULTS_MAX = 6 };
 
 struct life {
     struct feed feed;
@@ -68,7 +72,7 @@ static void clear_fault(struct life *life)
 static scn_status life_open(struct life *life)
 {
     scn_options options = stage_options(life->is_named ? SCN_NOCREATE : 0);
-    options.pool_bytes = 64 * PAGE_BYTES;
+    options.pool_bytes = 32 * PAGE_BYTES;
     options.max_file_bytes = 0;
     scn_status st = store_open_on(life->sys, STAGE_STORE, &options, &life->db);
     if (st == SCN_OK)
@@ -292,24 +296,87 @@ static void step(struct life *life)
         reopen(life);
 }
 
-/* Long values and bulk runs are rare, as they cost a hundred times the rest. */
-static uint32_t some_flags(uint8_t byte)
+/* Many rows are rare, and long values and bulk runs rarer, as they cost up to a hundred
+ * times the rest. */
+static uint32_t some_flags(uint8_t byte, uint64_t dice)
 {
-    uint32_t flags = byte & (STORY_LAZY | STORY_TABLE | STORY_TINY);
-    if (byte >= 224)
+    uint32_t flags = byte & (STORY_LAZY | STORY_TABLE);
+    if (dice % 4 != 0)
+        return flags | STORY_TINY;
+    if (dice % 16 == 0)
         flags |= STORY_BIG;
-    return byte >= 240 ? flags | STORY_BULK : flags;
+    return dice % 32 == 0 ? flags | STORY_BULK : flags;
+}
+
+/* ---- stories to begin with ---- */
+
+/* A disk without a process, and the story that it holds; made when it is first asked for.
+ * Number 0 is no story. */
+struct ready {
+    struct sim_disk *disk; /* NULL: not made yet */
+    struct story story;
+};
+enum { READY = 16 };
+
+static struct ready readies[READY];
+
+/* From small to large; the process ends with a close, or dies. */
+static void make_ready(uint32_t number)
+{
+    static const uint8_t flags[] = {STORY_TABLE, STORY_TINY, STORY_LAZY,
+                                    STORY_TINY | STORY_LAZY};
+    struct ready *ready = &readies[number];
+    struct life life = {.disk = sim_disk_create(number)};
+    sim_disk_set_alone(life.disk, true);
+    life.sys = sim_process_create(life.disk);
+    story_init(&life.story, number, flags[number % 4]);
+    life_resume(&life);
+    for (uint32_t i = 0; i < 2 + number / 2; i++) {
+        judge(&life, story_commit(&life.story, life.db), "a commit");
+        if (i % 5 == 3)
+            checkpoint(&life);
+    }
+    if (number % 3 == 0)
+        sim_process_kill(life.sys);
+    life_close(&life);
+    sim_process_destroy(life.sys);
+    *ready = (struct ready){life.disk, life.story};
+}
+
+static void begin_with(struct life *life, uint32_t number)
+{
+    life->disk = sim_disk_copy(readies[number].disk);
+    story_fork(&life->story, &readies[number].story);
+    life->is_named = true;
+}
+
+/* In how many blocks of the library's memory it has begun. */
+static size_t begin(struct life *life, uint64_t dice)
+{
+    uint32_t number = feed_below(&life->feed, READY);
+    uint32_t flags = some_flags(feed_u8(&life->feed), dice);
+    uint64_t seed = feed_u16(&life->feed);
+    if (number > 0 && readies[number].disk == NULL)
+        make_ready(number);
+    (void)sys_posix(); /* takes its memory once and for all */
+    size_t blocks = mem_live();
+    if (number > 0) {
+        begin_with(life, number);
+        life->story.flags = flags;
+    } else {
+        story_init(&life->story, seed, flags);
+        life->disk = sim_disk_create(seed + 1);
+        sim_disk_set_alone(life->disk, true);
+    }
+    life->sys = sim_process_create(life->disk);
+    sim_hook_set(life->disk, on_call, life);
+    return blocks;
 }
 
 static void run_mishaps(const uint8_t *data, size_t size)
 {
     struct life life = {.feed = feed_of(data, size)};
-    uint32_t flags = some_flags(feed_u8(&life.feed));
-    uint64_t seed = feed_u16(&life.feed);
-    story_init(&life.story, seed, flags);
-    life.disk = sim_disk_create(seed + 1);
-    life.sys = sim_process_create(life.disk);
-    sim_hook_set(life.disk, on_call, &life);
+    size_t blocks = begin(&life, feed_dice(data, size));
     if (feed_u8(&life.feed) >= 192) {
         arm_cut(&life);
         set_fault(&life);
@@ -325,6 +392,7 @@ static void run_mishaps(const uint8_t *data, size_t size)
     story_destroy(&life.story);
     sim_process_destroy(life.sys);
     sim_disk_destroy(life.disk);
+    FUZZ_CHECK(mem_live() == blocks);
 }
 
 FUZZ_TARGET(mishaps, run_mishaps, NULL)

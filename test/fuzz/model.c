@@ -44,6 +44,7 @@ static void write(struct model_txn *txn, uint32_t table, uint64_t keys)
 {
     txn->holds_table[table] = true;
     txn->writes.written[table] |= keys;
+    txn->writes.put[table] &= ~keys;
     txn->writes.added[table] &= ~keys;
 }
 
@@ -52,15 +53,22 @@ void model_put(struct model_txn *txn, uint32_t table, uint32_t key,
 {
     uint64_t bit = UINT64_C(1) << key;
     if (!is_blind && !is_own(txn, table, key))
-        txn->held[table] |= bit;
+        txn->writes.relied[table] |= bit;
     write(txn, table, bit);
+    txn->writes.put[table] |= bit;
     txn->writes.now.tables[table].rows[key] = row;
+}
+
+void model_hold(struct model_txn *txn, uint32_t table, uint64_t keys)
+{
+    txn->holds_table[table] = true;
+    if (!txn->writes.restructured[table])
+        txn->held[table] |= keys & ~txn->writes.written[table];
 }
 
 void model_remove(struct model_txn *txn, uint32_t table, uint64_t keys)
 {
-    if (!txn->writes.restructured[table])
-        txn->held[table] |= keys & ~txn->writes.written[table];
+    model_hold(txn, table, keys);
     write(txn, table, keys);
     for (int i = 0; i < MODEL_KEYS; i++)
         if (keys >> i & 1)
@@ -107,6 +115,7 @@ void model_restructure(struct model_txn *txn, uint32_t table, scn_table_id id)
     model_remove(txn, table, id == 0 ? MODEL_ALL : 0);
     txn->writes.restructured[table] = true;
     txn->writes.written[table] = 0;
+    txn->writes.put[table] = 0;
     txn->writes.added[table] = 0;
     txn->writes.now.tables[table].id = id;
     clear_rows(&txn->writes.now.tables[table]);
@@ -138,10 +147,11 @@ static const char *check_held(const struct model *model, const struct model_txn 
 {
     const struct model_table *before = &txn->snapshot.tables[table];
     const struct model_table *current = &model->state.tables[table];
+    uint64_t held = txn->held[table] | txn->writes.relied[table];
     if (txn->holds_table[table] && before->id != current->id)
         return "its table is another one by now";
     for (int key = 0; key < MODEL_KEYS; key++)
-        if ((txn->held[table] >> key & 1) &&
+        if ((held >> key & 1) &&
             !is_same(&before->rows[key], &current->rows[key]))
             return "a row that it relied on has changed";
     return NULL;

@@ -42,6 +42,8 @@ struct model_state {
 struct model_writes {
     struct model_state now; /* its view */
     uint64_t written[MODEL_TABLES];
+    uint64_t put[MODEL_TABLES]; /* of those written: not deleted since */
+    uint64_t relied[MODEL_TABLES]; /* what plain puts must find as in the snapshot */
     uint64_t added[MODEL_TABLES];
     struct model_sum sums[MODEL_TABLES][MODEL_COUNTERS];
     bool restructured[MODEL_TABLES];
@@ -72,6 +74,8 @@ void model_begin(const struct model *model, struct model_txn *txn, bool is_writi
 void model_saw(struct model_txn *txn, uint32_t table, uint64_t keys);
 void model_put(struct model_txn *txn, uint32_t table, uint32_t key,
                struct model_row row, bool is_blind);
+/* Nothing was deleted, so nothing written; a commit conflicts with any change of them. */
+void model_hold(struct model_txn *txn, uint32_t table, uint64_t keys);
 /* Rows are gone; conflicts with any change of them. */
 void model_remove(struct model_txn *txn, uint32_t table, uint64_t keys);
 /* False: the sum is out of bounds, and the transaction, which has put the counter itself,

@@ -2,17 +2,23 @@
  *
  * Up to four transactions are open side by side, for reading and for writing; each step
  * of the input is one call of one of them, or a checkpoint, a check, an opening anew.
- * Every answer is compared at once. */
+ * Every answer is compared at once.
+ *
+ * An input need not begin at the beginning: its first byte may ask for a store that
+ * chance has filled (struct ready), so that a few steps are enough to get far.
+ *
+ *     store u8 | steps: who u8, what u8, then what the step asks for */
 #include "engine/store.h"
 #include "test/fuzz/feed.h"
 #include "test/fuzz/model.h"
 #include "test/fuzz/stage.h"
 #include "test/fuzz/target.h"
+#include "test/unit/unit.h"
 #include "wal/record.h"
 
 #include <stdlib.h>
 
-enum { ACTORS = 4, STEPS_MAX = 160, KEY_ROOM = 260, VALUE_ROOM = 20000 };
+enum { ACTORS = 4, STEPS_MAX = 64, FILLS_MAX = 2, KEY_ROOM = 260, VALUE_ROOM = 20000 };
 
 static const char *const names[MODEL_TABLES] = {"first", "second", "third"};
 
@@ -34,6 +40,7 @@ struct play {
     struct model model;
     struct actor actors[ACTORS];
     uint64_t next_number;
+    uint32_t fills; /* that may still come: each costs as much as a hundred other steps */
 };
 
 static void check(scn_status st, scn_status expected, const char *what)
@@ -394,13 +401,13 @@ static void add(struct play *play, struct at *at)
     at->bytes = key_bytes(at->table, at->key, at->buf);
     if (shape >= 250)
         delta = INT64_MAX - (delta & 127);
-    bool is_absent = at->now->rows[at->key].size == MODEL_ABSENT;
+    bool is_put = at->actor->model.writes.put[at->table] >> at->key & 1;
     scn_status st = scn_add(at->actor->txn, at->id, at->bytes, delta, bound[0], bound[1]);
     bool is_fine = model_add(&at->actor->model, at->table, at->key, delta, bound[0],
                              bound[1]);
-    /* A counter that the transaction has deleted may be remembered or not: it is told now
-     * or by the commit. */
-    at->actor->must_fail = !is_fine && st == SCN_OK && is_absent;
+    /* A counter that the transaction has deleted, and perhaps added to since, may be
+     * remembered or not: it is told now or by the commit. */
+    at->actor->must_fail = !is_fine && st == SCN_OK && !is_put;
     if (!at->actor->must_fail)
         check(st, is_fine ? SCN_OK : SCN_TOOBIG, "an addition");
     const struct model before = {.state = at->actor->model.snapshot};
@@ -439,15 +446,18 @@ static void del_range(struct play *play, struct at *at)
     }
     FUZZ_CHECK(!(which & 4) || removed == expected);
     at->actor->record_bytes += 2 * KEY_ROOM;
-    if (keys)
+    if (expected > 0)
         model_remove(&at->actor->model, at->table, keys);
+    else if (keys)
+        model_hold(&at->actor->model, at->table, keys);
 }
 
-/* Enough for bulk runs. */
+/* Enough for a bulk run. */
 static void fill(struct play *play, struct at *at)
 {
     static uint8_t bytes[VALUE_ROOM];
-    uint32_t rows = 8 + feed_below(&play->feed, 8);
+    uint32_t rows = WRITE_SET_BYTES_MAX / VALUE_ROOM + 1 + feed_below(&play->feed, 3);
+    play->fills--;
     at->actor->record_bytes += MODEL_TABLES * (2 * KEY_ROOM + PAGE_REF_BYTES);
     for (uint32_t i = 0; i < rows; i++) {
         uint32_t key = MODEL_COUNTERS + (at->key + i) % (MODEL_KEYS - MODEL_COUNTERS);
@@ -583,7 +593,7 @@ static void act(struct play *play, struct actor *actor)
         del_range(play, &at);
     else if (what == 29)
         change_table(play, &at);
-    else if (what == 30)
+    else if (what == 30 && play->fills > 0)
         fill(play, &at);
     else
         save(play, actor);
@@ -655,24 +665,95 @@ static void care(struct play *play)
         reopen(play);
 }
 
+static void run_steps(struct play *play, int count)
+{
+    for (int i = 0; i < count && feed_left(&play->feed) > 0; i++) {
+        uint32_t who = feed_below(&play->feed, ACTORS * 4 + 1);
+        struct actor *actor = &play->actors[who % ACTORS];
+        if (who == ACTORS * 4)
+            care(play);
+        else if (actor->txn == NULL)
+            begin(play, actor);
+        else
+            act(play, actor);
+    }
+}
+
+/* ---- stores to begin with ---- */
+
+/* A store that random steps have left, and what it holds; made when it is first asked
+ * for.  Number 0 is no store. */
+struct ready {
+    struct model model;
+    uint64_t next_number;
+    uint8_t *bytes; /* NULL: not made yet */
+    size_t size;
+};
+enum { READY = 16, READY_BYTES_MAX = 4 << 20, READY_STEP_BYTES = 600 };
+
+static struct ready readies[READY];
+
+static void build(struct play *play)
+{
+    memset(play, 0, sizeof *play);
+    play->sys = stage_build();
+    model_init(&play->model);
+}
+
+/* The feed has ended: all commit. */
+static void end_all(struct play *play)
+{
+    for (int i = 0; i < ACTORS; i++)
+        if (play->actors[i].txn)
+            end(play, &play->actors[i]);
+}
+
+/* Every second one has nothing in its log that is not merged. */
+static void make_ready(uint32_t number)
+{
+    static struct play play;
+    uint8_t steps[READY_STEP_BYTES];
+    uint64_t random = number;
+    struct ready *ready = &readies[number];
+    for (size_t i = 0; i < sizeof steps; i++)
+        steps[i] = (uint8_t)(unit_random(&random) >> 40);
+    build(&play);
+    play.fills = number % 8 == 0;
+    play.feed = feed_of(steps, sizeof steps);
+    open_store(&play);
+    run_steps(&play, READY_STEP_BYTES);
+    end_all(&play);
+    if (number % 2)
+        check(scn_checkpoint(play.db), SCN_OK, "a checkpoint");
+    check(scn_close(play.db), SCN_OK, "closing");
+    *ready = (struct ready){play.model, play.next_number, malloc(READY_BYTES_MAX), 0};
+    FUZZ_CHECK(ready->bytes != NULL);
+    ready->size = stage_take_file(play.sys, ready->bytes, READY_BYTES_MAX);
+    FUZZ_CHECK(ready->size < READY_BYTES_MAX);
+    stage_strike(play.sys);
+}
+
+static void begin_with(struct play *play, const struct ready *ready)
+{
+    play->model = ready->model;
+    play->next_number = ready->next_number;
+    stage_put_file(play->sys, ready->bytes, ready->size);
+}
+
 static void run_rows(const uint8_t *data, size_t size)
 {
     static struct play play;
-    memset(&play, 0, sizeof play);
-    play.feed = feed_of(data, size);
-    play.sys = stage_build();
-    model_init(&play.model);
+    struct feed feed = feed_of(data, size);
+    uint32_t number = feed_below(&feed, READY);
+    if (number > 0 && readies[number].bytes == NULL)
+        make_ready(number);
+    build(&play);
+    play.feed = feed;
+    play.fills = feed_dice(data, size) % 4 == 0 ? FILLS_MAX : 0;
+    if (number > 0)
+        begin_with(&play, &readies[number]);
     open_store(&play);
-    for (int i = 0; i < STEPS_MAX && feed_left(&play.feed) > 0; i++) {
-        uint32_t who = feed_below(&play.feed, ACTORS * 4 + 1);
-        struct actor *actor = &play.actors[who % ACTORS];
-        if (who == ACTORS * 4)
-            care(&play);
-        else if (actor->txn == NULL)
-            begin(&play, actor);
-        else
-            act(&play, actor);
-    }
+    run_steps(&play, STEPS_MAX);
     reopen(&play);
     check(scn_check(play.db, SCN_CHECK_ALL, say_issue, NULL, NULL), SCN_OK, "a check");
     check(scn_close(play.db), SCN_OK, "closing");

@@ -2,96 +2,16 @@
 
 #include "engine/store.h"
 #include "page/mem.h"
+#include "test/fuzz/blocks.h"
 #include "test/fuzz/target.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    /* A store with a tiny pool and log takes less than 8 MiB; a hostile file does not
-     * make it take much more. */
-    LIVE_BYTES_MAX = 64 << 20,
-    BLOCK_HEADER_BYTES = 16,
-    /* Blocks from here on are kept for the next input: to map and clear them anew costs
-     * more than all the rest. */
-    KEPT_BYTES_MIN = 32 << 10,
-    KEPT_MAX = 24
-};
-
-/* ---- memory ---- */
-
-/* Of AddressSanitizer, where it is linked. */
-void __asan_poison_memory_region(const volatile void *at, size_t size)
-    __attribute__((weak));
-void __asan_unpoison_memory_region(const volatile void *at, size_t size)
-    __attribute__((weak));
-
-/* Block: its size, then BLOCK_HEADER_BYTES behind its start what the engine sees. */
-static struct {
-    size_t live_bytes;
-    uint64_t *kept[KEPT_MAX];
-} memory;
-
-static uint64_t *take_kept(size_t size)
-{
-    for (int i = 0; i < KEPT_MAX; i++) {
-        uint64_t *block = memory.kept[i];
-        if (block == NULL || *block != size)
-            continue;
-        memory.kept[i] = NULL;
-        if (__asan_unpoison_memory_region)
-            __asan_unpoison_memory_region(block + 2, size);
-        return block;
-    }
-    return NULL;
-}
-
-/* The one kept longest makes room. */
-static void keep(uint64_t *block)
-{
-    static int next;
-    int i = 0;
-    while (i < KEPT_MAX && memory.kept[i] != NULL)
-        i++;
-    if (i == KEPT_MAX) {
-        i = next = (next + 1) % KEPT_MAX;
-        if (__asan_unpoison_memory_region)
-            __asan_unpoison_memory_region(memory.kept[i] + 2, *memory.kept[i]);
-        free(memory.kept[i]);
-    }
-    memory.kept[i] = block;
-    if (__asan_poison_memory_region)
-        __asan_poison_memory_region(block + 2, *block);
-}
-
-static void *take_memory(void *user, size_t size)
-{
-    (void)user;
-    if (size > LIVE_BYTES_MAX - memory.live_bytes)
-        fuzz_fail(__FILE__, __LINE__, "%zu bytes are taken, %zu more are asked for",
-                  memory.live_bytes, size);
-    uint64_t *block = size >= KEPT_BYTES_MIN ? take_kept(size) : NULL;
-    if (block == NULL && (block = malloc(size + BLOCK_HEADER_BYTES)) == NULL)
-        abort();
-    memory.live_bytes += size;
-    *block = size;
-    return block + 2;
-}
-
-static void give_memory(void *user, void *at)
-{
-    (void)user;
-    uint64_t *block = (uint64_t *)at - 2;
-    memory.live_bytes -= *block;
-    if (*block < KEPT_BYTES_MIN)
-        free(block);
-    else
-        keep(block);
-}
-
 __attribute__((constructor)) static void set_allocator(void)
 {
-    if (scn_set_allocator(take_memory, give_memory, NULL) != SCN_OK)
+    if (getenv("PLAIN_MALLOC") == NULL &&
+        scn_set_allocator(blocks_take, blocks_give, NULL) != SCN_OK)
         abort();
 }
 
@@ -181,6 +101,18 @@ void stage_put_file(struct sys *sys, const uint8_t *bytes, size_t size)
     if (sys->ops->write(file, 0, bytes, size, 0) != (int64_t)size)
         abort();
     sys->ops->close(file);
+}
+
+size_t stage_take_file(struct sys *sys, uint8_t *bytes, size_t room)
+{
+    struct sys_file *file;
+    if (sys->ops->open(sys, STAGE_STORE, SYS_READ_ONLY, &file) != 0)
+        abort();
+    int64_t got = sys->ops->read(file, 0, bytes, room, 0);
+    if (got <= 0)
+        abort();
+    sys->ops->close(file);
+    return (size_t)got;
 }
 
 /* ---- stores ---- */

@@ -18,6 +18,8 @@ void stage_strike(struct sys *sys);
 
 /* The file that stores are opened on. */
 void stage_put_file(struct sys *sys, const uint8_t *bytes, size_t size);
+/* Copies its bytes, at most so many, and tells how many. */
+size_t stage_take_file(struct sys *sys, uint8_t *bytes, size_t room);
 
 /* As small as options allow, without a thread. */
 scn_options stage_options(uint32_t flags);

@@ -2,6 +2,7 @@
 
 #include "page/hash.h"
 #include "page/limits.h"
+#include "test/fuzz/feed.h"
 #include "test/fuzz/stage.h"
 #include "test/fuzz/target.h"
 
@@ -122,7 +123,7 @@ static void read_table(scn_txn *txn, scn_table_id id)
     (void)scn_table_version(txn, id);
 }
 
-void survey_read(scn_db *db)
+static void read_all(scn_db *db)
 {
     struct tour tour = {0};
     scn_status st = scn_begin(db, SCN_READ, &tour.txn);
@@ -135,7 +136,7 @@ void survey_read(scn_db *db)
 
 /* ---- care ---- */
 
-void survey_care(scn_db *db)
+static void care(scn_db *db)
 {
     scn_stats_t stats = {.struct_size = sizeof stats};
     scn_health_t health = {.struct_size = sizeof health};
@@ -197,7 +198,7 @@ static void write_all(scn_db *db)
     commit(tour.txn, st);
 }
 
-void survey_write(scn_db *db)
+static void write_twice(scn_db *db)
 {
     scn_slice key = {"k", 1};
     stage_judge(scn_put1(db, "small", key, key), "a put");
@@ -205,4 +206,42 @@ void survey_write(scn_db *db)
     write_all(db);
     stage_judge(scn_tick(db, 0), "a tick");
     stage_judge(scn_checkpoint(db), "a second checkpoint");
+}
+
+/* ---- lives ---- */
+
+uint32_t survey_how(const uint8_t *data, size_t size)
+{
+    static const uint8_t ways[16] = {
+        [8] = SURVEY_CARE, SURVEY_CARE, SURVEY_RDONLY | SURVEY_CARE, SURVEY_TWICE,
+        SURVEY_WRITE, SURVEY_WRITE, SURVEY_WRITE | SURVEY_CARE,
+        SURVEY_WRITE | SURVEY_CARE | SURVEY_TWICE};
+    if (size > 0 && data[0] >= 240)
+        return data[0] & 15;
+    return ways[feed_dice(data, size) % 16];
+}
+
+static void live(scn_db *db, uint32_t how)
+{
+    read_all(db);
+    if (how & SURVEY_CARE)
+        care(db);
+    if ((how & SURVEY_WRITE) && !(how & SURVEY_RDONLY)) {
+        write_twice(db);
+        read_all(db);
+    }
+    stage_judge(scn_close(db), "closing");
+}
+
+void survey_lives(struct sys *sys, uint32_t how)
+{
+    uint32_t flags = SCN_NOCREATE | (how & SURVEY_RDONLY ? SCN_RDONLY : 0);
+    for (int lives = how & SURVEY_TWICE ? 2 : 1; lives > 0; lives--) {
+        scn_db *db;
+        scn_status st = stage_open(sys, flags, &db);
+        stage_judge(st, "opening");
+        if (st != SCN_OK)
+            return;
+        live(db, how);
+    }
 }

@@ -21,6 +21,9 @@ uint64_t medium_pending(const struct medium *medium, bool by_call)
     return count;
 }
 
+/* Torn sectors and garbage follow other numbers than what is kept. */
+#define LUCK_SALT UINT64_C(0x5c0f1a6d93e7b284)
+
 /* Random choices keep few, half or most: with one half alone, long runs of kept changes,
  * which lead deep into recovery, would never be seen. */
 static bool is_kept_by_luck(const struct sim_choice *choice, uint64_t unit)
@@ -184,7 +187,7 @@ struct medium *medium_crash(const struct medium *medium, const struct sim_choice
         .crashed = copy_durable(medium),
         .choice = choice,
         .kept = must(malloc(medium->change_count + 1)),
-        .luck = choice->n,
+        .luck = choice->n ^ LUCK_SALT,
     };
     choose(medium, choice, cut.kept);
     keep_implied_sizes(medium, cut.kept);

@@ -1,5 +1,7 @@
 #include "test/wal/logworld.h"
 
+#include <errno.h>
+
 static struct seen seen;
 
 static void check_numbers(uint64_t count)
@@ -379,6 +381,72 @@ TEST(log__rewrite_makes_everything_durable_again)
     world.base = base;
     CHECK_EQ(world_scan(&world, &seen).kind, LOG_END_CLEAN);
     check_numbers(4);
+    world_destroy(&world);
+}
+
+/* ---- what a failed sync has left in the page cache ---- */
+
+static const struct sys_ops *sim_ops;
+
+static int64_t read_cached(struct sys_file *file, uint64_t off, void *buf, uint64_t len,
+                           uint32_t flags)
+{
+    return sim_ops->read(file, off, buf, len, flags & ~(uint32_t)SYS_UNCACHED);
+}
+
+/* Number 0 is durable; 1, on a sector of its own, is clean and not durable. */
+static void create_with_failed_sync(struct world *world)
+{
+    struct sim_fault failing = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1};
+    failing.error = EIO;
+    world_create(world, 0);
+    world_commit_number(world, 0, 1000);
+    uint64_t lsn = world_append_number(world, 1, 1000);
+    sim_fault_set(world->sys, &failing);
+    CHECK_EQ(log_sync(world->log, lsn, 0), SCN_UNKNOWN);
+}
+
+static void attach_again(struct world *world)
+{
+    struct log_base base = world->base;
+    struct sim_disk *disk = world->disk;
+    world_detach(world);
+    world_attach(world, disk);
+    world->base = base;
+}
+
+TEST(log__scan_past_the_cache_does_not_see_what_a_failed_sync_has_dropped)
+{
+    struct world world;
+    create_with_failed_sync(&world);
+    attach_again(&world);
+    world_scan(&world, &seen);
+    check_numbers(1);
+    world_destroy(&world);
+}
+
+/* Where there is no way past the cache, what it holds is adopted; and nothing but a write
+ * makes it dirty, so that a sync takes it along. */
+TEST(log__rewrite_writes_again_what_a_failed_sync_has_dropped)
+{
+    struct world world;
+    create_with_failed_sync(&world);
+    attach_again(&world);
+    sim_ops = world.sys->ops;
+    struct sys_ops ops = *sim_ops;
+    ops.read = read_cached;
+    world.sys->ops = &ops;
+    struct log_scan_result result = world_scan(&world, &seen);
+    check_numbers(2);
+    world_recover(&world, &result, NULL, 0, 42);
+    struct sim_disk *after =
+        sim_crash(world.disk, &(struct sim_choice){.keep = SIM_KEEP_NONE});
+    struct log_base base = world.base;
+    world_destroy(&world);
+    world_attach(&world, after);
+    world.base = base;
+    world_scan(&world, &seen);
+    check_numbers(2);
     world_destroy(&world);
 }
 

@@ -166,6 +166,9 @@ TEST(ops__refuse_lengths_beyond_the_payload)
                   0xff, 1);
     CHECK_CORRUPT(OP_TABLE, 1, OP_DEL, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                   0xff, 2);
+    /* The tenth byte has one bit more, and not that it would be 1 without it. */
+    CHECK_CORRUPT(OP_TABLE, 1, OP_DEL, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+                  0x80, 2, 'k');
     CHECK_CORRUPT(OP_TABLE, 1, OP_PUT, 1, 'k', 0xff, 0xff, 0xff, 0xff, 0x07);
     CHECK_CORRUPT(OP_TABLE, 1, OP_CLEAR, 4);
     CHECK_CORRUPT(OP_TABLE, 1, 0);

@@ -313,6 +313,12 @@ TEST(scan__refuses_an_epoch_that_began_elsewhere)
     record_origin_encode(&origin, payload);
     forge(&world, record, payload);
     check_refused(&world, LOG_END_TORN);
+    /* No epoch, but a jump. */
+    origin.epoch ^= 1;
+    record.epoch = origin.epoch;
+    record_origin_encode(&origin, payload);
+    forge(&world, record, payload);
+    check_refused(&world, LOG_END_TORN);
     world_destroy(&world);
 }
 
@@ -467,12 +473,19 @@ TEST(scan__ends_soon_among_piles_of_damaged_records)
         record.raw_len = record.stored_len;
         record_encode(&record, 0, pile + off);
     }
+    /* Nobody gets as far as the witness at the end. */
+    uint8_t *last = pile + room - RECORD_HEADER_BYTES;
+    record.stored_len = record.raw_len = 0;
+    record.type = RECORD_MARK;
+    record.lsn = record.synced_lsn = at.lsn + room;
+    record_encode(&record, record_payload_crc(NULL, 0), last);
     uint64_t off = (uint64_t)at.extent_pgno * PAGE_BYTES + at.extent_off;
     CHECK(sim_rot(world.disk, WORLD_PATH, off, pile, room));
     free(pile);
     struct log_scan_result result = world_scan(&world, &seen);
     CHECK_EQ(seen.count, 1);
-    CHECK(result.kind != LOG_END_CLEAN);
+    CHECK_EQ(result.kind, LOG_END_CORRUPT);
+    CHECK(strstr(result.why, "more damaged records") != NULL);
     world_destroy(&world);
 }
 
