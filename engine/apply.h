@@ -22,7 +22,8 @@ struct apply {
 };
 
 /* Who has made the record decides how far it is trusted: this process; another one, which
- * has locked the pages of its runs; or nobody knows, and those pages are reserved here. */
+ * has locked the pages of its runs; or nobody knows, and those pages are reserved here.
+ */
 enum apply_origin { APPLY_OWN, APPLY_FOLLOWED, APPLY_RECOVERED };
 scn_status apply_prepare(struct store *store, const void *payload, size_t len,
                          enum apply_origin origin, struct apply *out) MUST_USE;

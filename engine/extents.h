@@ -35,8 +35,8 @@ uint32_t extents_wanted(const struct extents *extents);
  * must not link before they know, and only to be given back when the generation is
  * published or abandoned. */
 scn_status extents_settle(struct extents *extents, bool *has_append) MUST_USE;
-/* Append and apply lock held, the superblock durable: the log forgets what lies before the base
- * and gets its spares. */
+/* Append and apply lock held, the superblock durable: the log forgets what lies before
+ * the base and gets its spares. */
 void extents_publish(struct extents *extents);
 /* The spares that were given up come back. */
 void extents_abandon(struct extents *extents);

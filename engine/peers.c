@@ -7,8 +7,8 @@
 
 /* ---- the page ---- */
 
-/* A reader may meet a session that is being begun, or whose opener died over it: its lines
- * come before it, and are true of the log that the reader follows. */
+/* A reader may meet a session that is being begun, or whose opener died over it: its
+ * lines come before it, and are true of the log that the reader follows. */
 static bool has_line(struct store *store, const struct publish *page,
                      enum publish_line line)
 {
@@ -193,9 +193,10 @@ static scn_status start_anew(struct store *store, const struct superblock *sb,
                              bool is_new_life)
 {
     store_stop_begins(store);
-    scn_status st = store->log ? log_restart(store->log, &sb->base, is_new_life)
-                               : log_join(&store->file, &store->locks, sb->uuid, &sb->base,
-                                          &store->log);
+    scn_status st = store->log
+                        ? log_restart(store->log, &sb->base, is_new_life)
+                        : log_join(&store->file, &store->locks, sb->uuid, &sb->base,
+                                   &store->log);
     if (st < 0)
         return st;
     log_join_epoch(store->log, file_session(&store->file),
@@ -303,7 +304,8 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     if (st == SCN_OK && !is_new_life)
         st = reach_base(store, &sb, &is_reached);
     if (st == SCN_OK)
-        st = is_reached ? exchange_trees(store, &sb) : start_anew(store, &sb, is_new_life);
+        st = is_reached ? exchange_trees(store, &sb)
+                        : start_anew(store, &sb, is_new_life);
     if (st < 0) {
         pin_drop(&store->pins, sb.gen);
         return st;
@@ -383,8 +385,8 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
     }
 }
 
-/* Somebody is recovering the file in place: until the session is there its lines are gone,
- * and what is known here is still right. */
+/* Somebody is recovering the file in place: until the session is there its lines are
+ * gone, and what is known here is still right. */
 static bool is_between_sessions(struct store *store, const struct publish *page)
 {
     return gen_in(store, page) == 0 && atomic_load(&store->pinned_gen) != 0 &&
@@ -540,7 +542,8 @@ scn_status peers_tell_dropping(struct store *store, uint64_t gen)
     if (st < 0)
         return st;
     page.line[PUBLISH_CHECKPOINT].field[CHECKPOINT_DROPPING] = gen;
-    return publish_write(&store->file, PUBLISH_CHECKPOINT, &page.line[PUBLISH_CHECKPOINT]);
+    return publish_write(&store->file, PUBLISH_CHECKPOINT,
+                         &page.line[PUBLISH_CHECKPOINT]);
 }
 
 /* ---- sessions ---- */

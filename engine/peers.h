@@ -1,9 +1,9 @@
 /* The other processes: learning what they have done, and telling what this one did.
  * docs/processes.md has the protocol and why it is right.
  *
- * The lock `apply` is held by whoever changes what this process knows of the log: its end,
- * the active delta, the current view, the history.  It lies behind APPEND; nobody waits
- * for the disk, for a sync or for another process while holding it.
+ * The lock `apply` is held by whoever changes what this process knows of the log: its
+ * end, the active delta, the current view, the history.  It lies behind APPEND; nobody
+ * waits for the disk, for a sync or for another process while holding it.
  *
  * [V1] Nobody reads the log behind the line APPEND but under APPEND, and who then adopts
  *      what lies there tells so before giving the lock back.
@@ -26,7 +26,8 @@ scn_status peers_follow(struct store *store) MUST_USE;
  * SCN_POISONED, or as peers_follow: then neither is held. */
 scn_status append_enter(struct store *store, uint32_t timeout_ms) MUST_USE;
 void append_leave(struct store *store);
-/* Under the append lock of this thread: the apply lock alone, for a while (scn_update). */
+/* Under the append lock of this thread: the apply lock alone, for a while (scn_update).
+ */
 void apply_enter(struct store *store);
 void apply_leave(struct store *store);
 
@@ -43,7 +44,8 @@ scn_status peers_tell_dropping(struct store *store, uint64_t gen) MUST_USE;
 
 /* Checkpoint lock held: snapshots of generations below the floor are given up. */
 scn_status peers_tell_gone(struct store *store, uint64_t floor) MUST_USE;
-/* After a page was not what it should be: another process has given this generation up. */
+/* After a page was not what it should be: another process has given this generation up.
+ */
 bool peers_have_given_up(struct store *store, uint64_t gen);
 
 /* The file has been opened and somebody lives, or has lived since this process read it:

@@ -464,7 +464,7 @@ scn_status recovery_run(struct store *store)
 
 /* ---- the checkpoint lock ---- */
 
-/* What the other slot holds was not begun in this session: nobody died while writing it.
+/* What the other slot holds was not begun in the session: nobody died while writing it.
  * (A newer generation from before the session is one that recovery could not use.) */
 static bool is_quiet(const struct store *store, const struct slots *slots)
 {

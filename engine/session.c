@@ -85,8 +85,8 @@ static scn_status recover(struct store *store)
 
 /* ---- the cure ---- */
 
-/* As after a crash, by a store of its own: it opens the file anew, so that it reads what is
- * there and sees no error of before. */
+/* As after a crash, by a store of its own: it opens the file anew, so that it reads what
+ * is there and sees no error of before. */
 static scn_status recover_aside(struct store *store)
 {
     struct store *other;
@@ -105,8 +105,8 @@ static scn_status recover_aside(struct store *store)
     return st;
 }
 
-/* With all locks: nobody appends, syncs, or makes a checkpoint meanwhile; who reads goes on
- * with what he has. */
+/* With all locks: nobody appends, syncs, or makes a checkpoint meanwhile; who reads goes
+ * on with what he has. */
 static scn_status cure_locked(struct store *store)
 {
     struct publish page;

@@ -1,8 +1,9 @@
 /* Coming and going: who is alone with the file, and who finds others.  docs/processes.md,
  * "A session".
  *
- * [Y1] ATTACH is tried exclusively under GATE, and exchanged for a shared one only when the
- *      file is recovered and the publish page says so: nobody else holds ATTACH before.
+ * [Y1] ATTACH is tried exclusively under GATE, and exchanged for a shared one only when
+ *      the file is recovered and the publish page says so: nobody else holds ATTACH
+ *      before.
  * [Y2] Readers never hold ATTACH: recovery goes on in spite of them. */
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H
@@ -12,9 +13,9 @@
 /* The store's file is open, locks and parts are made.  Recovers or joins.  SCN_BUSY: it
  * waited for busy_timeout_ms; and what recovery_run and peers_join answer. */
 scn_status session_open(struct store *store) MUST_USE;
-/* A poisoned file is recovered in place, unless another process has done so: whoever has it
- * open goes on in the new session.  SCN_OK: this store, too.  SCN_BUSY, SCN_MOVED, and what
- * recovery answers: nothing has changed. */
+/* A poisoned file is recovered in place, unless another process has done so: whoever has
+ * it open goes on in the new session.  SCN_OK: this store, too.  SCN_BUSY, SCN_MOVED, and
+ * what recovery answers: nothing has changed. */
 scn_status session_cure(struct store *store) MUST_USE;
 /* Without the background thread: what this process appended is made durable, and who is
  * the last one leaves a log with little to replay.  SCN_UNKNOWN: the sync failed, lazy

@@ -199,7 +199,8 @@ scn_status store_prepare_push(struct store *store, const struct source *sources,
 static void keep_pin(struct store *store, struct view *view)
 {
     store->sys->ops->mutex_lock(store->state_mutex);
-    view->is_pinned = store->view->is_pinned && pin_take(&store->pins, view->gen) == SCN_OK;
+    view->is_pinned = store->view->is_pinned &&
+                      pin_take(&store->pins, view->gen) == SCN_OK;
     store->sys->ops->mutex_unlock(store->state_mutex);
 }
 
@@ -398,13 +399,15 @@ void store_note_time(struct store *store, uint64_t gen)
 
 uint64_t store_snapshot_age_ms(struct store *store, uint64_t gen)
 {
+    uint64_t now = store->sys->ops->now_ns(store->sys);
     for (int i = 0; i < GENERATION_TIMES; i++)
         if (store->times[i].gen > gen)
-            return (store->sys->ops->now_ns(store->sys) - store->times[i].seen_ns) / 1000000;
+            return (now - store->times[i].seen_ns) / 1000000;
     return 0;
 }
 
-/* Snapshots of other processes past their age are given up, too: but first that is said. */
+/* Snapshots of other processes past their age are given up, too: but first that is said.
+ */
 static scn_status give_up_old(struct store *store, uint64_t *gens, uint32_t *count)
 {
     uint64_t age_ms = store->options.max_snapshot_age_ms;

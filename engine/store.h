@@ -74,7 +74,8 @@ struct counters {
     _Atomic uint64_t writes;
 };
 
-/* When this process learnt of a generation: snapshots of older ones are at least as old. */
+/* When this process learnt of a generation: snapshots of older ones are at least as old.
+ */
 enum { GENERATION_TIMES = 64 };
 struct generation_time {
     uint64_t gen;
@@ -92,7 +93,7 @@ struct store {
     struct locks locks;
     struct pins pins;
     struct grown grown;
-    struct log *log;                        /* open; NULL until it is recovered or joined */
+    struct log *log;                        /* open; NULL until recovered or joined */
     struct pool *pool;                      /* open */
     struct space *space;                    /* open; NULL when read-only */
     struct pool_reader *maintenance_reader; /* checkpoint */
@@ -103,8 +104,8 @@ struct store {
 
     struct publish page; /* append; as it was read under the lock */
     struct generation_time times[GENERATION_TIMES]; /* state; ascending, 0 at the front */
-    _Atomic uint64_t known_gen; /* written under apply; of `superblock`, in this session */
-    uint64_t session_gen;    /* apply; generations of this session are not below it */
+    _Atomic uint64_t known_gen; /* written under apply; `superblock`'s */
+    uint64_t session_gen;    /* apply; the session's generations are not below */
     struct superblock superblock; /* apply and state; of the newest generation known */
     uint64_t next_gen;       /* checkpoint */
     /* `space` is the state of this generation; written under checkpoint. */
@@ -133,10 +134,10 @@ struct store {
     /* Written under apply; until the log is followed from the view on: no snapshot
      * begins. */
     _Atomic bool has_gap;
-    _Atomic uint64_t pinned_gen; /* written under state; of the current view; 0: unpinned */
+    _Atomic uint64_t pinned_gen; /* written under state; the view's; 0: none */
     bool has_commits;          /* apply; applied since rest_base */
     struct log_base rest_base; /* apply; behind the last FREEZE: deltas begin here */
-    bool is_alone;             /* apply; what this process knows does not come from a page */
+    bool is_alone;             /* apply; what is known does not come from a page */
     struct publish_value last_session; /* apply */
     /* [9] Start of the record that is being appended and applied, UINT64_MAX when there
      *     is none: a sync may cover it before its operations are in the delta. */
@@ -165,11 +166,11 @@ struct store {
     _Atomic uint64_t drain_number;      /* of them, those that drained */
     _Atomic uint32_t update_count;      /* scn_update callbacks running */
     _Atomic uint64_t cure_ns;       /* of a poisoned file: when it is tried next */
-    _Atomic uint64_t cure_pause_ns; /* ... and how long after the try before; 0: not yet */
+    _Atomic uint64_t cure_pause_ns; /* ... how long after the last; 0: not yet */
     uint64_t opened_ns;                 /* open */
     struct log_scan_result recovered;   /* open */
-    _Atomic uint64_t epoch_start_lsn;   /* LSNs of this session are not below it */
-    _Atomic uint64_t own_end_lsn;       /* of the last record that this process appended */
+    _Atomic uint64_t epoch_start_lsn;   /* the session's LSNs are not below */
+    _Atomic uint64_t own_end_lsn;       /* of the last record appended here */
     uint64_t recovery_ns;               /* open; how long it took */
     struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;
@@ -237,8 +238,8 @@ scn_status store_start_view(struct store *store, bool is_pinned) MUST_USE;
 void store_forget_history(struct store *store, uint64_t window_start);
 /* State mutex held: a generation is known now. */
 void store_note_time(struct store *store, uint64_t gen);
-/* State mutex held: so old is every snapshot of this generation, in any process, at least;
- * 0 for the newest one. */
+/* State mutex held: so old is every snapshot of this generation, in any process, at
+ * least; 0 for the newest one. */
 uint64_t store_snapshot_age_ms(struct store *store, uint64_t gen);
 /* The generations that live views pin, in this process and in others, ascending, each
  * once; *gens is the caller's to free. */

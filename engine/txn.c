@@ -166,7 +166,8 @@ void txn_destroy_shell(struct scn_txn *txn)
 }
 
 /* Announced before the snapshot is used: view and LSN are read and the list joined in one
- * critical section.  False when the view's pin does not count (any more): follow first. */
+ * critical section.  False when the view's pin does not count (any more): follow first.
+ */
 static bool try_snapshot(struct scn_txn *txn)
 {
     struct store *store = txn->store;

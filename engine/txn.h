@@ -159,8 +159,8 @@ scn_status txn_keep(struct scn_txn *txn, const uint8_t *page, scn_slice *bytes) 
 /* Copies the bytes into memory that lives as long. */
 scn_status txn_copy(struct scn_txn *txn, scn_slice *bytes) MUST_USE;
 
-/* Beside the flags of scn_begin: on what this process knows already, without a look at what
- * others have committed since. */
+/* Beside the flags of scn_begin: on what this process knows already, without a look at
+ * what others have committed since. */
 #define TXN_AS_IT_IS (UINT32_C(1) << 31)
 scn_status txn_begin_on(struct store *store, scn_db *db, uint32_t flags,
                         struct scn_txn **out) MUST_USE;

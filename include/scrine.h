@@ -677,7 +677,8 @@ scn_status scn_stats(scn_db *db, scn_stats_t *out);
 scn_status scn_health(scn_db *db, scn_health_t *out);
 /* The open transactions of this process, as they were when the call began, and what other
  * processes hold (a process whose last transaction ended a moment ago may still be among
- * them); fn may use the store.  To find out who they are takes milliseconds.  What fn returns other than SCN_OK ends the walk and is returned. */
+ * them); fn may use the store.  To find out who they are takes milliseconds.  What fn
+ * returns other than SCN_OK ends the walk and is returned. */
 scn_status scn_readers_each(scn_db *db,
                             scn_status (*fn)(void *ctx, const scn_reader *reader),
                             void *ctx);

@@ -188,7 +188,7 @@ scn_status file_read(struct file *file, uint64_t off, void *buf, uint64_t len,
                                  file->path, off + done);
         done += (uint64_t)count;
         if (done % SUPERBLOCK_BYTES != 0)
-            flags = 0; /* the end of the file: past the cache one cannot go on from here */
+            flags = 0; /* the file's end: past the cache one cannot go on from here */
     }
     atomic_fetch_add_explicit(&file->read_bytes, len, memory_order_relaxed);
     return SCN_OK;
@@ -205,8 +205,8 @@ static scn_status learn_size(struct file *file, uint64_t *size)
     return SCN_OK;
 }
 
-/* Nobody's newer value is overwritten: the exchange fails if another thread has learnt the
- * size, grown or cut the file in between. */
+/* Nobody's newer value is overwritten: the exchange fails if another thread has learnt
+ * the size, grown or cut the file in between. */
 scn_status file_learn_size(struct file *file)
 {
     uint64_t known = atomic_load(&file->page_count);

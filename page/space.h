@@ -52,9 +52,10 @@ scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
 
 /* Any thread.  Reserving what is reserved or used already is SCN_CORRUPT (two owners). */
 scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
-/* Those of the range that are neither used nor reserved yet.  SCN_CORRUPT (no such pages),
- * SCN_NOMEM. */
-scn_status space_reserve_rest(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
+/* Those of the range that are neither used nor reserved yet.  SCN_CORRUPT (no such
+ * pages), SCN_NOMEM. */
+scn_status space_reserve_rest(struct space *space, uint32_t pgno,
+                              uint32_t count) MUST_USE;
 /* All reservations end.  Not between space_begin and its end. */
 void space_forget_reservations(struct space *space);
 void space_unreserve(struct space *space, uint32_t pgno, uint32_t count);

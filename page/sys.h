@@ -86,9 +86,9 @@ struct sys_ops {
     int (*lock_probe)(struct sys_file *file, uint64_t start, uint64_t len,
                       struct sys_lock_found *found);
     /* Who holds a lock on this byte that an exclusive one of ours would meet, the nth of
-     * them from 0 on; pid 0 and an empty name when nobody does or the system does not tell.  Never this handle;
-     * another of this process has our own pid.  Takes milliseconds on Linux: for answers
-     * to people. */
+     * them from 0 on; pid 0 and an empty name when nobody does or the system does not
+     * tell.  Never this handle; another of this process has our own pid.  Takes
+     * milliseconds on Linux: for answers to people. */
     void (*lock_holder)(struct sys_file *file, uint64_t byte, uint32_t nth, uint32_t *pid,
                         char program[SYS_PROGRAM_BYTES]);
 

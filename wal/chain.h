@@ -51,7 +51,8 @@ bool log_chain_has(struct log_chain *chain, uint32_t pgno);
 bool log_chain_find(struct log_chain *chain, uint64_t number, struct log_extent *out);
 /* The extent where the log ends. */
 bool log_chain_last(struct log_chain *chain, struct log_extent *out);
-/* Somebody has linked an extent: it holds records, and is no spare any more.  SCN_NOMEM. */
+/* Somebody has linked an extent: it holds records, and is no spare any more.  SCN_NOMEM.
+ */
 scn_status log_chain_follow(struct log_chain *chain,
                             const struct log_extent *extent) MUST_USE;
 

@@ -3,13 +3,13 @@
  * A record is written twice.  log_append writes it into the page cache; a sync writes the
  * same bytes again with SYS_DSYNC.  That costs no more than either alone, and the durable
  * write waits for these bytes only, where a sync of the file would wait for every page
- * that a checkpoint has just written beside them.  Where the range crosses an extent (once
- * a MiB) or is long, its bytes are written without waiting and one sync of the file covers
- * them: heads, links and EXTENT records included [L5].
+ * that a checkpoint has just written beside them.  Where the range crosses an extent
+ * (once a MiB) or is long, its bytes are written without waiting and one sync of the file
+ * covers them: heads, links and EXTENT records included [L5].
  *
  * Because every byte between what is durable and what is to be is written again, it is of
- * no matter who tried before.  A process may have failed at a sync and died before it could
- * tell: the pages it lost are clean, and a sync alone would pass over them.
+ * no matter who tried before.  A process may have failed at a sync and died before it
+ * could tell: the pages it lost are clean, and a sync alone would pass over them.
  *
  * What was read is not written before it has been verified: a bit that was flipped on the
  * way would cut the log there.  What does not verify is left to a sync that only writes
@@ -60,8 +60,8 @@ static bool is_sound_head(const struct log *log, const struct log_extent *extent
            memcmp(header.uuid, log->uuid, sizeof header.uuid) == 0;
 }
 
-/* Head and records of one extent, from `off` to `end` (0: to where it leads on).  The link
- * of the last extent is not touched: somebody may be writing it. */
+/* Head and records of one extent, from `off` to `end` (0: to where it leads on).  The
+ * link of the last extent is not touched: somebody may be writing it. */
 static scn_status rewrite_extent(struct log *log, const struct log_extent *extent,
                                  uint32_t off, uint32_t end)
 {
@@ -130,7 +130,8 @@ static struct log_point point_in(const struct publish_value *line)
     };
 }
 
-_Static_assert((int)APPEND_LSN == (int)SYNC_LSN && (int)APPEND_EXTENT == (int)SYNC_EXTENT &&
+_Static_assert((int)APPEND_LSN == (int)SYNC_LSN &&
+                   (int)APPEND_EXTENT == (int)SYNC_EXTENT &&
                    (int)APPEND_OFF == (int)SYNC_OFF,
                "both lines begin with a point");
 
@@ -159,7 +160,8 @@ static scn_status look_at_others(struct log *log, struct publish *page,
         return st;
     if (page->line[PUBLISH_SESSION].epoch != session)
         return other_session();
-    if (page->line[PUBLISH_POISON].sequence && page->line[PUBLISH_POISON].epoch == session)
+    const struct publish_value *poison = &page->line[PUBLISH_POISON];
+    if (poison->sequence && poison->epoch == session)
         file_poison(log->file);
     st = file_check_poison(log->file);
     const struct publish_value *synced = &page->line[PUBLISH_SYNC];

@@ -59,10 +59,11 @@ static void go_on(struct log *log)
     log_advance(log, &walk->at);
 }
 
-/* Behind the published end only records of this session count.  One that chains on and is
- * older was cut by the recovery that began the session; it may still be in the page cache. */
-static scn_status visit_next(struct log *log, bool is_published, log_visit_fn fn, void *ctx,
-                             bool *found)
+/* Behind the published end only records of the session count.  One that chains on and is
+ * older was cut by the recovery that began the session; it may still be in the page
+ * cache. */
+static scn_status visit_next(struct log *log, bool is_published, log_visit_fn fn,
+                             void *ctx, bool *found)
 {
     struct log_visit visit = {0};
     scn_status st = log_walk_follow(&log->walk, found);
@@ -94,8 +95,8 @@ scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ct
             is_second_look = false;
             continue;
         }
-        /* Somebody says that there is more: a bit may have been flipped on the way, or the
-         * file is longer than it was. */
+        /* Somebody says that there is more: a bit may have been flipped on the way, or
+         * the file is longer than it was. */
         if (limit == UINT64_MAX || is_second_look)
             break;
         is_second_look = true;

@@ -9,7 +9,8 @@
  *                                                                          `-----> FAILED
  *
  * [Q1] synced only takes values that `appended` had before the sync began; here, or in
- *      the process that synced.  It may be ahead of what this process has appended or read.
+ *      the process that synced.  It may be ahead of what this process has appended or
+ *      read.
  * [Q2] After a failure nobody leads again [L4]: what is not synced has an unknown fate.
  * [Q3] Nobody waits for a thread that is not running: a leader always comes back.
  *

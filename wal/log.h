@@ -18,14 +18,14 @@
  * [L4] A failed write or sync of the log poisons the file.
  * [L5] synced_lsn rises to L only by syncs that cover every log byte in (synced_lsn, L],
  *      extent heads and EXTENT records included.
- * [L6] The end of every extent keeps room for one EXTENT record, and before it for a FREEZE
- *      that no commit may take.
+ * [L6] The end of every extent keeps room for one EXTENT record, and before it for a
+ *      FREEZE that no commit may take.
  * [L7] An extent is zero-filled and synced before its first use, outside the append lock.
  * [L8] What recovery has cut stays cut: the header of a torn record is erased and synced
  *      before anything is written in its place, which could otherwise complete it.
  *
- * Locking: the place where the log ends, as this process knows it, is guarded by a lock of
- * the caller, `apply`: log_append_room, log_append, log_roll, log_follow, log_restart,
+ * Locking: the place where the log ends, as this process knows it, is guarded by a lock
+ * of the caller, `apply`: log_append_room, log_append, log_roll, log_follow, log_restart,
  * log_begin_epoch, log_join_epoch, log_position, log_tell_end, log_set_spares and
  * log_drop_spares need it.  Of them log_append and log_roll need the append lock as well.
  * log_sync takes the sync lock itself.  Everything else is for any thread. */
@@ -137,9 +137,9 @@ void log_begin_epoch(struct log *log, uint64_t epoch, uint64_t start_lsn);
  * told of each before the end moves behind it, and a negative status leaves it in front.
  * limit: the published end, up to which records have to chain, or UINT64_MAX, only under
  * the append lock: whatever chains.  *is_whole is false where they do not chain up to the
- * limit: that part of the log has been recycled, or the file is damaged.  An EXTENT record
- * takes its extent out of the spares.  SCN_IO, SCN_NOMEM, SCN_CORRUPT (a record that does
- * not decompress), or fn's status. */
+ * limit: that part of the log has been recycled, or the file is damaged.  An EXTENT
+ * record takes its extent out of the spares.  SCN_IO, SCN_NOMEM, SCN_CORRUPT (a record
+ * that does not decompress), or fn's status. */
 scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ctx,
                       bool *is_whole) MUST_USE;
 /* The log goes on from another base, up to which all is durable, and knows nothing of
@@ -161,7 +161,7 @@ scn_status log_set_spares(struct log *log, const struct log_spare *spares,
 /* Fill the fields of a point, of the lines APPEND and SYNC (page/publish.h). */
 void log_tell_end(struct log *log, struct publish_value *line);
 void log_tell_synced(struct log *log, struct publish_value *line);
-/* The line SYNC of this session: what somebody has synced. */
+/* The line SYNC of the session: what somebody has synced. */
 void log_learn_synced(struct log *log, const struct publish_value *line);
 
 /* ---- appending ---- */

@@ -58,7 +58,8 @@ void log_walk_close(struct log_walk *walk);
  * in the file (extent_pgno == at.extent_pgno).  SCN_IO. */
 scn_status log_walk_next(struct log_walk *walk, bool *found, const char **why) MUST_USE;
 
-/* The same for a walk that follows.  What looks like the end is not read a second time. */
+/* The same for a walk that follows.  What looks like the end is not read a second time.
+ */
 scn_status log_walk_follow(struct log_walk *walk, bool *found) MUST_USE;
 /* What was read before counts no more.  is_short: most likely there is nothing. */
 void log_walk_refresh(struct log_walk *walk, bool is_short);

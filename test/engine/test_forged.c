@@ -370,7 +370,8 @@ TEST(forged__a_bulk_run_behind_the_end_of_the_file_is_refused)
                          .count = 1, .min = {"a", 1}, .max = {"b", 1}};
     ops_writer_init(&ops);
     CHECK_OK(ops_run(&ops, TABLE_FIRST_USER, &run, &range, 1));
-    CHECK_EQ(apply_prepare(store, ops.data, ops.len, APPLY_RECOVERED, &apply), SCN_CORRUPT);
+    CHECK_EQ(apply_prepare(store, ops.data, ops.len, APPLY_RECOVERED, &apply),
+             SCN_CORRUPT);
     ops_writer_destroy(&ops);
     rig_end(&rig);
 }

@@ -1,6 +1,7 @@
-/* Many processes that work on one file, and are killed and stopped at any moment: writers,
- * readers beside them, and such that come and go.  Each round ends with an audit: what was
- * acknowledged is there, nothing is there in part, and no page is out of order.
+/* Many processes that work on one file, and are killed and stopped at any moment:
+ * writers, readers beside them, and such that come and go.  Each round ends with an
+ * audit: what was acknowledged is there, nothing is there in part, and no page is out of
+ * order.
  *
  * MANY_SECONDS is how long it takes. */
 #include "test/many/bank.h"
