@@ -238,7 +238,9 @@ static scn_status install(struct checkpoint *cp)
     space_commit(store->space);
     extents_publish(&cp->extents);
     note_published(cp, view);
-    st = peers_tell_generation(store, &cp->superblock);
+    st = peers_tell_append(store); /* the log may have moved */
+    if (st == SCN_OK)
+        st = peers_tell_generation(store, &cp->superblock);
     if (st == SCN_OK)
         st = reserve_all(store);
     if (st == SCN_OK)

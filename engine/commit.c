@@ -302,26 +302,21 @@ static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint6
 }
 
 /* The record in the log leads to these pages: everybody knows them now. */
-static void let_grown_go(struct scn_txn *txn, const struct log_base *before)
+static void let_grown_go(struct scn_txn *txn)
 {
     struct grown *grown = &txn->store->grown;
-    struct log_base at;
     for (uint32_t i = 0; i < txn->writes.segment_count; i++)
         for (uint32_t k = 0; k < txn->writes.segments[i].run_count; k++) {
             const struct run *run = txn->writes.segments[i].runs[k];
             for (uint32_t n = 0; n < run->range_count; n++)
                 grown_remove(grown, run->ranges[n].pgno, run->ranges[n].pages);
         }
-    log_position(txn->store->log, &at);
-    if (at.extent_number != before->extent_number && grown_has(grown, at.extent_pgno))
-        grown_remove(grown, at.extent_pgno, at.extent_pages);
 }
 
 static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done)
 {
     struct store *store = txn->store;
     struct apply apply;
-    struct log_base before;
     uint64_t start = log_appended(store->log);
     scn_status st = apply_prepare(store, txn->ops.data, txn->ops.len, APPLY_OWN, &apply);
     if (st < 0)
@@ -331,7 +326,6 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
         apply_abandon(&apply);
         return st;
     }
-    log_position(store->log, &before);
     atomic_store(&store->applying_lsn, start);
     st = log_append(store->log, &txn->packet, lsn);
     if (st < 0) {
@@ -347,7 +341,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     atomic_store(&store->own_end_lsn, *lsn);
     txn->log_life = log_life(store->log);
     *is_done = is_visible_now(store, txn, start, *lsn);
-    let_grown_go(txn, &before);
+    let_grown_go(txn);
     return peers_tell_append(store) < 0 ? SCN_UNKNOWN : SCN_OK;
 }
 

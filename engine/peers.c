@@ -486,9 +486,19 @@ static scn_status tell(struct store *store, enum publish_line line)
     return publish_write(&store->file, line, value);
 }
 
+/* An extent that this process had made ready: the record that leads there is in the log. */
+static void let_extent_go(struct store *store)
+{
+    struct log_base at;
+    log_position(store->log, &at);
+    if (grown_has(&store->grown, at.extent_pgno))
+        grown_remove(&store->grown, at.extent_pgno, at.extent_pages);
+}
+
 scn_status peers_tell_append(struct store *store)
 {
     struct publish_value *line = &store->page.line[PUBLISH_APPEND];
+    let_extent_go(store);
     if (!store_is_shared(store))
         return SCN_OK;
     log_tell_end(store->log, line);
