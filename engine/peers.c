@@ -371,13 +371,20 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
     }
 }
 
+/* A commit of another thread may be synced, and visible to others, before it is applied
+ * here. */
+static bool is_applied(struct store *store, uint64_t lsn)
+{
+    return lsn <= log_appended(store->log) && lsn <= atomic_load(&store->applying_lsn);
+}
+
 static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page))
         return false;
     return store->is_alone ||
            (gen_in(store, page) == atomic_load(&store->pinned_gen) &&
-            visible_in(store, page) <= log_appended(store->log));
+            is_applied(store, visible_in(store, page)));
 }
 
 scn_status peers_follow(struct store *store)
@@ -464,15 +471,24 @@ static scn_status tell(struct store *store, enum publish_line line)
     return publish_write(&store->file, line, value);
 }
 
-scn_status peers_tell_append(struct store *store)
+scn_status peers_tell_lazy(struct store *store, uint64_t lazy_lsn)
 {
     struct publish_value *line = &store->page.line[PUBLISH_APPEND];
-    if (!store_is_shared(store))
-        return SCN_OK;
-    log_tell_end(store->log, line);
-    line->field[APPEND_LAZY_LSN] = atomic_load(&store->lazy_lsn);
-    line->field[APPEND_FULL_LSN] = atomic_load(&store->full_lsn);
-    return tell(store, PUBLISH_APPEND);
+    scn_status st = SCN_OK;
+    if (store_is_shared(store)) {
+        log_tell_end(store->log, line);
+        line->field[APPEND_LAZY_LSN] = lazy_lsn;
+        line->field[APPEND_FULL_LSN] = atomic_load(&store->full_lsn);
+        st = tell(store, PUBLISH_APPEND);
+    }
+    if (st == SCN_OK)
+        raise_to(&store->lazy_lsn, lazy_lsn);
+    return st;
+}
+
+scn_status peers_tell_append(struct store *store)
+{
+    return peers_tell_lazy(store, atomic_load(&store->lazy_lsn));
 }
 
 scn_status peers_tell_generation(struct store *store, const struct superblock *sb)

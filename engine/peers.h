@@ -33,6 +33,9 @@ void apply_leave(struct store *store);
 /* Both locks held: the log's end, and what is visible of it, for the others [V1].  A
  * failure poisons. */
 scn_status peers_tell_append(struct store *store) MUST_USE;
+/* The same, with lazy commits visible up to here: in this process only when the others
+ * can know, or a snapshot of theirs would be older than one that was read here before. */
+scn_status peers_tell_lazy(struct store *store, uint64_t lazy_lsn) MUST_USE;
 /* Checkpoint lock held: the newest generation. */
 scn_status peers_tell_generation(struct store *store,
                                  const struct superblock *sb) MUST_USE;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-    SECONDS_DEFAULT = 2,
+    SECONDS_DEFAULT = 1,
     TXNS_MAX = 60000,
     THREADS = 2,
     HOT_KEYS = 5, /* in use at a time: so there are conflicts */
@@ -60,6 +60,14 @@ static scn_status read_list(const struct player *player, scn_txn *txn,
     return SCN_OK;
 }
 
+static void leave_key(struct lists *lists, uint32_t key)
+{
+    uint32_t first = atomic_load(&lists->next->first_key);
+    while (first <= key && !atomic_compare_exchange_weak(&lists->next->first_key, &first,
+                                                         key + 1))
+        ;
+}
+
 static scn_status append(struct player *player, scn_txn *txn, struct history_op *op)
 {
     char key[16];
@@ -69,11 +77,8 @@ static scn_status append(struct player *player, scn_txn *txn, struct history_op 
     if (st != SCN_OK)
         return st;
     MUST(had.count < HISTORY_LIST_MAX);
-    if (had.count >= LIST_ENOUGH) {
-        uint32_t first = op->key;
-        (void)atomic_compare_exchange_strong(&player->lists->next->first_key, &first,
-                                             op->key + 1);
-    }
+    if (had.count >= LIST_ENOUGH)
+        leave_key(player->lists, op->key);
     had.list[had.count++] = op->element;
     return scn_put(txn, player->table, name, (scn_slice){had.list, 4 * had.count}, 0);
 }

@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-enum { ROUND_SECONDS = 5, SECONDS_DEFAULT = 3 };
+enum { ROUND_SECONDS = 5, SECONDS_DEFAULT = 2 };
 
 struct stress {
     const char *path;
