@@ -9,7 +9,7 @@
 
 enum {
     SECONDS_DEFAULT = 1,
-    TXNS_MAX = 60000,
+    TXNS_MAX = 120000,
     THREADS = 2,
     HOT_KEYS = 5, /* in use at a time: so there are conflicts */
     LIST_ENOUGH = 24
@@ -38,7 +38,7 @@ struct player {
 static bool goes_on(const struct lists *lists)
 {
     return !atomic_load(&lists->crew.signs->is_over) &&
-           atomic_load(&lists->next->txns) < TXNS_MAX - 100;
+           atomic_load(&lists->next->txns) < TXNS_MAX - 4000;
 }
 
 /* ---- one transaction ---- */
