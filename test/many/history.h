@@ -1,7 +1,7 @@
 /* A history of transactions on lists, and its judgement.
  *
- * The value of a key is a list of elements, to which transactions append; every element is
- * appended once in all.  So a read tells which appends came before it and in what order,
+ * The value of a key is a list of elements, to which transactions append; every element
+ * is appended once in all.  So a read tells which appends came before it and in what order,
  * and from the longest reads follows what each transaction must have seen of each other
  * (after Kingsbury and Alvaro, "Elle"):
  *

@@ -1,8 +1,8 @@
 /* Cycles: see tangle.h.
  *
- * Each node is there twice, by whether an rw edge led to it.  Where skew is allowed, no rw
- * edge leads on from the second one: so the walks are those without two rw edges in a row,
- * and a cycle of them has none where it closes either.
+ * Each node is there twice, by whether an rw edge led to it.  Where skew is allowed, no
+ * rw edge leads on from the second one: so the walks are those without two rw edges in a
+ * row, and a cycle of them has none where it closes either.
  *
  * What nothing leads to is taken away, again and again.  If anything is left, there is a
  * cycle, and a search from each of the rest for the shortest way back finds it. */
@@ -153,7 +153,8 @@ static bool search(struct tangle *tangle, uint32_t start, uint32_t number,
     tangle->came[start].search = number;
     while (begin < end) {
         uint32_t state = tangle->queue[begin++];
-        for (uint32_t i = tangle->first[state / 2]; i < tangle->first[state / 2 + 1]; i++) {
+        uint32_t past = tangle->first[state / 2 + 1];
+        for (uint32_t i = tangle->first[state / 2]; i < past; i++) {
             if (!step(tangle, state, i, &to) || tangle->is_gone[to])
                 continue;
             if (to == start) {

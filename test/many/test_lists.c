@@ -96,8 +96,8 @@ static scn_status play_op(struct player *player, scn_txn *txn, struct history_tx
     return is_read ? read_list(player, txn, op) : append(player, txn, op);
 }
 
-static scn_status play_ops(struct player *player, scn_txn *txn, struct history_txn *record,
-                           bool is_read_only)
+static scn_status play_ops(struct player *player, scn_txn *txn,
+                           struct history_txn *record, bool is_read_only)
 {
     uint32_t count = 1 + crew_roll(&player->dice, HISTORY_OPS_MAX);
     scn_status st = SCN_OK;

@@ -1,6 +1,7 @@
-/* Many processes that work on one file, and are killed and stopped at any moment: writers,
- * readers beside them, and such that come and go.  Each round ends with an audit: what was
- * acknowledged is there, nothing is there in part, and no page is out of order.
+/* Many processes that work on one file, and are killed and stopped at any moment:
+ * writers, readers beside them, and such that come and go.  Each round ends with an
+ * audit: what was acknowledged is there, nothing is there in part, and no page is out of
+ * order.
  *
  * MANY_SECONDS is how long it takes. */
 #include "test/many/bank.h"
@@ -45,8 +46,9 @@ static void care(const struct stress *stress, struct bank *bank)
 
 static void write_on(const struct stress *stress, struct bank *bank, uint32_t writer)
 {
+    uint32_t left = 1 + crew_roll(&bank->dice, 400);
     bank_open(bank, stress->path, 0);
-    for (uint32_t left = 1 + crew_roll(&bank->dice, 400); left && goes_on(stress); left--) {
+    for (; left && goes_on(stress); left--) {
         bank_work(bank, writer);
         if (crew_roll(&bank->dice, 4) == 0)
             bank_look(bank);
@@ -108,7 +110,7 @@ static void tell(const struct stress *stress)
 {
     const struct bank_book *book = stress->book;
     const struct crew *crew = &stress->crew;
-    printf("    stress: %u writers, %u kills, %u stops, %u of them across %d checkpoints\n"
+    printf("    stress: %u writers, %u kills, %u stops, %u across %d checkpoints\n"
            "    %llu opens, %llu commits, %llu conflicts, %llu refusals, %llu looks, "
            "generation %llu\n",
            atomic_load(&book->writers), crew->kills, crew->stops, crew->missed,
