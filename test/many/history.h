@@ -1,9 +1,9 @@
 /* A history of transactions on lists, and its judgement.
  *
  * The value of a key is a list of elements, to which transactions append; every element
- * is appended once in all.  So a read tells which appends came before it and in what order,
- * and from the longest reads follows what each transaction must have seen of each other
- * (after Kingsbury and Alvaro, "Elle"):
+ * is appended once in all.  So a read tells which appends came before it and in what
+ * order, and from the longest reads follows what each transaction must have seen of each
+ * other (after Kingsbury and Alvaro, "Elle"):
  *
  *     ww   the next element of the same list was appended by ...
  *     wr   the last element of a list that was read was appended by the reader's ...
