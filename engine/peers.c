@@ -387,23 +387,31 @@ static bool is_current(struct store *store, const struct publish *page)
             is_applied(store, visible_in(store, page)));
 }
 
-scn_status peers_follow(struct store *store)
+scn_status peers_look(struct store *store, uint64_t *visible)
 {
     struct publish page;
+    *visible = 0;
     if (!store_is_shared(store))
         return SCN_OK;
     scn_status st = publish_read(&store->file, &page);
     if (st < 0)
         return st;
-    if (is_current(store, &page)) {
-        if (!store->is_alone)
-            learn(store, &page);
-        return SCN_OK;
+    if (!is_current(store, &page)) {
+        apply_enter(store);
+        st = go_along(store, &page, false);
+        apply_leave(store);
+    } else if (!store->is_alone) {
+        learn(store, &page);
     }
-    apply_enter(store);
-    st = go_along(store, &page, false);
-    apply_leave(store);
+    if (!store->is_alone)
+        *visible = visible_in(store, &page);
     return st;
+}
+
+scn_status peers_follow(struct store *store)
+{
+    uint64_t visible;
+    return peers_look(store, &visible);
 }
 
 /* ---- the append lock ---- */

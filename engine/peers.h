@@ -21,6 +21,9 @@
  * current view is pinned and of the newest generation.  Nothing to do where nobody else
  * can have the file.  SCN_IO, SCN_NOMEM, SCN_CORRUPT. */
 scn_status peers_follow(struct store *store) MUST_USE;
+/* The same, and what was visible: a snapshot below it must not begin, though another
+ * thread may have started anew meanwhile, from a place before it. */
+scn_status peers_look(struct store *store, uint64_t *visible) MUST_USE;
 
 /* The append lock, the apply lock, and everything that is in the log applied.  SCN_BUSY,
  * SCN_POISONED, or as peers_follow: then neither is held. */

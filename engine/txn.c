@@ -164,19 +164,21 @@ void txn_destroy_shell(struct scn_txn *txn)
 }
 
 /* Announced before the snapshot is used: view and LSN are read and the list joined in one
- * critical section.  False when the view's pin does not count (any more): follow first. */
-static bool try_snapshot(struct scn_txn *txn)
+ * critical section.  False when the view's pin does not count (any more), or what was
+ * visible is not applied: follow first. */
+static bool try_snapshot(struct scn_txn *txn, uint64_t visible)
 {
     struct store *store = txn->store;
     store->sys->ops->mutex_lock(store->state_mutex);
-    if (store_is_shared(store) && !atomic_load(&store->pinned_gen)) {
+    txn->lsn = store_visible(store);
+    if (store_is_shared(store) &&
+        (!atomic_load(&store->pinned_gen) || txn->lsn < visible)) {
         store->sys->ops->mutex_unlock(store->state_mutex);
         return false;
     }
     store->begin_count++;
     txn->view = store->view;
     txn->view->references++;
-    txn->lsn = store_visible(store);
     txn->next = store->open_txns;
     txn->previous = NULL;
     if (txn->next)
@@ -188,10 +190,11 @@ static bool try_snapshot(struct scn_txn *txn)
 
 static scn_status take_snapshot(struct scn_txn *txn)
 {
+    uint64_t visible;
     scn_status st;
     do {
-        st = peers_follow(txn->store);
-    } while (st == SCN_OK && !try_snapshot(txn));
+        st = peers_look(txn->store, &visible);
+    } while (st == SCN_OK && !try_snapshot(txn, visible));
     return st;
 }
 

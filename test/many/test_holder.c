@@ -51,7 +51,7 @@ static void hold_run(void *ctx, int fd)
 static void kill_holder(bool forks)
 {
     scn_db *db;
-    char value[16];
+    char value[24];
     struct partner holder;
     db = desk_open(desk_path("held"), 0);
     desk_put(db, "key", "begin");

@@ -247,12 +247,41 @@ static void tell(const struct lists *lists)
            (unsigned long long)atomic_load(&lists->crew.signs->newest_gen));
 }
 
+static void show_txn(const struct lists *lists, uint32_t at)
+{
+    const struct history_txn *txn = &lists->txns[at];
+    printf("    %u: process %u, outcome %u, %llu to %llu us:", at, txn->process,
+           txn->outcome,
+           (unsigned long long)(txn->start_ns - lists->txns[0].start_ns) / 1000,
+           (unsigned long long)(txn->end_ns - lists->txns[0].start_ns) / 1000);
+    for (uint32_t i = 0; i < txn->count; i++) {
+        const struct history_op *op = &txn->ops[i];
+        printf(op->element ? " append %u:%u" : " read %u:#%u", op->key,
+               op->element ? op->element : op->count);
+    }
+    printf("\n");
+}
+
+/* The transactions whose numbers are in the verdict. */
+static void show_suspects(const struct lists *lists, const char *wrong)
+{
+    while (*wrong) {
+        char *end = (char *)wrong + 1;
+        unsigned long at = TXNS_MAX;
+        if (*wrong >= '0' && *wrong <= '9')
+            at = strtoul(wrong, &end, 10);
+        if (at < atomic_load(&lists->next->txns) && *end == ' ')
+            show_txn(lists, (uint32_t)at);
+        wrong = end;
+    }
+}
+
 static void run(enum history_level level)
 {
     const char *given = getenv("MANY_SECONDS");
     double seconds = given ? atof(given) / 2 : SECONDS_DEFAULT;
     struct lists lists = {.level = level};
-    char *path = strdup(unit_path("lists.scn"));
+    char *path = strdup(unit_path(level == HISTORY_STRICT ? "strict" : "snapshot"));
     CHECK(path);
     lists.path = path;
     lists.txns = party_shared(TXNS_MAX * sizeof *lists.txns);
@@ -265,6 +294,7 @@ static void run(enum history_level level)
     tell(&lists);
     const char *wrong = history_judge(lists.txns, atomic_load(&lists.next->txns), level);
     printf("%s", wrong);
+    show_suspects(&lists, wrong);
     CHECK(wrong[0] == '\0');
     CHECK_OK(unlink(path));
     free(path);
