@@ -6,8 +6,9 @@
  * Three processes store text at hand in one file, from several threads each, in durable
  * transactions over three tables, and write down each key whose commit returned.  One of
  * them kills itself half way with SIGKILL.  The parent opens what is there in the end and
- * compares every acknowledged episode with its source, and every counter with the episodes
- * that are there: a transaction is all there or not at all.  Then it stores the rest.
+ * compares every acknowledged episode with its source, and every counter with the
+ * episodes that are there: a transaction is all there or not at all.  Then it stores the
+ * rest.
  * Exit code 1 if anything is not as it must be. */
 #include "tools/demo/crew.h"
 #include "tools/demo/receipts.h"
@@ -114,7 +115,7 @@ static bool write_together(struct demo *demo)
     int64_t total = sum(demo->acknowledged);
     printf("write      %d processes on one file, %d threads each, a durable transaction "
            "over three\n"
-           "           tables for each episode; process %d killed (SIGKILL) in the middle\n"
+           "           tables for each episode; process %d killed (SIGKILL) half way\n"
            "           %" PRId64 " commits in %.2f s, %.0f a second\n",
            STAFF_PROCESSES, CREW_THREADS, STAFF_KILLED + 1, total, seconds,
            (double)total / seconds);
