@@ -1,8 +1,8 @@
 # Scrine.  `make` builds build/libscrine.a and build/scrine.  `make demo` and `make check` need
 # nothing but gcc and make: they find out what else is missing and, as root, install it.
 #
-# Others: check-fast (two minutes), check-faults (ten minutes), soak (SOAK_SECONDS=n, else
-# without end), fuzz, style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
+# Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
+# (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
@@ -46,14 +46,14 @@ UNIT := $(call objects,test/unit)
 LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
-.PHONY: all demo check check-fast check-faults soak style bench-smoke install programs \
-    print-programs clean fuzz fuzz-afl fuzz-programs
+.PHONY: all demo check check-fast check-many check-faults soak style bench-smoke install \
+    programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
-PROMISING := demo check check-fast check-faults soak style bench-smoke fuzz
+PROMISING := demo check check-fast check-many check-faults soak style bench-smoke fuzz
 AS_ROOT := $(if $(filter $(PROMISING),$(MAKECMDGOALS)),install,tell)
 build/deps/%: .ci/deps
 	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
@@ -166,7 +166,7 @@ print-programs:
 	@echo $(PROGRAMS)
 
 # ---- targets for people ----
-check check-fast style: build/deps/base build/deps/check
+check check-fast check-many style: build/deps/base build/deps/check
 	@CC="$(CC)" CXX="$(CXX)" bash test/run $@
 
 # Pages of 4 KiB, where everything happens soon; and a part with those of the real thing.

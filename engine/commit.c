@@ -295,10 +295,7 @@ static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint6
     if (log_synced(store->log) < atomic_load(&store->epoch_start_lsn))
         return false;
     uint64_t full = atomic_load(&store->full_lsn);
-    if (full > store_visible(store) && full <= start)
-        return false;
-    atomic_store(&store->lazy_lsn, end);
-    return true;
+    return full <= store_visible(store) || full > start;
 }
 
 /* The record in the log leads to these pages: everybody knows them now. */
@@ -342,7 +339,8 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     txn->log_life = log_life(store->log);
     *is_done = is_visible_now(store, txn, start, *lsn);
     let_grown_go(txn);
-    return peers_tell_append(store) < 0 ? SCN_UNKNOWN : SCN_OK;
+    uint64_t lazy = *is_done ? *lsn : atomic_load(&store->lazy_lsn);
+    return peers_tell_lazy(store, lazy) < 0 ? SCN_UNKNOWN : SCN_OK;
 }
 
 static scn_status append(struct scn_txn *txn, struct bases *bases, enum step *step,

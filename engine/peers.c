@@ -393,32 +393,47 @@ static bool is_between_sessions(struct store *store, const struct publish *page)
            has_line(store, page, PUBLISH_POISON);
 }
 
+/* A commit of another thread may be synced, and visible to others, before it is applied
+ * here. */
+static bool is_applied(struct store *store, uint64_t lsn)
+{
+    return lsn <= log_appended(store->log) && lsn <= atomic_load(&store->applying_lsn);
+}
+
 static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page) || atomic_load(&store->has_gap))
         return false;
     return store->is_alone || is_between_sessions(store, page) ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
-            visible_in(store, page) <= log_appended(store->log));
+            is_applied(store, visible_in(store, page)));
 }
 
-scn_status peers_follow(struct store *store)
+scn_status peers_look(struct store *store, uint64_t *visible)
 {
     struct publish page;
+    *visible = 0;
     if (!store_is_shared(store))
         return SCN_OK;
     scn_status st = publish_read(&store->file, &page);
     if (st < 0)
         return st;
-    if (is_current(store, &page)) {
-        if (!store->is_alone)
-            learn(store, &page);
-        return SCN_OK;
+    if (!is_current(store, &page)) {
+        apply_enter(store);
+        st = go_along(store, &page, false);
+        apply_leave(store);
+    } else if (!store->is_alone) {
+        learn(store, &page);
     }
-    apply_enter(store);
-    st = go_along(store, &page, false);
-    apply_leave(store);
+    if (!store->is_alone)
+        *visible = visible_in(store, &page);
     return st;
+}
+
+scn_status peers_follow(struct store *store)
+{
+    uint64_t visible;
+    return peers_look(store, &visible);
 }
 
 /* ---- the append lock ---- */
@@ -495,16 +510,25 @@ static void let_extent_go(struct store *store)
         grown_remove(&store->grown, at.extent_pgno, at.extent_pages);
 }
 
-scn_status peers_tell_append(struct store *store)
+scn_status peers_tell_lazy(struct store *store, uint64_t lazy_lsn)
 {
     struct publish_value *line = &store->page.line[PUBLISH_APPEND];
+    scn_status st = SCN_OK;
     let_extent_go(store);
-    if (!store_is_shared(store))
-        return SCN_OK;
-    log_tell_end(store->log, line);
-    line->field[APPEND_LAZY_LSN] = atomic_load(&store->lazy_lsn);
-    line->field[APPEND_FULL_LSN] = atomic_load(&store->full_lsn);
-    return tell(store, PUBLISH_APPEND);
+    if (store_is_shared(store)) {
+        log_tell_end(store->log, line);
+        line->field[APPEND_LAZY_LSN] = lazy_lsn;
+        line->field[APPEND_FULL_LSN] = atomic_load(&store->full_lsn);
+        st = tell(store, PUBLISH_APPEND);
+    }
+    if (st == SCN_OK)
+        raise_to(&store->lazy_lsn, lazy_lsn);
+    return st;
+}
+
+scn_status peers_tell_append(struct store *store)
+{
+    return peers_tell_lazy(store, atomic_load(&store->lazy_lsn));
 }
 
 scn_status peers_tell_generation(struct store *store, const struct superblock *sb)

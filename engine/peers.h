@@ -21,6 +21,9 @@
  * current view is pinned and of the newest generation.  Nothing to do where nobody else
  * can have the file.  SCN_IO, SCN_NOMEM, SCN_CORRUPT. */
 scn_status peers_follow(struct store *store) MUST_USE;
+/* The same, and what was visible: a snapshot below it must not begin, though another
+ * thread may have started anew meanwhile, from a place before it. */
+scn_status peers_look(struct store *store, uint64_t *visible) MUST_USE;
 
 /* The append lock, the apply lock, and everything that is in the log applied.  SCN_BUSY,
  * SCN_POISONED, or as peers_follow: then neither is held. */
@@ -34,6 +37,9 @@ void apply_leave(struct store *store);
 /* Both locks held: the log's end, and what is visible of it, for the others [V1].  A
  * failure poisons. */
 scn_status peers_tell_append(struct store *store) MUST_USE;
+/* The same, with lazy commits visible up to here: in this process only when the others
+ * can know, or a snapshot of theirs would be older than one that was read here before. */
+scn_status peers_tell_lazy(struct store *store, uint64_t lazy_lsn) MUST_USE;
 /* Checkpoint lock held: the newest generation. */
 scn_status peers_tell_generation(struct store *store,
                                  const struct superblock *sb) MUST_USE;

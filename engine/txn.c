@@ -166,21 +166,22 @@ void txn_destroy_shell(struct scn_txn *txn)
 }
 
 /* Announced before the snapshot is used: view and LSN are read and the list joined in one
- * critical section.  False when the view's pin does not count (any more): follow first.
- */
-static bool try_snapshot(struct scn_txn *txn)
+ * critical section.  False when the view's pin does not count (any more), or what was
+ * visible is not applied: follow first. */
+static bool try_snapshot(struct scn_txn *txn, uint64_t visible)
 {
     struct store *store = txn->store;
     store->sys->ops->mutex_lock(store->state_mutex);
+    txn->lsn = store_visible(store);
     if (store_is_shared(store) &&
-        (atomic_load(&store->has_gap) || !atomic_load(&store->pinned_gen))) {
+        (atomic_load(&store->has_gap) || !atomic_load(&store->pinned_gen) ||
+         txn->lsn < visible)) {
         store->sys->ops->mutex_unlock(store->state_mutex);
         return false;
     }
     store->begin_count++;
     txn->view = store->view;
     txn->view->references++;
-    txn->lsn = store_visible(store);
     txn->next = store->open_txns;
     txn->previous = NULL;
     if (txn->next)
@@ -192,12 +193,13 @@ static bool try_snapshot(struct scn_txn *txn)
 
 static scn_status take_snapshot(struct scn_txn *txn, bool is_as_it_is)
 {
+    uint64_t visible = 0;
     scn_status st = SCN_OK;
-    if (is_as_it_is && try_snapshot(txn))
+    if (is_as_it_is && try_snapshot(txn, 0))
         return SCN_OK;
     do {
-        st = peers_follow(txn->store);
-    } while (st == SCN_OK && !try_snapshot(txn));
+        st = peers_look(txn->store, &visible);
+    } while (st == SCN_OK && !try_snapshot(txn, visible));
     return st;
 }
 

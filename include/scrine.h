@@ -12,11 +12,17 @@
  * cursors, is used by one thread at a time; it may move from one to the next.  No
  * transaction is bound to a thread, and a thread may have several.
  *
- * Processes.  At this stage one process at a time has a file open for writing, and while
- * it has, nobody else may read it either; several processes may read a file that nobody
- * writes.  Who comes second waits for busy_timeout_ms and is answered SCN_BUSY.  After
- * fork, the child's calls with a handle of the parent answer SCN_FORKED and change
- * nothing; the child may open the store for itself when the parent has closed it.
+ * Processes.  Any number of processes have one file open at the same time; all may read
+ * and write, and what one has committed is in the next transaction of each.  Nobody waits
+ * for another's open transaction, for reading or for writing: conflicts are found per
+ * key, at commit.  Any of them may be killed at any moment: its locks vanish with it, and
+ * the others go on without a repair.  One that is stopped while it holds a lock of a
+ * commit delays those who write (for busy_timeout_ms, then SCN_BUSY), not those who read.
+ * SCN_RDONLY reads beside writers and changes nothing; SCN_EXCLUSIVE keeps all others out.
+ * On network file systems, where locks do not reach everybody, one process at a time has
+ * the file (SCN_NOT_LOCAL, SCN_ALLOW_NOT_LOCAL).  After fork, the child's calls with a
+ * handle of the parent answer SCN_FORKED and change nothing; the child opens the store
+ * for itself, also while the parent has it open.
  *
  * Bytes.  Keys and values handed out by a call with a transaction or its cursor are good
  * until the next call with the same transaction (or a cursor of it) returns.  So they may
@@ -113,7 +119,8 @@ enum {
 enum {
     SCN_RDONLY = 1,    /* no writes through this handle; an absent file is not created */
     SCN_NOCREATE = 2,  /* an absent file is SCN_NOTFOUND */
-    SCN_EXCLUSIVE = 4, /* no other process; has no effect yet, as this is always so */
+    SCN_EXCLUSIVE = 4, /* no other process: waits until the others have gone, and while it
+                        * lasts they are answered SCN_BUSY; takes no kernel locks later */
     SCN_NOTHREAD = 8,  /* no background thread: the program calls scn_tick, and a commit
                         * that finds the log full runs the checkpoint itself */
     SCN_ALLOW_NOT_LOCAL = 16 /* also on NFS, CIFS, 9p or FUSE; the caller sees to it that
@@ -366,8 +373,9 @@ scn_status scn_options_set(scn_options *options, const char *name, const char *v
  * A file that this process has open already is shared by its handles: then SCN_RDONLY is
  * the only option that counts.
  *
- * SCN_NOTFOUND (it must not be created), SCN_BUSY (another process has it, or this one
- * has it open for reading only), SCN_NOTADB, SCN_VERSION, SCN_CORRUPT (a damaged log,
+ * SCN_NOTFOUND (it must not be created), SCN_BUSY (another process has it exclusively, or
+ * has it while this one wants to be exclusive, or this one has it open for reading only),
+ * SCN_NOTADB, SCN_VERSION, SCN_CORRUPT (a damaged log,
  * which SCN_RDONLY opens up to the damage, or damaged pages that nothing can be read
  * without), SCN_NOT_LOCAL, SCN_READONLY, SCN_FULL, SCN_IO, SCN_NOMEM, SCN_MOVED (replaced
  * meanwhile), SCN_MISUSE (options).  A file that was refused is left as it was. */

@@ -234,7 +234,7 @@ static void find_parts(struct judge *judge)
         const struct history_txn *txn = &judge->txns[i];
         judge->is_part[i] = txn->outcome == HISTORY_COMMITTED;
         for (uint32_t j = 0; txn->outcome == HISTORY_UNKNOWN && j < txn->count; j++)
-            judge->is_part[i] |= txn->ops[j].element && judge->is_seen[txn->ops[j].element];
+            judge->is_part[i] |= judge->is_seen[txn->ops[j].element];
     }
 }
 

@@ -153,7 +153,8 @@ static bool search(struct tangle *tangle, uint32_t start, uint32_t number,
     tangle->came[start].search = number;
     while (begin < end) {
         uint32_t state = tangle->queue[begin++];
-        for (uint32_t i = tangle->first[state / 2]; i < tangle->first[state / 2 + 1]; i++) {
+        uint32_t past = tangle->first[state / 2 + 1];
+        for (uint32_t i = tangle->first[state / 2]; i < past; i++) {
             if (!step(tangle, state, i, &to) || tangle->is_gone[to])
                 continue;
             if (to == start) {

@@ -51,7 +51,7 @@ static void hold_run(void *ctx, int fd)
 static void kill_holder(bool forks)
 {
     scn_db *db;
-    char value[16];
+    char value[24];
     struct partner holder;
     db = desk_open(desk_path("held"), 0);
     desk_put(db, "key", "begin");
@@ -336,7 +336,7 @@ TEST(holder__that_idles_does_not_make_the_file_grow)
     party_tell(other.fd, 'm');
     party_hear(other.fd, 'm');
     long kib = atomic_load(&idle->after_kib) - atomic_load(&idle->before_kib);
-    printf("    idle process: %ld KiB of memory (goal: %d); file of %llu, later %llu KiB\n",
+    printf("    idle: %ld KiB of memory (goal: %d); file of %llu KiB, later %llu\n",
            kib, GOAL_KIB, (unsigned long long)early / 1024,
            (unsigned long long)late / 1024);
     party_tell(other.fd, 'e');

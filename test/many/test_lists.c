@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 enum {
-    SECONDS_DEFAULT = 2,
-    TXNS_MAX = 60000,
+    SECONDS_DEFAULT = 1,
+    TXNS_MAX = 120000,
     THREADS = 2,
     HOT_KEYS = 5, /* in use at a time: so there are conflicts */
     LIST_ENOUGH = 24
@@ -38,7 +38,7 @@ struct player {
 static bool goes_on(const struct lists *lists)
 {
     return !atomic_load(&lists->crew.signs->is_over) &&
-           atomic_load(&lists->next->txns) < TXNS_MAX - 100;
+           atomic_load(&lists->next->txns) < TXNS_MAX - 4000;
 }
 
 /* ---- one transaction ---- */
@@ -60,6 +60,14 @@ static scn_status read_list(const struct player *player, scn_txn *txn,
     return SCN_OK;
 }
 
+static void leave_key(struct lists *lists, uint32_t key)
+{
+    uint32_t first = atomic_load(&lists->next->first_key);
+    while (first <= key && !atomic_compare_exchange_weak(&lists->next->first_key, &first,
+                                                         key + 1))
+        ;
+}
+
 static scn_status append(struct player *player, scn_txn *txn, struct history_op *op)
 {
     char key[16];
@@ -69,11 +77,8 @@ static scn_status append(struct player *player, scn_txn *txn, struct history_op 
     if (st != SCN_OK)
         return st;
     MUST(had.count < HISTORY_LIST_MAX);
-    if (had.count >= LIST_ENOUGH) {
-        uint32_t first = op->key;
-        (void)atomic_compare_exchange_strong(&player->lists->next->first_key, &first,
-                                             op->key + 1);
-    }
+    if (had.count >= LIST_ENOUGH)
+        leave_key(player->lists, op->key);
     had.list[had.count++] = op->element;
     return scn_put(txn, player->table, name, (scn_slice){had.list, 4 * had.count}, 0);
 }
@@ -91,8 +96,8 @@ static scn_status play_op(struct player *player, scn_txn *txn, struct history_tx
     return is_read ? read_list(player, txn, op) : append(player, txn, op);
 }
 
-static scn_status play_ops(struct player *player, scn_txn *txn, struct history_txn *record,
-                           bool is_read_only)
+static scn_status play_ops(struct player *player, scn_txn *txn,
+                           struct history_txn *record, bool is_read_only)
 {
     uint32_t count = 1 + crew_roll(&player->dice, HISTORY_OPS_MAX);
     scn_status st = SCN_OK;
@@ -242,12 +247,41 @@ static void tell(const struct lists *lists)
            (unsigned long long)atomic_load(&lists->crew.signs->newest_gen));
 }
 
+static void show_txn(const struct lists *lists, uint32_t at)
+{
+    const struct history_txn *txn = &lists->txns[at];
+    printf("    %u: process %u, outcome %u, %llu to %llu us:", at, txn->process,
+           txn->outcome,
+           (unsigned long long)(txn->start_ns - lists->txns[0].start_ns) / 1000,
+           (unsigned long long)(txn->end_ns - lists->txns[0].start_ns) / 1000);
+    for (uint32_t i = 0; i < txn->count; i++) {
+        const struct history_op *op = &txn->ops[i];
+        printf(op->element ? " append %u:%u" : " read %u:#%u", op->key,
+               op->element ? op->element : op->count);
+    }
+    printf("\n");
+}
+
+/* The transactions whose numbers are in the verdict. */
+static void show_suspects(const struct lists *lists, const char *wrong)
+{
+    while (*wrong) {
+        char *end = (char *)wrong + 1;
+        unsigned long at = TXNS_MAX;
+        if (*wrong >= '0' && *wrong <= '9')
+            at = strtoul(wrong, &end, 10);
+        if (at < atomic_load(&lists->next->txns) && *end == ' ')
+            show_txn(lists, (uint32_t)at);
+        wrong = end;
+    }
+}
+
 static void run(enum history_level level)
 {
     const char *given = getenv("MANY_SECONDS");
     double seconds = given ? atof(given) / 2 : SECONDS_DEFAULT;
     struct lists lists = {.level = level};
-    char *path = strdup(unit_path("lists.scn"));
+    char *path = strdup(unit_path(level == HISTORY_STRICT ? "strict" : "snapshot"));
     CHECK(path);
     lists.path = path;
     lists.txns = party_shared(TXNS_MAX * sizeof *lists.txns);
@@ -260,6 +294,7 @@ static void run(enum history_level level)
     tell(&lists);
     const char *wrong = history_judge(lists.txns, atomic_load(&lists.next->txns), level);
     printf("%s", wrong);
+    show_suspects(&lists, wrong);
     CHECK(wrong[0] == '\0');
     CHECK_OK(unlink(path));
     free(path);

@@ -110,7 +110,6 @@ TEST(place__is_shared_by_two_copies_of_the_library_in_one_process)
     CHECK(size == 5);
     other.free(value);
     CHECK_OK(other.close(theirs));
-    dlclose(other.handle);
 }
 
 /* ---- rm, mv, cp ---- */

@@ -24,13 +24,18 @@ static double seconds_since(const struct timespec *start)
            (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
+static bool is_late(const struct crew *crew)
+{
+    double limit = crew->orders->limit_seconds;
+    return limit > 0 && seconds_since(&crew->start) > limit;
+}
+
 /* The other workers are somewhere inside their transactions: nobody is asked. */
 static void die_if_due(struct crew *crew)
 {
-    const struct crew_orders *orders = crew->orders;
+    size_t kill_count = crew->orders->kill_count;
     size_t count = atomic_fetch_add(&crew->receipt_count, 1) + 1;
-    if (orders->kill_count && (count >= orders->kill_count ||
-                               seconds_since(&crew->start) > orders->kill_seconds))
+    if (kill_count && (count >= kill_count || is_late(crew)))
         kill(getpid(), SIGKILL);
 }
 
@@ -52,8 +57,9 @@ static bool store_one(struct crew *crew, size_t number)
 static void *work(void *ctx)
 {
     struct crew *crew = ctx;
-    while (!atomic_load(&crew->has_failed)) {
-        size_t number = atomic_fetch_add(&crew->next, 1);
+    bool stops = crew->orders->kill_count == 0;
+    while (!atomic_load(&crew->has_failed) && !(stops && is_late(crew))) {
+        size_t number = atomic_fetch_add(&crew->next, crew->orders->step);
         if (number >= crew->orders->material->count)
             break;
         if (!store_one(crew, number))
@@ -65,7 +71,7 @@ static void *work(void *ctx)
 bool crew_work(const struct crew_orders *orders)
 {
     pthread_t threads[CREW_THREADS];
-    struct crew crew = {.orders = orders};
+    struct crew crew = {.orders = orders, .next = orders->first};
     int count = 0;
     clock_gettime(CLOCK_MONOTONIC, &crew.start);
     while (count < CREW_THREADS &&

@@ -1,40 +1,38 @@
-/* A day in the life of an agent's memory: it is killed while it learns, comes back,
- * and has forgotten nothing that it had said it would remember.
+/* A day in the life of a memory that agents share: one of them is killed while it learns,
+ * the others go on, and nothing is forgotten that any of them had said it would remember.
  *
  *     scrine-demo [FILE|FOLDER]
  *
- * A child process stores text at hand from several threads, in durable transactions
- * over three tables, and writes down each key whose commit returned.  Half way it
- * kills itself with SIGKILL.  The parent opens what is left and compares every
- * acknowledged episode with its source, and every counter with the episodes that are
- * there: a transaction is all there or not at all.  Then it stores the rest.  Exit
- * code 1 if anything is not as it must be. */
+ * Three processes store text at hand in one file, from several threads each, in durable
+ * transactions over three tables, and write down each key whose commit returned.  One of
+ * them kills itself half way with SIGKILL.  The parent opens what is there in the end and
+ * compares every acknowledged episode with its source, and every counter with the
+ * episodes that are there: a transaction is all there or not at all.  Then it stores the
+ * rest.
+ * Exit code 1 if anything is not as it must be. */
 #include "tools/demo/crew.h"
 #include "tools/demo/receipts.h"
+#include "tools/demo/staff.h"
 #include "tools/demo/tally.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, NEWEST = 10 };
-static const double kill_seconds = 8;
 
 struct demo {
     struct material material;
     struct memory memory;
     char folder[PATH_BYTES];
     char store_path[PATH_BYTES + 16];
-    char receipts_path[PATH_BYTES + 16];
+    char receipts_paths[STAFF_PROCESSES][PATH_BYTES + 32];
     bool *is_acknowledged;
-    int64_t acknowledged;
+    int64_t acknowledged[STAFF_PROCESSES];
 };
 
 static double now_seconds(void)
@@ -63,8 +61,9 @@ static bool make_folder(struct demo *demo)
         return false;
     }
     snprintf(demo->store_path, sizeof demo->store_path, "%s/memory.scn", demo->folder);
-    snprintf(demo->receipts_path, sizeof demo->receipts_path, "%s/acknowledged",
-             demo->folder);
+    for (int i = 0; i < STAFF_PROCESSES; i++)
+        snprintf(demo->receipts_paths[i], sizeof demo->receipts_paths[i],
+                 "%s/acknowledged-%d", demo->folder, i + 1);
     return true;
 }
 
@@ -73,7 +72,8 @@ static bool remove_folder(const struct demo *demo)
     if (demo->folder[0] == '\0')
         return true;
     (void)unlink(demo->store_path);
-    (void)unlink(demo->receipts_path);
+    for (int i = 0; i < STAFF_PROCESSES; i++)
+        (void)unlink(demo->receipts_paths[i]);
     if (rmdir(demo->folder) == 0)
         return true;
     perror(demo->folder);
@@ -82,53 +82,50 @@ static bool remove_folder(const struct demo *demo)
 
 /* ---- writing and dying ---- */
 
-static int child(struct demo *demo)
+static int64_t sum(const int64_t *counts)
 {
-    int receipts = receipts_create(demo->receipts_path);
-    scn_status st = receipts < 0 ? SCN_IO : memory_open(&demo->memory, demo->store_path);
-    if (st != SCN_OK)
-        return memory_fail(&demo->memory, "opening the store", st);
-    struct crew_orders orders = {.memory = &demo->memory,
-                                 .material = &demo->material,
-                                 .receipts = receipts,
-                                 .kill_count = (demo->material.count + 1) / 2,
-                                 .kill_seconds = kill_seconds};
-    crew_work(&orders);
-    return 1;
+    int64_t total = 0;
+    for (int i = 0; i < STAFF_PROCESSES; i++)
+        total += counts[i];
+    return total;
 }
 
-static bool write_until_killed(struct demo *demo)
+static bool read_receipts(struct demo *demo)
 {
-    int how = 0;
-    double start = now_seconds();
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(child(demo));
-    while (pid > 0 && waitpid(pid, &how, 0) < 0 && errno == EINTR)
-        continue;
-    double seconds = now_seconds() - start;
-    if (pid < 0 || !WIFSIGNALED(how) || WTERMSIG(how) != SIGKILL) {
-        fprintf(stderr, "demo: the writer ended in another way than planned\n");
-        return false;
+    for (int i = 0; i < STAFF_PROCESSES; i++) {
+        demo->acknowledged[i] = receipts_read(demo->receipts_paths[i], &demo->material,
+                                              demo->is_acknowledged);
+        if (demo->acknowledged[i] < 0)
+            return false;
     }
-    demo->acknowledged =
-        receipts_read(demo->receipts_path, &demo->material, demo->is_acknowledged);
-    if (demo->acknowledged < 0)
+    return true;
+}
+
+static bool write_together(struct demo *demo)
+{
+    const char *paths[STAFF_PROCESSES];
+    double start = now_seconds();
+    for (int i = 0; i < STAFF_PROCESSES; i++)
+        paths[i] = demo->receipts_paths[i];
+    if (!staff_work(&demo->material, demo->store_path, paths))
         return false;
-    printf("write      %d threads, a durable transaction over three tables for each "
-           "episode\n"
-           "           killed (SIGKILL) after %" PRId64
-           " commits in %.2f s, %.0f a second\n",
-           CREW_THREADS, demo->acknowledged, seconds,
-           (double)demo->acknowledged / seconds);
+    double seconds = now_seconds() - start;
+    if (!read_receipts(demo))
+        return false;
+    int64_t total = sum(demo->acknowledged);
+    printf("write      %d processes on one file, %d threads each, a durable transaction "
+           "over three\n"
+           "           tables for each episode; process %d killed (SIGKILL) half way\n"
+           "           %" PRId64 " commits in %.2f s, %.0f a second\n",
+           STAFF_PROCESSES, CREW_THREADS, STAFF_KILLED + 1, total, seconds,
+           (double)total / seconds);
     return true;
 }
 
 /* ---- verifying ---- */
 
 struct census {
-    int64_t acknowledged; /* and stored, equal to their source */
+    int64_t acknowledged[STAFF_PROCESSES]; /* and stored, equal to their source */
     int64_t other;        /* stored, equal to their source, not acknowledged */
     int64_t lost;
     int64_t wrong;
@@ -141,7 +138,7 @@ static scn_status count_episodes(struct demo *demo, scn_txn *txn, struct census 
         scn_status st = memory_verify(&demo->memory, txn, &demo->material, i);
         if (st != SCN_OK && st != SCN_NOTFOUND && st != SCN_CORRUPT)
             return st;
-        census->acknowledged += st == SCN_OK && demo->is_acknowledged[i];
+        census->acknowledged[staff_of(i)] += st == SCN_OK && demo->is_acknowledged[i];
         census->other += st == SCN_OK && !demo->is_acknowledged[i];
         census->lost += st == SCN_NOTFOUND && demo->is_acknowledged[i];
         census->wrong += st == SCN_CORRUPT;
@@ -197,24 +194,30 @@ static bool take_census(struct demo *demo, struct census *census)
     return st == SCN_OK && census->lost + census->wrong == 0;
 }
 
-static bool recover(struct demo *demo)
+static bool verify(struct demo *demo)
 {
     struct census census = {0};
     double start = now_seconds();
     scn_status st = memory_open(&demo->memory, demo->store_path);
     if (st != SCN_OK)
-        return fail(demo, "opening after the kill", st);
-    printf("recover    opened again in %.1f ms\n", (now_seconds() - start) * 1000);
+        return fail(demo, "opening what is there", st);
+    printf("open       opened again in %.1f ms\n", (now_seconds() - start) * 1000);
     bool is_good = take_census(demo, &census);
-    printf("acknowledged %" PRId64 ", stored %" PRId64 "\n", demo->acknowledged,
-           census.acknowledged);
+    for (int i = 0; i < STAFF_PROCESSES; i++) {
+        printf("process %d  acknowledged %" PRId64 ", stored %" PRId64 "%s\n", i + 1,
+               demo->acknowledged[i], census.acknowledged[i],
+               i == STAFF_KILLED ? " (the one that was killed)" : "");
+        is_good &= census.acknowledged[i] == demo->acknowledged[i];
+    }
+    printf("acknowledged %" PRId64 ", stored %" PRId64 "\n", sum(demo->acknowledged),
+           sum(census.acknowledged));
     if (is_good)
         printf("           each equal to its source; %" PRId64
                " more were whole but not yet acknowledged;\n"
                "           %zu word counters agree with the episodes that are there\n",
                census.other, census.words.count);
     tally_free(&census.words);
-    return is_good && census.acknowledged == demo->acknowledged;
+    return is_good;
 }
 
 /* ---- the rest ---- */
@@ -223,13 +226,13 @@ static bool finish(struct demo *demo)
 {
     struct census census = {0};
     struct crew_orders orders = {
-        .memory = &demo->memory, .material = &demo->material, .receipts = -1};
+        .memory = &demo->memory, .material = &demo->material, .step = 1, .receipts = -1};
     double start = now_seconds();
     if (!crew_work(&orders))
         return false;
     double seconds = now_seconds() - start;
     bool is_good = take_census(demo, &census);
-    int64_t stored = census.acknowledged + census.other;
+    int64_t stored = sum(census.acknowledged) + census.other;
     printf("finish     the rest in %.2f s; %" PRId64 " of %zu episodes are there\n",
            seconds, stored, demo->material.count);
     tally_free(&census.words);
@@ -348,7 +351,7 @@ static bool tell(struct demo *demo, const char *path)
     printf("material   %zu episodes from %zu files and %zu commits, %.1f MB of text\n",
            demo->material.count, demo->material.file_count, demo->material.commit_count,
            (double)demo->material.bytes / 1e6);
-    return make_folder(demo) && write_until_killed(demo) && recover(demo) &&
+    return make_folder(demo) && write_together(demo) && verify(demo) &&
            finish(demo) && print_newest(demo) && print_statistics(demo) && check(demo);
 }
 
