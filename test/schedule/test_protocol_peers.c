@@ -331,6 +331,28 @@ TEST(protocol__16_an_update_gets_past_a_commit_of_a_dead_process)
     stage_close(&pair.a);
 }
 
+/* The same by who runs his transaction again himself. */
+TEST(protocol__16_a_transaction_that_is_run_again_gets_past_a_dead_process)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "0");
+    append_and_die(&pair.b, "k", "1");
+    for (int tries = 0;; tries++) {
+        scn_txn *txn = stage_txn(&pair.a, SCN_WRITE);
+        bool is_old = txn_has(txn, "k", "0");
+        CHECK_OK(txn_put(txn, "k", "2", 0));
+        scn_status st = scn_commit(txn);
+        if (st == SCN_OK)
+            break;
+        CHECK_EQ(st, SCN_CONFLICT);
+        CHECK(is_old);
+        CHECK(tries < 1);
+    }
+    CHECK(stage_has(&pair.a, "k", "2"));
+    stage_close(&pair.a);
+}
+
 /* ---- 18: the owner of APPEND dies ---- */
 
 static void die_in_record(struct stage *stage, uint64_t len)
