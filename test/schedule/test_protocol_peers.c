@@ -166,6 +166,25 @@ TEST(protocol__02_a_pin_counts_only_for_the_newest_generation)
     pair_close(&pair);
 }
 
+/* All who write have gone; who comes recovers the file, though readers have it. */
+TEST(protocol__02_a_snapshot_of_a_reader_outlives_a_session)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    put_rows(&pair.a, "old");
+    stage_checkpoint(&pair.a);
+    stage_come(&pair.b, &pair.a, SCN_RDONLY);
+    pair.b.options.pool_bytes = 8 * PAGE_BYTES;
+    CHECK_OK(stage_try_open(&pair.b));
+    scn_txn *reader = stage_txn(&pair.b, SCN_READ);
+    churn(&pair.a, 4);
+    stage_reopen(&pair.a);
+    churn(&pair.a, 4);
+    CHECK(txn_has_rows(reader, "old"));
+    scn_abort(reader);
+    pair_close(&pair);
+}
+
 /* The tree is pinned, and a run that is younger comes from another process. */
 TEST(protocol__08_a_run_of_another_process_keeps_its_pages)
 {
