@@ -474,6 +474,15 @@ static void hand_over_segments(struct scn_txn *txn)
     txn->writes.segment_count = 0;
 }
 
+/* What a conflict met may be appended and not yet visible, and its owner may be dead: it has
+ * to become visible, or who runs the transaction again meets it for ever. */
+static void show_what_was_met(struct store *store)
+{
+    uint64_t appended = log_appended(store->log);
+    if (appended > store_visible(store) && log_sync(store->log, appended, 0) < 0)
+        return; /* the next call says why, and this one of the conflict */
+}
+
 scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
 {
     struct store *store = txn->store;
@@ -494,6 +503,8 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
     if (st < 0) {
         if (st == SCN_UNKNOWN)
             hand_over_segments(txn);
+        if (st == SCN_CONFLICT && !txn->is_priority)
+            show_what_was_met(store);
         return st;
     }
     hand_over_segments(txn);

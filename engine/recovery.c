@@ -182,6 +182,21 @@ static scn_status load_space(struct store *store, const struct superblock *sb)
     return st;
 }
 
+/* Nobody else writes, but readers may have the file: what they stand on stays. */
+static scn_status mature(struct store *store)
+{
+    uint64_t *gens = NULL;
+    uint32_t count = 0;
+    bool is_exclusive = store->locks.is_exclusive;
+    store->locks.is_exclusive = false; /* or there would be none to be seen */
+    scn_status st = pins_foreign(&store->pins, &gens, &count);
+    store->locks.is_exclusive = is_exclusive;
+    if (st == SCN_OK)
+        space_mature(store->space, gens, count);
+    mem_free(gens);
+    return st;
+}
+
 /* The catalog's root and the allocation state can be read. */
 static scn_status check_roots(struct store *store, const struct superblock *sb)
 {
@@ -200,9 +215,7 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
     if (st < 0 || store->space == NULL)
         return st;
     st = load_space(store, sb);
-    if (st == SCN_OK && !page_ref_is_null(&sb->space))
-        space_mature(store->space, NULL, 0);
-    return st;
+    return st == SCN_OK && !page_ref_is_null(&sb->space) ? mature(store) : st;
 }
 
 /* [H2]: greater than any generation in either slot, readable or probable, and not in the

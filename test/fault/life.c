@@ -188,6 +188,58 @@ void life_reopen(struct life *life)
         life_resume(life);
 }
 
+/* ---- two processes ---- */
+
+static void swap(struct life *life)
+{
+    struct sys *sys = life->sys;
+    scn_db *db = life->db;
+    life->sys = life->peer_sys;
+    life->db = life->peer_db;
+    life->peer_sys = sys;
+    life->peer_db = db;
+}
+
+void life_swap(struct life *life)
+{
+    if (!life_is_fine(life) || life->peer_sys == NULL)
+        return;
+    stop_reading(life);
+    swap(life);
+}
+
+void life_join(struct life *life)
+{
+    if (!life_is_fine(life) || life->peer_sys)
+        return;
+    stop_reading(life);
+    swap(life);
+    life->sys = sim_process_create(life->disk);
+    life_must(life, life_open(life, SCN_NOCREATE), "joining");
+    swap(life);
+    survey_point(life);
+}
+
+static void end_peer(struct life *life)
+{
+    if (life->peer_sys == NULL)
+        return;
+    stop_reading(life);
+    swap(life);
+    life_close(life);
+    sim_process_destroy(life->sys);
+    life->sys = NULL;
+    swap(life);
+}
+
+void life_part(struct life *life)
+{
+    if (!life_is_fine(life))
+        return;
+    end_peer(life);
+    survey_point(life);
+}
+
 /* ---- worse things ---- */
 
 static scn_status do_deed(struct life *life, enum life_deed deed)
@@ -217,6 +269,9 @@ void life_die(struct life *life, enum life_deed deed, uint64_t nth)
     sim_fault_set(life->sys, &fault);
     (void)do_deed(life, deed);
     leave(life);
+    /* Its last record is there or not: the other one shows it. */
+    if (life->peer_db)
+        life_must(life, scn_checkpoint(life->peer_db), "a checkpoint after a death");
     life_resume_alone(life);
     survey_point(life);
 }
@@ -228,6 +283,9 @@ void life_lose_power(struct life *life)
     struct sim_choice choice = survey_choice(life->disk, &life->story.random);
     struct sim_disk *crashed = sim_crash(life->disk, &choice);
     leave(life);
+    if (life->peer_sys)
+        sim_process_kill(life->peer_sys);
+    end_peer(life);
     life_move(life, crashed);
     life->sys = sim_process_create(crashed);
     life_resume(life);
@@ -304,7 +362,9 @@ static void commit_beside(struct life *life)
     if (++life->beside_calls < after || !can_commit_now(life))
         return;
     life->beside_after = 0;
-    life_must(life, story_commit(&life->story, life->db), "a commit beside a checkpoint");
+    life_must(life,
+              story_commit(&life->story, life->peer_db ? life->peer_db : life->db),
+              "a commit beside a checkpoint");
     survey_point(life);
     life->beside_after = after;
     life->beside_calls = 0;
@@ -360,6 +420,7 @@ void life_listen(struct life *life)
 
 void life_end(struct life *life)
 {
+    end_peer(life);
     life_close(life);
     if (life->sys)
         sim_process_destroy(life->sys);

@@ -37,6 +37,9 @@ struct life {
     bool may_be_full;   /* SCN_FULL is an answer */
     uint32_t pages_max; /* the file may not grow beyond; 0: no limit */
 
+    struct sys *peer_sys; /* another process that has the store open, NULL: none */
+    scn_db *peer_db;
+
     uint64_t beside_after; /* so many calls into a checkpoint something is committed */
     uint64_t beside_calls; /* since it began, or since the last such commit */
     scn_txn *reader;       /* an old snapshot, NULL: none */
@@ -69,6 +72,12 @@ void life_commit_any(struct life *life);
 void life_checkpoint(struct life *life);
 /* So many calls into the checkpoint, and again after as many, a commit is made. */
 void life_checkpoint_beside(struct life *life, uint64_t call_count);
+/* Another process comes, and goes. */
+void life_join(struct life *life);
+void life_part(struct life *life);
+/* What follows is done by the other process; what is done beside a checkpoint, by who does
+ * not make it. */
+void life_swap(struct life *life);
 void life_tick(struct life *life);
 void life_reopen(struct life *life);
 /* The process dies in the nth call of the checkpoint, commit or close that it makes now;

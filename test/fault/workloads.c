@@ -447,6 +447,58 @@ static void tell_one(struct life *life)
         life_commit_any(life);
 }
 
+/* ---- two processes ---- */
+
+/* Commits of both in turn, checkpoints by either and beside the other's commits; they come
+ * and go. */
+static void peers(struct life *life)
+{
+    life_join(life);
+    for (uint64_t i = 0; i < 16; i++) {
+        life_commit(life, i % 5 == 3 ? put_page : put_small, i * 5);
+        life_swap(life);
+        if (i == 3 || i == 8)
+            life_checkpoint_beside(life, 5 + i);
+        if (i == 5)
+            life_reopen(life);
+        if (i == 10)
+            life_part(life);
+        if (i == 12)
+            life_join(life);
+    }
+    life_part(life);
+}
+
+/* The log goes through extents that either makes ready, and both use again. */
+static void peers_log(struct life *life)
+{
+    life_join(life);
+    for (uint64_t i = 0; i < 14; i++) {
+        life_commit(life, i % 3 ? put_rows : put_pages, i);
+        life_swap(life);
+        if (i % 4 == 3)
+            life_checkpoint_beside(life, 9);
+    }
+}
+
+/* Either dies in the middle of a commit, a checkpoint, or while it leaves; the other goes
+ * on, and another one joins. */
+static void peers_die(struct life *life)
+{
+    for (uint64_t i = 0; i < 10; i++) {
+        life_join(life);
+        life_commit(life, put_small, i * 5);
+        life_swap(life);
+        life_die(life, (enum life_deed)(i % 3), 1 + life_roll(life, 40));
+        life_swap(life);
+        life_commit_any(life);
+        if (life_roll(life, 3) == 0)
+            life_part(life);
+        if (life_roll(life, 5) == 0)
+            life_lose_power(life);
+    }
+}
+
 static void story(struct life *life)
 {
     for (int i = 0; i < 40; i++)
@@ -487,6 +539,9 @@ const struct workload workloads[] = {
      .story_flags = STORY_TABLE | STORY_LAZY | STORY_BULK | STORY_BIG, .share = 6},
     {"syncs", failed_syncs, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"deaths", deaths, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
+    {"peers", peers, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
+    {"peers-log", peers_log, .story_flags = STORY_TINY, .is_patient = true, .share = 20},
+    {"peers-die", peers_die, .story_flags = STORY_TINY, .is_patient = true, .share = 40},
     {"story-tiny", story, .story_flags = STORY_TINY | STORY_LAZY, .is_patient = true,
      .share = 60},
     {"story-rows", story, .story_flags = STORY_LAZY, .is_patient = true, .share = 10},

@@ -1,6 +1,7 @@
 /* The stage: see stage.h. */
 #include "test/schedule/stage.h"
 
+#include "engine/txn.h"
 #include "page/bytes.h"
 
 #define STORE "store"
@@ -24,26 +25,55 @@ static void must(scn_status st, const char *what)
 
 /* ---- opening ---- */
 
-scn_status stage_try_open(struct stage *stage)
+static scn_status open_store(struct stage *stage)
 {
-    stage->sys = sim_process_create(stage->disk);
-    sim_sched_speak_for(stage->sched, stage->sys);
     scn_status st = store_open_on(stage->sys, STORE, &stage->options, &stage->db);
     if (st != SCN_OK)
         stage->db = NULL;
     return st;
 }
 
-void stage_init(struct stage *stage, uint32_t flags)
+scn_status stage_try_open(struct stage *stage)
 {
-    *stage = (struct stage){.disk = sim_disk_create(1)};
-    stage->sched = sim_sched_create(stage->disk);
+    if (stage->sys == NULL)
+        stage->sys = sim_process_create(stage->disk);
+    stage_speak(stage);
+    return open_store(stage);
+}
+
+void stage_speak(struct stage *stage)
+{
+    sim_sched_speak_for(stage->sched, stage->sys);
+}
+
+static void set_options(struct stage *stage, uint32_t flags)
+{
     scn_options_init(&stage->options);
     stage->options.flags = flags & ~STAGE_BACKGROUND;
     if (!(flags & STAGE_BACKGROUND))
         stage->options.flags |= SCN_NOTHREAD;
     stage->options.pool_bytes = 64 * PAGE_BYTES;
     stage->options.log_bytes = UINT64_C(4) * LOG_EXTENT_PAGES * PAGE_BYTES;
+}
+
+void stage_init(struct stage *stage, uint32_t flags)
+{
+    *stage = (struct stage){.disk = sim_disk_create(1)};
+    stage->sched = sim_sched_create(stage->disk);
+    set_options(stage, flags);
+}
+
+void stage_come(struct stage *stage, struct stage *host, uint32_t flags)
+{
+    *stage = (struct stage){.host = host, .disk = host->disk, .sched = host->sched};
+    stage->sys = sim_process_create(stage->disk);
+    set_options(stage, flags);
+}
+
+void stage_join(struct stage *stage, struct stage *host, uint32_t flags)
+{
+    stage_come(stage, host, flags);
+    must(stage_try_open(stage), "joining");
 }
 
 static scn_status create_table(scn_txn *txn, void *ctx)
@@ -72,12 +102,24 @@ static void free_parts(struct stage *stage)
     stage->part_count = 0;
 }
 
+static void lose_process(struct stage *stage)
+{
+    if (stage->sys)
+        sim_process_destroy(stage->sys);
+    stage->sys = NULL;
+    stage->db = NULL;
+    free_parts(stage);
+}
+
 void stage_close(struct stage *stage)
 {
-    if (stage->db)
+    if (stage->db) {
+        stage_speak(stage);
         (void)scn_close(stage->db);
-    free_parts(stage);
-    sim_process_destroy(stage->sys);
+    }
+    lose_process(stage);
+    if (stage->host)
+        return;
     sim_sched_destroy(stage->sched);
     sim_disk_destroy(stage->disk);
 }
@@ -85,9 +127,7 @@ void stage_close(struct stage *stage)
 void stage_leave(struct stage *stage)
 {
     sim_process_kill(stage->sys);
-    sim_process_destroy(stage->sys);
-    free_parts(stage);
-    stage->db = NULL;
+    lose_process(stage);
 }
 
 scn_status stage_try_kill(struct stage *stage)
@@ -103,9 +143,9 @@ void stage_kill(struct stage *stage)
 
 void stage_reopen(struct stage *stage)
 {
+    stage_speak(stage);
     must(scn_close(stage->db), "closing");
-    sim_process_destroy(stage->sys);
-    free_parts(stage);
+    lose_process(stage);
     must(stage_try_open(stage), "opening again");
 }
 
@@ -201,6 +241,7 @@ static uint8_t *long_bytes(const char *text, uint32_t len)
 
 scn_table_id txn_table(scn_txn *txn, const char *name)
 {
+    sim_speak_for(txn->store->sys); /* the director; of parts their processes are known */
     scn_table_id id;
     must(scn_table(txn, name, 0, &id), "the table");
     return id;
@@ -247,6 +288,7 @@ bool txn_has_long(scn_txn *txn, const char *key, const char *value, uint32_t len
 scn_txn *stage_txn(struct stage *stage, uint32_t flags)
 {
     scn_txn *txn;
+    stage_speak(stage);
     must(scn_begin(stage->db, flags, &txn), "a begin");
     return txn;
 }
@@ -254,6 +296,7 @@ scn_txn *stage_txn(struct stage *stage, uint32_t flags)
 bool db_has(scn_db *db, const char *key, const char *value)
 {
     scn_txn *txn;
+    sim_speak_for(db->store->sys);
     must(scn_begin(db, SCN_READ, &txn), "a begin");
     bool has = txn_has(txn, key, value);
     scn_abort(txn);
@@ -296,6 +339,7 @@ void stage_del(struct stage *stage, const char *key)
 
 void stage_checkpoint(struct stage *stage)
 {
+    stage_speak(stage);
     must(checkpoint_run(stage->db->store, CHECKPOINT_PLAIN), "a checkpoint");
 }
 
@@ -319,6 +363,7 @@ static scn_status take_issue(void *ctx, const scn_issue *issue)
 
 void stage_check_file(struct stage *stage)
 {
+    stage_speak(stage);
     must(scn_check(stage->db, SCN_CHECK_ALL, take_issue, NULL, NULL), "the check");
 }
 
@@ -417,6 +462,29 @@ void do_update(struct part *part)
 void do_checkpoint(struct part *part)
 {
     part->st = checkpoint_run(part->stage->db->store, CHECKPOINT_PLAIN);
+}
+
+void do_open(struct part *part)
+{
+    part->st = open_store(part->stage);
+}
+
+void do_close(struct part *part)
+{
+    part->st = scn_close(part->stage->db);
+    part->stage->db = NULL;
+}
+
+void do_read(struct part *part)
+{
+    scn_txn *txn;
+    part->st = scn_begin(part->stage->db, SCN_READ, &txn);
+    if (part->st != SCN_OK)
+        return;
+    if (!txn_has(txn, part->key, part->value))
+        part->st = SCN_NOTFOUND;
+    part->lsn = scn_txn_lsn(txn);
+    scn_abort(txn);
 }
 
 /* ---- directing ---- */

@@ -29,6 +29,7 @@ enum {
 };
 
 struct stage {
+    struct stage *host; /* NULL: the machine is its own */
     struct sim_disk *disk;
     struct sim_sched *sched;
     struct sys *sys;
@@ -61,6 +62,14 @@ void stage_open(struct stage *stage, uint32_t flags);
 void stage_init(struct stage *stage, uint32_t flags);
 void stage_begin(struct stage *stage);
 void stage_close(struct stage *stage);
+
+/* Another process of the host's machine, with the store open.  Its parts are its own.  It
+ * has to be closed, or left, before the host is. */
+void stage_join(struct stage *stage, struct stage *host, uint32_t flags);
+/* Without opening: for stage_cast(stage, do_open, ...), or stage_try_open. */
+void stage_come(struct stage *stage, struct stage *host, uint32_t flags);
+/* What the director takes of memory by calls of the library is this process's. */
+void stage_speak(struct stage *stage);
 
 /* The process is killed, or closes the store, or the power goes: another one opens it.
  * All parts are gone. */
@@ -111,6 +120,9 @@ void do_put(struct part *part);    /* in `txn` if there is one, with flags, then
 void do_commit(struct part *part); /* `txn` */
 void do_update(struct part *part); /* scn_update that reads the key and puts the value */
 void do_checkpoint(struct part *part);
+void do_open(struct part *part);   /* the store of its process */
+void do_close(struct part *part);
+void do_read(struct part *part);   /* st: SCN_OK when the key has the value */
 void do_add(struct part *part);    /* count to the counter `key` */
 
 /* Only this one runs, up to the step, where it must get. */

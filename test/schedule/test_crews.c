@@ -17,11 +17,13 @@
  *
  * A run follows from its seed.  A failure prints RUN=seed; with that in the environment
  * only this run is done. */
+#include "engine/txn.h"
 #include "test/engine/story.h"
 #include "test/schedule/verdict.h"
 #include "test/sim/sched.h"
 #include "wal/record.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #define STORE "store"
@@ -38,7 +40,8 @@ enum {
 enum crew_flags {
     CREW_CUTS = 1, /* power cuts */
     CREW_KILLS = 2,
-    CREW_TIMEOUTS = 4 /* deadlines pass early, so locks are not got */
+    CREW_TIMEOUTS = 4, /* deadlines pass early, so locks are not got */
+    CREW_SYNCS = 8     /* syncs fail; then nothing is lazy, and the power stays */
 };
 
 struct totals {
@@ -56,6 +59,7 @@ struct totals {
     uint64_t kills;
     uint64_t doubts;
     uint64_t kept; /* of these, commits that are in the log */
+    uint64_t failures; /* calls that met a failed sync */
 };
 
 struct doer {
@@ -70,6 +74,8 @@ struct doer {
     uint32_t entry_no; /* under way */
     bool is_committing;
     bool has_gap;
+    bool is_lost; /* it does not know whether its last commit is there */
+    scn_txn *txn;
     uint64_t lsn;
 };
 
@@ -126,6 +132,23 @@ static bool is_refusal(const struct crew *crew, scn_status st)
     return st == SCN_BUSY && (crew->flags & CREW_TIMEOUTS);
 }
 
+/* Somebody's sync has failed. */
+static bool is_failure(const struct crew *crew, scn_status st)
+{
+    bool is_one = st == SCN_IO || st == SCN_POISONED || st == SCN_UNKNOWN;
+    return is_one && (crew->flags & CREW_SYNCS);
+}
+
+/* An answer that is neither right nor wrong; counted. */
+static bool is_excused(struct crew *crew, scn_status st)
+{
+    bool fails = is_failure(crew, st);
+    bool is_busy = is_refusal(crew, st);
+    crew->totals->failures += fails;
+    crew->totals->refusals += is_busy;
+    return fails || is_busy;
+}
+
 static scn_status open_on(struct sys *sys, uint32_t flags, uint32_t busy_timeout_ms,
                           scn_db **db)
 {
@@ -179,13 +202,11 @@ static void read_some(struct doer *doer)
         st = chronicle_act(&crew->chronicle, doer->entry_no, txn);
         scn_abort(txn);
     }
-    if (is_refusal(crew, st)) {
-        crew->totals->refusals++;
-    } else if (st != SCN_OK) {
-        fail(crew, st, "a reader");
-    } else {
+    if (st == SCN_OK) {
         chronicle_acked(&crew->chronicle, doer->entry_no, 0, false);
         crew->totals->readers++;
+    } else if (!is_excused(crew, st)) {
+        fail(crew, st, "a reader");
     }
 }
 
@@ -195,8 +216,10 @@ static void take_end(void *ctx, scn_status st, uint64_t lsn)
     struct doer *doer = ctx;
     const struct entry *entry = &doer->hand->crew->chronicle.entries[doer->entry_no];
     doer->lsn = lsn;
-    doer->has_gap = st == SCN_CONFLICT && entry->snapshot_lsn <
-                                              doer->hand->db->store->history.window_start;
+    doer->has_gap =
+        entry->snapshot_lsn < doer->hand->db->store->history.window_start ||
+        atomic_load(&doer->txn->is_stale);
+    (void)st;
 }
 
 static void note_outcome(struct doer *doer, scn_status st, uint64_t lsn, bool is_lazy)
@@ -209,15 +232,15 @@ static void note_outcome(struct doer *doer, scn_status st, uint64_t lsn, bool is
         crew->totals->commits++;
         return;
     }
-    entry->fate = FATE_OPEN;
+    doer->is_lost = st == SCN_UNKNOWN && is_failure(crew, st);
+    if (!doer->is_lost)
+        entry->fate = FATE_OPEN;
     if (st == SCN_CONFLICT) {
         crew->totals->conflicts++;
         crew->totals->gaps += doer->has_gap;
         if (!doer->has_gap)
             verdict_on_conflict(&crew->chronicle, doer->entry_no);
-    } else if (is_refusal(crew, st)) {
-        crew->totals->refusals++;
-    } else {
+    } else if (!is_excused(crew, st)) {
         fail(crew, st, "a commit");
     }
 }
@@ -225,7 +248,8 @@ static void note_outcome(struct doer *doer, scn_status st, uint64_t lsn, bool is
 static void commit_some(struct doer *doer)
 {
     struct crew *crew = doer->hand->crew;
-    uint32_t durability = (uint32_t)roll(&doer->random, 3);
+    uint32_t durability =
+        (uint32_t)roll(&doer->random, crew->flags & CREW_SYNCS ? 2 : 3);
     bool is_snapshot = roll(&doer->random, 4) == 0;
     scn_txn *txn;
     uint64_t lsn = 0;
@@ -236,6 +260,7 @@ static void commit_some(struct doer *doer)
         note_outcome(doer, st, 0, false);
         return;
     }
+    doer->txn = txn;
     st = scn_on_end(txn, take_end, doer);
     if (st == SCN_OK)
         st = chronicle_act(&crew->chronicle, doer->entry_no, txn);
@@ -262,6 +287,7 @@ static scn_status act_in_update(scn_txn *txn, void *ctx)
     entry->snapshot_lsn = scn_txn_lsn(txn);
     entry->stamp = 0;
     doer->is_committing = false;
+    doer->txn = txn;
     scn_status st = scn_on_end(txn, take_end, doer);
     if (st == SCN_OK)
         st = chronicle_act(chronicle, doer->entry_no, txn);
@@ -306,9 +332,7 @@ static void care_once(struct doer *doer)
                                : scn_tick(db, 1);
     if (st == SCN_OK)
         crew->totals->checkpoints += what > 0 && what < 5;
-    else if (is_refusal(crew, st))
-        crew->totals->refusals++;
-    else
+    else if (!is_excused(crew, st))
         fail(crew, st, what ? "a checkpoint" : "a check");
 }
 
@@ -331,7 +355,8 @@ static void act(void *arg)
     struct hand *hand = doer->hand;
     const struct sys_ops *ops = hand->sys->ops;
     bool is_open = waits_for_open(hand);
-    for (uint32_t i = 0; is_open && i < doer->count && is_fine(hand->crew); i++) {
+    for (uint32_t i = 0; is_open && i < doer->count && !doer->is_lost && is_fine(hand->crew);
+         i++) {
         if (doer->takes_care)
             care_once(doer);
         else if (doer->is_reader)
@@ -385,9 +410,7 @@ static void work(void *arg)
     scn_status st =
         open_on(hand->sys, hand->store_flags | SCN_NOCREATE, timeout_ms, &hand->db);
     tell_doers(hand, st == SCN_OK);
-    if (is_refusal(crew, st))
-        crew->totals->refusals++;
-    else if (st != SCN_OK)
+    if (st != SCN_OK && !is_excused(crew, st))
         fail(crew, st, "opening");
     wait_for_doers(hand);
     if (st != SCN_OK)
@@ -395,7 +418,7 @@ static void work(void *arg)
     st = scn_close(hand->db);
     if (st == SCN_OK)
         note_closed(hand);
-    else if (!is_refusal(crew, st))
+    else if (!is_excused(crew, st))
         fail(crew, st, "closing");
     hand->is_gone = true;
 }
@@ -486,8 +509,9 @@ static void open_and_judge(struct crew *crew, struct sim_disk *disk)
 
 static bool is_in_doubt(const struct crew *crew, const struct entry *entry)
 {
+    const struct doer *doer = crew->doers[entry->actor];
     return entry->is_write && entry->fate == FATE_COMMITTING &&
-           sim_process_is_dead(crew->doers[entry->actor]->hand->sys);
+           (doer->is_lost || sim_process_is_dead(doer->hand->sys));
 }
 
 static bool has_doubts(const struct crew *crew)
@@ -579,6 +603,17 @@ static void arm_kill(struct hand *hand)
         sim_fault_set(hand->sys, &fault);
 }
 
+static void arm_failure(struct hand *hand)
+{
+    struct crew *crew = hand->crew;
+    struct sim_fault fault = {.kind = SIM_FAIL, .error = EIO};
+    fault.call = roll(&crew->random, 3) ? SIM_DSYNC : SIM_SYNC;
+    fault.nth = 1 + roll(&crew->random, 20);
+    fault.bit = roll(&crew->random, 2) * roll(&crew->random, 1000000);
+    if ((crew->flags & CREW_SYNCS) && roll(&crew->random, 3) == 0)
+        sim_fault_set(hand->sys, &fault);
+}
+
 static void start_hand(struct crew *crew)
 {
     uint32_t doers = 1 + (uint32_t)roll(&crew->random, 3);
@@ -591,7 +626,9 @@ static void start_hand(struct crew *crew)
     hand->crew = crew;
     hand->sys = sim_process_create(crew->disk);
     hand->store_flags = roll(&crew->random, 2) ? SCN_NOTHREAD : 0;
-    if (roll(&crew->random, 6) == 0)
+    /* A reader of a file that nobody writes shows what nobody has synced: a sync that fails
+     * later may take it away. */
+    if (roll(&crew->random, 6) == 0 && !(crew->flags & CREW_SYNCS))
         hand->store_flags |= SCN_RDONLY;
     if (hand->sys->ops->mutex_create(hand->sys, &hand->mutex) != 0 ||
         hand->sys->ops->cond_create(hand->sys, &hand->cond) != 0)
@@ -599,6 +636,7 @@ static void start_hand(struct crew *crew)
     for (uint32_t i = 0; i < doers; i++)
         start_doer(hand);
     arm_kill(hand);
+    arm_failure(hand);
     hand->actor = sim_actor_start(crew->sched, hand->sys, "hand", work, hand);
     crew->totals->processes++;
 }
@@ -630,9 +668,11 @@ static bool on_event(void *ctx)
     struct crew *crew = ctx;
     if (!is_fine(crew) || ++crew->events == crew->last_event)
         return false;
-    settle_doubts(crew);
-    if (is_fine(crew) && (crew->flags & CREW_CUTS))
-        look_at_cut(crew);
+    if (crew->flags & CREW_CUTS) {
+        settle_doubts(crew);
+        if (is_fine(crew))
+            look_at_cut(crew);
+    }
     if ((crew->flags & CREW_KILLS) && roll(&crew->random, 12) == 0)
         kill_one(crew);
     if (count_alive(crew) < CREW_MAX && roll(&crew->random, 6) == 0)
@@ -778,11 +818,12 @@ static void say_totals(const char *name, const struct totals *totals, uint64_t m
                " processes, %" PRIu64 " killed; %" PRIu64 " steps, %" PRIu64
                " crash states; %" PRIu64 " commits, %" PRIu64 " conflicts (%" PRIu64
                " for a gap), %" PRIu64 " refusals, %" PRIu64 " readers, %" PRIu64
-               " checkpoints, %" PRIu64 " records in doubt, %" PRIu64 " of them whole\n",
+               " checkpoints, %" PRIu64 " records in doubt, %" PRIu64 " of them kept, %" PRIu64
+               " failures\n",
                name, totals->runs, totals->runs * 1000 / (ms + 1), totals->processes,
                totals->kills, totals->steps, totals->states, totals->commits,
                totals->conflicts, totals->gaps, totals->refusals, totals->readers,
-               totals->checkpoints, totals->doubts, totals->kept);
+               totals->checkpoints, totals->doubts, totals->kept, totals->failures);
 }
 
 static void run_for_a_while(const char *name, uint32_t flags)
@@ -850,6 +891,11 @@ TEST(crews__lose_nothing_in_power_cuts)
 TEST(crews__lose_nothing_when_processes_are_killed)
 {
     run_for_a_while("kills", CREW_KILLS);
+}
+
+TEST(crews__lose_nothing_when_syncs_fail)
+{
+    run_for_a_while("syncs", CREW_SYNCS | CREW_KILLS);
 }
 
 TEST(crews__lose_nothing_in_kills_and_power_cuts)

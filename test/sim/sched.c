@@ -146,6 +146,13 @@ void sim_sched_speak_for(struct sim_sched *sched, struct sys *sys)
         heap_charge(sched->director.process);
 }
 
+void sim_speak_for(struct sys *sys)
+{
+    struct sim_sched *sched = ((struct sim_process *)sys)->disk->sched;
+    if (sched)
+        sim_sched_speak_for(sched, sys);
+}
+
 /* ---- chance ---- */
 
 /* The newest has the highest number, so without chance the oldest must be preferred. */

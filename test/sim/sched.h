@@ -54,6 +54,8 @@ struct sim_sched *sim_sched_create(struct sim_disk *disk);
 void sim_sched_destroy(struct sim_sched *sched);
 /* What the director takes of memory is this process's from now on; NULL: nobody's. */
 void sim_sched_speak_for(struct sim_sched *sched, struct sys *sys);
+/* The same, where the process is at hand; nothing where it has no scheduler. */
+void sim_speak_for(struct sys *sys);
 
 /* ---- chance ---- */
 
