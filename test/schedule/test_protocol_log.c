@@ -166,7 +166,7 @@ static void do_sync(struct part *part)
 TEST(protocol__09_nobody_sees_a_commit_before_it_is_applied)
 {
     struct stage stage;
-    stage_open(&stage, 0);
+    stage_open(&stage, SCN_EXCLUSIVE);
     stage_put(&stage, "k", "old");
     uint64_t before = log_appended(store_of(&stage)->log);
     struct part *writer = stage_cast(&stage, do_put, "k", "new");
@@ -180,6 +180,23 @@ TEST(protocol__09_nobody_sees_a_commit_before_it_is_applied)
     CHECK(txn_has(reader, "k", "old"));
     scn_abort(reader);
     CHECK(stage_has(&stage, "k", "new"));
+    stage_close(&stage);
+}
+
+/* Among others it is visible to them by then: who begins waits until it is applied. */
+TEST(protocol__09_what_others_see_is_applied_before_a_snapshot)
+{
+    struct stage stage;
+    stage_open(&stage, 0);
+    stage_put(&stage, "k", "old");
+    struct part *writer = stage_cast(&stage, do_put, "k", "new");
+    part_until(writer, SIM_WRITE, SIM_AT_END);
+    part_until(writer, SIM_MUTEX_UNLOCK, SIM_AT_END);
+    CHECK_OK(part_finish(stage_cast(&stage, do_sync, "syncer", NULL)));
+    scn_txn *reader = stage_txn(&stage, SCN_READ);
+    CHECK(txn_has(reader, "k", "new"));
+    scn_abort(reader);
+    CHECK_OK(part_finish(writer));
     stage_close(&stage);
 }
 
