@@ -4,6 +4,7 @@
 #include "engine/apply.h"
 #include "engine/room.h"
 #include "engine/txn.h"
+#include "page/bytes.h"
 
 /* ---- the page ---- */
 
@@ -609,6 +610,14 @@ static scn_status pin_current(struct store *store)
     return SCN_OK;
 }
 
+static void boot_fields(struct store *store, uint64_t out[2])
+{
+    uint8_t boot_id[16];
+    store->sys->ops->boot_id(store->sys, boot_id);
+    out[0] = get_u64(boot_id);
+    out[1] = get_u64(boot_id + 8);
+}
+
 scn_status peers_begin_session(struct store *store)
 {
     scn_status st = publish_read(&store->file, &store->page);
@@ -620,6 +629,7 @@ scn_status peers_begin_session(struct store *store)
     session->field[SESSION_START_LSN] = atomic_load(&store->epoch_start_lsn);
     session->field[SESSION_FOUND_LSN] = log_appended(store->log);
     session->field[SESSION_NEXT_GEN] = store->next_gen;
+    boot_fields(store, &session->field[SESSION_BOOT_ID]);
     store->session_gen = store->next_gen;
     atomic_store(&store->known_gen, store->superblock.gen);
     st = peers_tell_append(store);
@@ -632,12 +642,32 @@ scn_status peers_begin_session(struct store *store)
     return st == SCN_OK ? pin_current(store) : st;
 }
 
+/* The session's processes are gone and the machine is not: what readers saw who came
+ * earlier is on the page, and this one must not see more, since the record behind it was
+ * told to nobody. */
+static void see_no_more(struct store *store, const struct publish *page)
+{
+    const struct publish_value *session = &page->line[PUBLISH_SESSION];
+    uint64_t boot[2];
+    boot_fields(store, boot);
+    if (session->sequence == 0 || (boot[0] | boot[1]) == 0 ||
+        session->field[SESSION_BOOT_ID] != boot[0] ||
+        session->field[SESSION_BOOT_ID + 1] != boot[1])
+        return;
+    atomic_store(&store->file.session, session->epoch);
+    uint64_t visible = visible_in(store, page);
+    atomic_store(&store->file.session, 0);
+    if (visible >= store->superblock.base.lsn && visible < log_appended(store->log))
+        log_limit(store->log, visible);
+}
+
 scn_status peers_read_alone(struct store *store)
 {
     struct publish page;
     scn_status st = publish_read(&store->file, &page);
     if (st < 0)
         return st;
+    see_no_more(store, &page);
     store->is_alone = true;
     store->last_session = page.line[PUBLISH_SESSION];
     return pin_current(store);

@@ -51,7 +51,8 @@ enum {
     /* SESSION: its epoch is the line's */
     SESSION_START_LSN = 0, /* LSNs of the session are not below it */
     SESSION_FOUND_LSN = 1, /* end of the log when the session began */
-    SESSION_NEXT_GEN = 2   /* generations made in the session are not below it */
+    SESSION_NEXT_GEN = 2,  /* generations made in the session are not below it */
+    SESSION_BOOT_ID = 3    /* of the machine; 16 bytes, in two fields */
 };
 
 enum {

@@ -83,6 +83,15 @@ static scn_status visit_next(struct log *log, bool is_published, log_visit_fn fn
     return SCN_OK;
 }
 
+void log_limit(struct log *log, uint64_t lsn)
+{
+    struct log_point point = log_point_of(&log->at);
+    point.lsn = lsn; /* where it lies is of no matter: a reader syncs nothing */
+    log_group_restart(&log->group, &point, true);
+    point = log_point_of(&log->at);
+    log_group_append(&log->group, &point);
+}
+
 scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ctx,
                       bool *is_whole)
 {

@@ -152,6 +152,8 @@ scn_status log_restart(struct log *log, const struct log_base *base,
 void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn);
 /* The epoch that the next record will have. */
 uint64_t log_pending_epoch(const struct log *log);
+/* A log that was joined, by a reader: no more than this is taken for synced. */
+void log_limit(struct log *log, uint64_t lsn);
 /* Counts the sessions: a log_sync says nothing of a commit of an earlier one. */
 uint64_t log_life(struct log *log);
 /* The list becomes these, without those that hold records.  SCN_FULL, SCN_CORRUPT,
