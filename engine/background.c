@@ -22,11 +22,25 @@ struct background {
 
 /* ---- what there is to do ---- */
 
+/* Nothing was appended for a while, and this process was the last who did.  Who comes next
+ * has little to read then. */
+static bool is_due_when_idle(struct store *store, uint64_t appended)
+{
+    enum { QUIET_ROUNDS = 10 };
+    uint64_t own = atomic_load(&store->own_end_lsn);
+    if (appended != own && appended != atomic_load(&store->marked_lsn))
+        return false;
+    if (own != atomic_exchange(&store->idle_lsn, own))
+        atomic_store(&store->idle_rounds, 0);
+    return atomic_fetch_add(&store->idle_rounds, 1) >= QUIET_ROUNDS &&
+           room_is_worth_a_checkpoint(store);
+}
+
 /* A checkpoint that failed is tried again when something has changed: not in a loop. */
 static scn_status checkpoint_when_due(struct store *store, bool *did_work)
 {
     uint64_t appended = log_appended(store->log);
-    if (!room_is_checkpoint_due(store))
+    if (!room_is_checkpoint_due(store) && !is_due_when_idle(store, appended))
         return SCN_OK;
     if (!atomic_load(&store->wants_drain) && atomic_load(&store->checkpoint_status) < 0 &&
         appended == atomic_load(&store->failed_at_lsn) && !room_is_exhausted(store))

@@ -7,6 +7,8 @@
 #include "engine/peers.h"
 #include "engine/rebuild.h"
 
+/* So much is read in a millisecond or two. */
+enum { WORTH_BYTES_MIN = 256 << 10 };
 /* Between two looks at what other processes have done. */
 #define LOOK_NS UINT64_C(5000000)
 
@@ -22,6 +24,14 @@ bool room_is_checkpoint_due(struct store *store)
            atomic_load(&store->delta_debt) > 2 * store->options.log_bytes ||
            atomic_load(&store->run_count) > RUN_COUNT_HIGH ||
            atomic_load(&store->clear_count) > CLEAR_COUNT_HIGH;
+}
+
+bool room_is_worth_a_checkpoint(struct store *store)
+{
+    uint64_t worth = store->options.log_bytes / 16;
+    if (worth < WORTH_BYTES_MIN)
+        worth = WORTH_BYTES_MIN;
+    return room_is_checkpoint_due(store) || log_bytes(store) > worth;
 }
 
 bool room_is_exhausted(struct store *store)

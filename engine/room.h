@@ -13,6 +13,8 @@
 
 /* A checkpoint should run: log or delta have grown, or runs have piled up. */
 bool room_is_checkpoint_due(struct store *store);
+/* The same for who has the time: whoever opens the file would read so much of the log. */
+bool room_is_worth_a_checkpoint(struct store *store);
 /* The log is as full as it may get. Append lock held or not. */
 bool room_is_exhausted(struct store *store);
 /* Waits for a checkpoint to end, or runs it where there is no thread for it. SCN_OK:

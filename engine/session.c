@@ -225,7 +225,7 @@ static void tidy_up(struct store *store)
 {
     if (file_is_poisoned(&store->file))
         return;
-    if (room_is_checkpoint_due(store))
+    if (room_is_worth_a_checkpoint(store))
         tell_host(store, checkpoint_run(store, CHECKPOINT_PLAIN));
     uint64_t end = log_appended(store->log);
     if (end == atomic_load(&store->marked_lsn) || end == store->recovered.end.lsn)

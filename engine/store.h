@@ -159,6 +159,8 @@ struct store {
     _Atomic uint64_t clear_count;   /* range deletions of a table in the active delta */
     _Atomic uint64_t failed_at_lsn; /* end of the log when the last checkpoint failed */
     /* Of background work, which scn_tick may do beside the thread. */
+    _Atomic uint64_t idle_lsn;      /* own_end_lsn in the last round */
+    _Atomic uint32_t idle_rounds;   /* rounds since it changed */
     _Atomic uint64_t quiet_lsn;     /* the end of the log a moment ago */
     _Atomic uint64_t marked_lsn;    /* the log ends with a MARK here */
     _Atomic int32_t checkpoint_status;  /* of the last one */
