@@ -6,6 +6,12 @@
 #include "engine/txn.h"
 #include "page/bytes.h"
 
+enum {
+    /* A round is 100 ms, unless lazy_interval_ms says otherwise. */
+    SHED_ROUNDS = 100,
+    SHED_BYTES = 1 << 20
+};
+
 /* ---- the page ---- */
 
 /* A reader may meet a session that is being begun, or whose opener died over it: its
@@ -673,6 +679,36 @@ scn_status peers_read_alone(struct store *store)
     return pin_current(store);
 }
 
+/* What was read from the log is in the file, too: a process that does nothing for seconds
+ * gives the memory back, and starts anew when it is asked again. */
+static void shed(struct store *store)
+{
+    struct view *view = NULL;
+    const struct superblock *sb = &store->superblock;
+    apply_enter(store);
+    /* A checkpoint of this process counts the sources. */
+    bool is_free = !atomic_load(&store->has_gap) && !store_has_txns(store) &&
+                   atomic_load(&store->locks.owner[LOCK_CHECKPOINT]) == 0;
+    bool can_shed = is_free &&
+                    view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0, &view) == SCN_OK;
+    if (can_shed) {
+        atomic_store(&store->has_gap, true);
+        store->active = NULL;
+        store_forget_history(store, log_appended(store->log));
+        store_install_view(store, view);
+    }
+    apply_leave(store);
+}
+
+/* State mutex held.  So many rounds without a transaction. */
+static uint32_t count_idle_rounds(struct store *store)
+{
+    bool is_idle = store->begin_count == store->rest_count && store->view->references == 1;
+    store->rest_count = store->begin_count;
+    store->rest_rounds = is_idle ? store->rest_rounds + 1 : 0;
+    return store->rest_rounds;
+}
+
 void peers_rest(struct store *store)
 {
     const struct sys_ops *ops = store->sys->ops;
@@ -680,12 +716,14 @@ void peers_rest(struct store *store)
         return;
     ops->mutex_lock(store->state_mutex);
     struct view *view = store->view;
-    bool is_idle = store->begin_count == store->rest_count && view->references == 1;
-    store->rest_count = store->begin_count;
-    if (is_idle && view->is_pinned) {
+    uint32_t rounds = count_idle_rounds(store);
+    if (rounds > 0 && view->is_pinned) {
         view->is_pinned = false;
         atomic_store(&store->pinned_gen, 0);
         pin_drop(&store->pins, view->gen);
     }
+    uint64_t bytes = atomic_load(&store->delta_debt);
     ops->mutex_unlock(store->state_mutex);
+    if (rounds > SHED_ROUNDS && bytes > SHED_BYTES)
+        shed(store);
 }

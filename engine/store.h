@@ -127,6 +127,7 @@ struct store {
     struct scn_lock *named_locks;  /* state; held, or being tried (engine/namelock.c) */
     struct sys_cond *space_cond; /* state; woken when a checkpoint ended */
     uint64_t begin_count;      /* state; snapshots taken */
+    uint32_t rest_rounds;      /* state; looks of peers_rest without one */
     uint64_t rest_count;       /* state; begin_count when peers_rest looked last */
 
     uint64_t replayed_lsn;     /* apply; where replay stands, until there is a log */
@@ -227,6 +228,7 @@ void store_finish_push(struct store *store, const struct source *sources, uint32
                        struct view *view);
 /* Apply lock held: the view becomes current; the store owns it. */
 void store_install_view(struct store *store, struct view *view);
+bool store_has_txns(struct store *store);
 /* Transactions for writing are open. */
 bool store_has_writers(struct store *store);
 /* Operations have come into the active delta. */

@@ -373,6 +373,30 @@ TEST(peers__give_up_each_others_old_snapshots)
     crew_end(&crew);
 }
 
+TEST(peers__that_do_nothing_for_long_give_their_memory_back)
+{
+    static char large[4096];
+    struct crew crew;
+    char key[16];
+    crew_begin(&crew);
+    crew.db[0]->store->options.log_bytes = 64 << 20; /* no checkpoint meanwhile */
+    for (int i = 0; i < 600; i++) {
+        snprintf(key, sizeof key, "key%05d", i);
+        CHECK_OK(scn_put1(crew.db[0], "rows", text(key), (scn_slice){large, 2000}));
+    }
+    struct store *idle = crew.db[1]->store;
+    idle->options.log_bytes = 64 << 20;
+    CHECK_EQ(count_rows(crew.db[1]), 600);
+    CHECK(atomic_load(&idle->delta_debt) > 1 << 20);
+    for (int i = 0; i < 110; i++)
+        CHECK_OK(scn_tick(crew.db[1], 0));
+    CHECK_EQ(atomic_load(&idle->delta_debt), 0);
+    CHECK_EQ(count_rows(crew.db[1]), 600);
+    put(crew.db[1], "mine", "1");
+    CHECK(holds(crew.db[0], "mine", "1"));
+    crew_end(&crew);
+}
+
 /* ---- large transactions ---- */
 
 static void put_run(scn_db *db, const char *prefix, int rows)
