@@ -506,8 +506,8 @@ TEST(protocol__19_readers_keep_nobody_from_recovering)
     pair_close(&pair);
 }
 
-/* Who comes has looked at the file, and before it gets the lock others have grown it, made
- * a checkpoint, and gone. */
+/* Who comes has looked at the file, and before it gets the lock others have grown it,
+ * made a checkpoint, and gone. */
 TEST(protocol__19_who_was_slow_to_open_looks_at_the_file_again)
 {
     struct pair pair;
@@ -727,8 +727,8 @@ TEST(protocol__29_a_follower_that_is_lapped_starts_anew)
     pair_close(&pair);
 }
 
-/* The log lay at the end of the file, and a follower is about to read it there: the file is
- * shorter now. */
+/* The log lay at the end of the file, and a follower is about to read it there: the file
+ * is shorter now. */
 TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
 {
     struct pair pair;
