@@ -316,9 +316,16 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     return st;
 }
 
-static scn_status not_whole(struct store *store)
+/* Of a poisoned file what was not synced may be gone: a recovery in place that died has cut
+ * it off. */
+static scn_status not_whole(struct store *store, const struct publish *page)
 {
     struct log_base at;
+    if (has_line(store, page, PUBLISH_POISON))
+        file_poison(&store->file);
+    scn_status st = file_check_poison(&store->file);
+    if (st < 0)
+        return st;
     log_position(store->log, &at);
     return error_corrupt(at.extent_pgno, (uint64_t)at.extent_pgno * PAGE_BYTES +
                                              at.extent_off,
@@ -379,7 +386,7 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
         if (st < 0 || !again)
             return st;
         if (gen == tried_gen)
-            return not_whole(store);
+            return not_whole(store, page);
         tried_gen = gen;
         st = publish_read(&store->file, page);
         if (st < 0)
