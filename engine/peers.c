@@ -213,7 +213,7 @@ static scn_status start_anew(struct store *store, const struct superblock *sb,
 
 struct following {
     struct store *store;
-    bool is_younger; /* a run is younger than the view [V3] */
+    bool is_younger; /* a run is younger than the view [M3] */
 };
 
 static scn_status follow_commit(struct following *following,
@@ -458,7 +458,7 @@ void apply_leave(struct store *store)
 }
 
 /* What chains on behind the line's end was written by somebody who could not say so: it
- * counts, as a commit that waits for its sync [V1]. */
+ * counts, as a commit that waits for its sync [M1]. */
 static scn_status adopt(struct store *store)
 {
     uint64_t known = log_appended(store->log);
