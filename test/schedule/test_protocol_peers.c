@@ -565,6 +565,7 @@ TEST(protocol__19_no_snapshot_begins_before_a_new_session_is_followed)
     CHECK(stage_has(&reader, "k", "new"));
     struct part *slow = stage_cast(&reader, do_read, "k", "new");
     part_until(slow, SIM_READ, SIM_AT_END);
+    part_until(slow, SIM_MUTEX_LOCK, SIM_AT_BEGIN); /* its snapshot is next */
     stage_leave(&a);
     CHECK_OK(stage_try_open(&a));
     struct part *first = stage_cast(&reader, do_read, "k", "new");
@@ -593,25 +594,26 @@ static void do_drain(struct part *part)
 TEST(protocol__20_a_superblock_of_a_dead_process_is_synced_before_it_counts)
 {
     struct pair pair;
-    pair_open(&pair);
-    stage_put(&pair.a, "x", "1");
-    for (int i = 0; i < 6; i++) { /* the log of the first generations is used again */
-        stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
-        stage_checkpoint(&pair.a);
+    stage_open(&pair.a, 0);
+    stage_come(&pair.b, &pair.a, 0);
+    /* More than the other one keeps as spares: what is freed becomes pages of trees. */
+    pair.b.options.log_bytes = UINT64_C(16) * LOG_EXTENT_PAGES * PAGE_BYTES;
+    CHECK_OK(stage_try_open(&pair.b));
+    for (int i = 0; i < 6; i++) {
+        stage_put_long(&pair.b, "long", "long", STAGE_LONG_BYTES);
+        stage_checkpoint(&pair.b);
     }
-    stage_put(&pair.a, "y", "2");
-    for (int i = 0; i < 3; i++)
-        stage_put_long(&pair.a, "long", "longer", STAGE_LONG_BYTES);
-    CHECK(stage_has(&pair.b, "y", "2"));
+    stage_put(&pair.b, "y", "2");
+    for (int i = 0; i < 12; i++)
+        stage_put_long(&pair.b, "long", "longer", STAGE_LONG_BYTES);
     struct part *checkpoint = stage_cast(&pair.b, do_checkpoint, "checkpoint", NULL);
     part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 2);
     stage_leave(&pair.b);
     stage_put(&pair.a, "z", "3");
     for (int i = 0; i < 3; i++) {
-        put_rows(&pair.a, i % 2 ? "new" : "newer");
+        put_rows(&pair.a, i % 2 ? "newer" : "new");
         struct part *next = stage_cast(&pair.a, do_drain, "next", NULL);
-        part_until_pages(next, SIM_WRITE, SIM_AT_END, 0, 2);
-        part_until(next, SIM_SYNC, SIM_AT_SYNC);
+        part_until_pages(next, SIM_WRITE, SIM_AT_BEGIN, 0, 2);
         stage_each_cut(&pair.a, has_y_and_z);
         CHECK_OK(part_finish(next));
     }
