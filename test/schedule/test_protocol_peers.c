@@ -569,7 +569,7 @@ TEST(protocol__19_no_snapshot_begins_before_a_new_session_is_followed)
     stage_leave(&a);
     CHECK_OK(stage_try_open(&a));
     struct part *first = stage_cast(&reader, do_read, "k", "new");
-    part_until_holds(first, SIM_ANY, SIM_AT_BEGIN, has_started_anew, store_of(&reader));
+    part_until_holds(first, SIM_READ, SIM_AT_BEGIN, has_started_anew, store_of(&reader));
     part_blocks(slow);
     CHECK_OK(part_finish(first));
     CHECK_OK(part_finish(slow));
