@@ -8,14 +8,22 @@
 
 /* ---- the page ---- */
 
-/* A reader may meet a session that is being begun, or whose opener died over it: its
- * lines come before it, and are true of the log that the reader follows. */
+static bool bears_session(struct store *store, const struct publish *page,
+                          enum publish_line line)
+{
+    return page->line[line].sequence != 0 &&
+           page->line[line].epoch == file_session(&store->file);
+}
+
+/* A session may be begun, or its opener may have died over it: for readers at any time, for
+ * all while the file is poisoned.  Its lines come before it.  They are true of the log that
+ * is followed here, and what they have taken the place of is not to be had any more. */
 static bool has_line(struct store *store, const struct publish *page,
                      enum publish_line line)
 {
-    bool is_begun = store->is_read_only && line != PUBLISH_POISON;
-    return page->line[line].sequence != 0 &&
-           (is_begun || page->line[line].epoch == file_session(&store->file));
+    bool is_begun = line != PUBLISH_POISON && page->line[line].sequence != 0 &&
+                    (store->is_read_only || bears_session(store, page, PUBLISH_POISON));
+    return is_begun || bears_session(store, page, line);
 }
 
 static uint64_t field_of(struct store *store, const struct publish *page,
@@ -394,14 +402,6 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
     }
 }
 
-/* Somebody is recovering the file in place: until the session is there its lines are
- * gone, and what is known here is still right. */
-static bool is_between_sessions(struct store *store, const struct publish *page)
-{
-    return gen_in(store, page) == 0 && atomic_load(&store->pinned_gen) != 0 &&
-           has_line(store, page, PUBLISH_POISON);
-}
-
 /* A commit of another thread may be synced, and visible to others, before it is applied
  * here. */
 static bool is_applied(struct store *store, uint64_t lsn)
@@ -413,7 +413,7 @@ static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page) || atomic_load(&store->has_gap))
         return false;
-    return store->is_alone || is_between_sessions(store, page) ||
+    return store->is_alone ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
             is_applied(store, visible_in(store, page)));
 }
