@@ -676,6 +676,10 @@ TEST(protocol__24_two_processes_link_no_spare_twice)
         stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
         stage_checkpoint(&pair.a);
     }
+    stage_speak(&pair.a);
+    CHECK_OK(room_extend(store_of(&pair.a), false));
+    stage_put(&pair.a, "x", "y");
+    stage_checkpoint(&pair.a);
     CHECK(stage_has_long(&pair.b, "long", "long", STAGE_LONG_BYTES));
     stage_speak(&pair.b);
     CHECK(log_spare_count(store_of(&pair.b)->log) > 0);
@@ -752,7 +756,7 @@ TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
     stage_speak(&pair.a);
     CHECK_OK(scn_checkpoint(pair.a.db));
     CHECK(sim_file_size(pair.a.disk, "store", &size));
-    CHECK(size <= (uint64_t)at.extent_pgno * PAGE_BYTES);
+    CHECK(!PAGE_IS_SMALL || size <= (uint64_t)at.extent_pgno * PAGE_BYTES);
     CHECK_OK(part_finish(reader));
     pair_close(&pair);
 }
