@@ -14,14 +14,22 @@ enum {
 
 /* ---- the page ---- */
 
-/* A reader may meet a session that is being begun, or whose opener died over it: its
- * lines come before it, and are true of the log that the reader follows. */
+static bool bears_session(struct store *store, const struct publish *page,
+                          enum publish_line line)
+{
+    return page->line[line].sequence != 0 &&
+           page->line[line].epoch == file_session(&store->file);
+}
+
+/* A session may be begun, or its opener may have died over it: for readers at any time, for
+ * all while the file is poisoned.  Its lines come before it.  They are true of the log that
+ * is followed here, and what they have taken the place of is not to be had any more. */
 static bool has_line(struct store *store, const struct publish *page,
                      enum publish_line line)
 {
-    bool is_begun = store->is_read_only && line != PUBLISH_POISON;
-    return page->line[line].sequence != 0 &&
-           (is_begun || page->line[line].epoch == file_session(&store->file));
+    bool is_begun = line != PUBLISH_POISON && page->line[line].sequence != 0 &&
+                    (store->is_read_only || bears_session(store, page, PUBLISH_POISON));
+    return is_begun || bears_session(store, page, line);
 }
 
 static uint64_t field_of(struct store *store, const struct publish *page,
@@ -219,7 +227,7 @@ static scn_status start_anew(struct store *store, const struct superblock *sb,
 
 struct following {
     struct store *store;
-    bool is_younger; /* a run is younger than the view [V3] */
+    bool is_younger; /* a run is younger than the view [M3] */
 };
 
 static scn_status follow_commit(struct following *following,
@@ -322,9 +330,16 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     return st;
 }
 
-static scn_status not_whole(struct store *store)
+/* Of a poisoned file what was not synced may be gone: a recovery in place that died has cut
+ * it off. */
+static scn_status not_whole(struct store *store, const struct publish *page)
 {
     struct log_base at;
+    if (has_line(store, page, PUBLISH_POISON))
+        file_poison(&store->file);
+    scn_status st = file_check_poison(&store->file);
+    if (st < 0)
+        return st;
     log_position(store->log, &at);
     return error_corrupt(at.extent_pgno, (uint64_t)at.extent_pgno * PAGE_BYTES +
                                              at.extent_off,
@@ -385,20 +400,12 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
         if (st < 0 || !again)
             return st;
         if (gen == tried_gen)
-            return not_whole(store);
+            return not_whole(store, page);
         tried_gen = gen;
         st = publish_read(&store->file, page);
         if (st < 0)
             return st;
     }
-}
-
-/* Somebody is recovering the file in place: until the session is there its lines are
- * gone, and what is known here is still right. */
-static bool is_between_sessions(struct store *store, const struct publish *page)
-{
-    return gen_in(store, page) == 0 && atomic_load(&store->pinned_gen) != 0 &&
-           has_line(store, page, PUBLISH_POISON);
 }
 
 /* A commit of another thread may be synced, and visible to others, before it is applied
@@ -412,7 +419,7 @@ static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page) || atomic_load(&store->has_gap))
         return false;
-    return store->is_alone || is_between_sessions(store, page) ||
+    return store->is_alone ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
             is_applied(store, visible_in(store, page)));
 }
@@ -457,7 +464,7 @@ void apply_leave(struct store *store)
 }
 
 /* What chains on behind the line's end was written by somebody who could not say so: it
- * counts, as a commit that waits for its sync [V1]. */
+ * counts, as a commit that waits for its sync [M1]. */
 static scn_status adopt(struct store *store)
 {
     uint64_t known = log_appended(store->log);

@@ -5,11 +5,11 @@
  * end, the active delta, the current view, the history.  It lies behind APPEND; nobody
  * waits for the disk, for a sync or for another process while holding it.
  *
- * [V1] Nobody reads the log behind the line APPEND but under APPEND, and who then adopts
+ * [M1] Nobody reads the log behind the line APPEND but under APPEND, and who then adopts
  *      what lies there tells so before giving the lock back.
- * [V2] A snapshot begins only on a view whose pin counts, of a generation that was the
+ * [M2] A snapshot begins only on a view whose pin counts, of a generation that was the
  *      newest when it was looked at, with everything applied that was visible then.
- * [V3] A view stands on a generation not older than the birth of any of its runs.
+ * [M3] A view stands on a generation not older than the birth of any of its runs.
  * [V4] No extent is linked that a superblock in either slot does not list: it may be free
  *      in a generation whose maker has died before telling of it. */
 #ifndef ENGINE_PEERS_H
@@ -34,7 +34,7 @@ void append_leave(struct store *store);
 void apply_enter(struct store *store);
 void apply_leave(struct store *store);
 
-/* Both locks held: the log's end, and what is visible of it, for the others [V1].  A
+/* Both locks held: the log's end, and what is visible of it, for the others [M1].  A
  * failure poisons. */
 scn_status peers_tell_append(struct store *store) MUST_USE;
 /* The same, with lazy commits visible up to here: in this process only when the others

@@ -75,8 +75,8 @@ void life_checkpoint_beside(struct life *life, uint64_t call_count);
 /* Another process comes, and goes. */
 void life_join(struct life *life);
 void life_part(struct life *life);
-/* What follows is done by the other process; what is done beside a checkpoint, by who does
- * not make it. */
+/* What follows is done by the other process; what is done beside a checkpoint, by who
+ * does not make it. */
 void life_swap(struct life *life);
 void life_tick(struct life *life);
 void life_reopen(struct life *life);

@@ -449,8 +449,8 @@ static void tell_one(struct life *life)
 
 /* ---- two processes ---- */
 
-/* Commits of both in turn, checkpoints by either and beside the other's commits; they come
- * and go. */
+/* Commits of both in turn, checkpoints by either and beside the other's commits; they
+ * come and go. */
 static void peers(struct life *life)
 {
     life_join(life);

@@ -506,8 +506,8 @@ TEST(protocol__19_readers_keep_nobody_from_recovering)
     pair_close(&pair);
 }
 
-/* Who comes has looked at the file, and before it gets the lock others have grown it, made
- * a checkpoint, and gone. */
+/* Who comes has looked at the file, and before it gets the lock others have grown it,
+ * made a checkpoint, and gone. */
 TEST(protocol__19_who_was_slow_to_open_looks_at_the_file_again)
 {
     struct pair pair;
@@ -565,10 +565,11 @@ TEST(protocol__19_no_snapshot_begins_before_a_new_session_is_followed)
     CHECK(stage_has(&reader, "k", "new"));
     struct part *slow = stage_cast(&reader, do_read, "k", "new");
     part_until(slow, SIM_READ, SIM_AT_END);
+    part_until(slow, SIM_MUTEX_LOCK, SIM_AT_BEGIN); /* its snapshot is next */
     stage_leave(&a);
     CHECK_OK(stage_try_open(&a));
     struct part *first = stage_cast(&reader, do_read, "k", "new");
-    part_until_holds(first, SIM_ANY, SIM_AT_BEGIN, has_started_anew, store_of(&reader));
+    part_until_holds(first, SIM_READ, SIM_AT_BEGIN, has_started_anew, store_of(&reader));
     part_blocks(slow);
     CHECK_OK(part_finish(first));
     CHECK_OK(part_finish(slow));
@@ -593,25 +594,26 @@ static void do_drain(struct part *part)
 TEST(protocol__20_a_superblock_of_a_dead_process_is_synced_before_it_counts)
 {
     struct pair pair;
-    pair_open(&pair);
-    stage_put(&pair.a, "x", "1");
-    for (int i = 0; i < 6; i++) { /* the log of the first generations is used again */
-        stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
-        stage_checkpoint(&pair.a);
+    stage_open(&pair.a, 0);
+    stage_come(&pair.b, &pair.a, 0);
+    /* More than the other one keeps as spares: what is freed becomes pages of trees. */
+    pair.b.options.log_bytes = UINT64_C(16) * LOG_EXTENT_PAGES * PAGE_BYTES;
+    CHECK_OK(stage_try_open(&pair.b));
+    for (int i = 0; i < 6; i++) {
+        stage_put_long(&pair.b, "long", "long", STAGE_LONG_BYTES);
+        stage_checkpoint(&pair.b);
     }
-    stage_put(&pair.a, "y", "2");
-    for (int i = 0; i < 3; i++)
-        stage_put_long(&pair.a, "long", "longer", STAGE_LONG_BYTES);
-    CHECK(stage_has(&pair.b, "y", "2"));
+    stage_put(&pair.b, "y", "2");
+    for (int i = 0; i < 12; i++)
+        stage_put_long(&pair.b, "long", "longer", STAGE_LONG_BYTES);
     struct part *checkpoint = stage_cast(&pair.b, do_checkpoint, "checkpoint", NULL);
     part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 2);
     stage_leave(&pair.b);
     stage_put(&pair.a, "z", "3");
     for (int i = 0; i < 3; i++) {
-        put_rows(&pair.a, i % 2 ? "new" : "newer");
+        put_rows(&pair.a, i % 2 ? "newer" : "new");
         struct part *next = stage_cast(&pair.a, do_drain, "next", NULL);
-        part_until_pages(next, SIM_WRITE, SIM_AT_END, 0, 2);
-        part_until(next, SIM_SYNC, SIM_AT_SYNC);
+        part_until_pages(next, SIM_WRITE, SIM_AT_BEGIN, 0, 2);
         stage_each_cut(&pair.a, has_y_and_z);
         CHECK_OK(part_finish(next));
     }
@@ -674,6 +676,10 @@ TEST(protocol__24_two_processes_link_no_spare_twice)
         stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
         stage_checkpoint(&pair.a);
     }
+    stage_speak(&pair.a);
+    CHECK_OK(room_extend(store_of(&pair.a), false));
+    stage_put(&pair.a, "x", "y");
+    stage_checkpoint(&pair.a);
     CHECK(stage_has_long(&pair.b, "long", "long", STAGE_LONG_BYTES));
     stage_speak(&pair.b);
     CHECK(log_spare_count(store_of(&pair.b)->log) > 0);
@@ -727,8 +733,8 @@ TEST(protocol__29_a_follower_that_is_lapped_starts_anew)
     pair_close(&pair);
 }
 
-/* The log lay at the end of the file, and a follower is about to read it there: the file is
- * shorter now. */
+/* The log lay at the end of the file, and a follower is about to read it there: the file
+ * is shorter now. */
 TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
 {
     struct pair pair;
@@ -750,7 +756,7 @@ TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
     stage_speak(&pair.a);
     CHECK_OK(scn_checkpoint(pair.a.db));
     CHECK(sim_file_size(pair.a.disk, "store", &size));
-    CHECK(size <= (uint64_t)at.extent_pgno * PAGE_BYTES);
+    CHECK(!PAGE_IS_SMALL || size <= (uint64_t)at.extent_pgno * PAGE_BYTES);
     CHECK_OK(part_finish(reader));
     pair_close(&pair);
 }
@@ -771,6 +777,33 @@ TEST(protocol__07_a_writer_that_was_lapped_conflicts)
     CHECK_EQ(scn_commit(txn), SCN_CONFLICT);
     CHECK(stage_has(&pair.b, "j", NULL));
     CHECK(stage_has(&pair.b, "k", "1"));
+    pair_close(&pair);
+}
+
+/* ---- 26: the cure ---- */
+
+/* A commit was acknowledged, and this process has not followed it; then the file was
+ * poisoned, and who recovered it died between the lines of the new session. */
+TEST(protocol__26_a_cure_that_died_hides_no_commit)
+{
+    struct pair pair;
+    struct stage third;
+    pair_open(&pair);
+    CHECK(stage_has(&pair.a, "k", NULL));
+    stage_put(&pair.b, "k", "new");
+    stage_fail(&pair.b, SIM_DSYNC, 1, EIO);
+    CHECK_EQ(part_finish(stage_cast(&pair.b, do_put, "k", "lost")), SCN_UNKNOWN);
+    stage_come(&third, &pair.a, 0);
+    struct part *opener = stage_cast(&third, do_open, "opener", NULL);
+    part_until_line(opener, PUBLISH_SESSION, SIM_AT_BEGIN);
+    stage_leave(&third);
+    CHECK(stage_has(&pair.a, "k", "new"));
+    CHECK_OK(stage_try_open(&third));
+    CHECK(stage_has(&pair.a, "k", "new"));
+    stage_put(&third, "k", "newer");
+    CHECK(stage_has(&pair.a, "k", "newer"));
+    CHECK(stage_has(&pair.b, "k", "newer"));
+    stage_close(&third);
     pair_close(&pair);
 }
 
