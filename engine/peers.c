@@ -307,6 +307,16 @@ static scn_status reach_base(struct store *store, const struct superblock *sb,
     return st;
 }
 
+/* It is the view's own generation, whose pin was given back: everything else stays, the
+ * spares among it, some of which a checkpoint of this process may be giving up. */
+static void pin_again(struct store *store)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    store->view->is_pinned = true;
+    atomic_store(&store->pinned_gen, store->view->gen);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+}
+
 static scn_status go_to_newest(struct store *store, struct publish *page,
                                bool is_new_life)
 {
@@ -318,6 +328,11 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     st = file_learn_size(&store->file);
     if (st == SCN_OK && !is_new_life)
         st = reach_base(store, &sb, &is_reached);
+    if (st == SCN_OK && is_reached && store->view->gen == sb.gen &&
+        !store->view->is_pinned) {
+        pin_again(store);
+        return SCN_OK;
+    }
     if (st == SCN_OK)
         st = is_reached ? exchange_trees(store, &sb)
                         : start_anew(store, &sb, is_new_life);
