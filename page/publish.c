@@ -87,6 +87,12 @@ enum {
     TORN    /* both copies are */
 };
 
+/* No more than that: a bit that was flipped on the way must not unsay a line. */
+static bool is_blank(const uint8_t *image, enum publish_line line)
+{
+    return bytes_are_zero(image + publish_off(line, 0), 2 * PUBLISH_COPY_BYTES);
+}
+
 /* Raises *value to what the line says.  One hash, as long as all is well.  A line that
  * claims nothing has never been written, or not before this read began. */
 static int pick(const uint8_t *image, enum publish_line line, struct publish_value *value)
@@ -100,7 +106,7 @@ static int pick(const uint8_t *image, enum publish_line line, struct publish_val
         older = swapped;
     }
     if (get_u64(newer + AT_SEQUENCE) == 0)
-        return SURE;
+        return is_blank(image, line) ? SURE : TORN;
     bool is_sure = publish_decode(line, newer, &found);
     if (!is_sure && !publish_decode(line, older, &found))
         return TORN;
