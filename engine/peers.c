@@ -22,8 +22,8 @@ static bool bears_session(struct store *store, const struct publish *page,
 }
 
 /* A session may be begun, or its opener may have died over it: for readers at any time,
- * for all while the file is poisoned.  Its lines come before it.  They are true of the log
- * that is followed here, and what they have taken the place of is not to be had any
+ * for all while the file is poisoned.  Its lines come before it.  They are true of the
+ * log that is followed here, and what they have taken the place of is not to be had any
  * more. */
 static bool has_line(struct store *store, const struct publish *page,
                      enum publish_line line)
