@@ -474,8 +474,8 @@ static void hand_over_segments(struct scn_txn *txn)
     txn->writes.segment_count = 0;
 }
 
-/* What a conflict met may be appended and not yet visible, and its owner may be dead: it has
- * to become visible, or who runs the transaction again meets it for ever. */
+/* What a conflict met may be appended and not yet visible, and its owner may be dead: it
+ * has to become visible, or who runs the transaction again meets it for ever. */
 static void show_what_was_met(struct store *store)
 {
     uint64_t appended = log_appended(store->log);

@@ -21,9 +21,10 @@ static bool bears_session(struct store *store, const struct publish *page,
            page->line[line].epoch == file_session(&store->file);
 }
 
-/* A session may be begun, or its opener may have died over it: for readers at any time, for
- * all while the file is poisoned.  Its lines come before it.  They are true of the log that
- * is followed here, and what they have taken the place of is not to be had any more. */
+/* A session may be begun, or its opener may have died over it: for readers at any time,
+ * for all while the file is poisoned.  Its lines come before it.  They are true of the
+ * log that is followed here, and what they have taken the place of is not to be had any
+ * more. */
 static bool has_line(struct store *store, const struct publish *page,
                      enum publish_line line)
 {
@@ -345,8 +346,8 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     return st;
 }
 
-/* Of a poisoned file what was not synced may be gone: a recovery in place that died has cut
- * it off. */
+/* Of a poisoned file what was not synced may be gone: a recovery in place that died has
+ * cut it off. */
 static scn_status not_whole(struct store *store, const struct publish *page)
 {
     struct log_base at;
