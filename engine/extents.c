@@ -33,10 +33,15 @@ uint32_t extents_wanted(const struct extents *extents)
     uint32_t have = log_spare_count(extents->store->log);
     if (extents->drains)
         return 0;
+    /* As many as one round of the log takes; or has taken, where it takes more: else the
+     * rest would be grown at the end of the file in each round. */
     uint64_t wanted =
         store->options.log_bytes / (LOG_EXTENT_PAGES * (uint64_t)PAGE_BYTES) + 1;
-    if (wanted > LOG_SPARE_MAX / 2)
-        wanted = LOG_SPARE_MAX / 2;
+    uint32_t used = log_extents(store->log, NULL, 0);
+    if (wanted < used)
+        wanted = used;
+    if (wanted > LOG_SPARE_MAX - 1)
+        wanted = LOG_SPARE_MAX - 1; /* and one that the log moves to */
     return have < wanted ? (uint32_t)wanted - have : 0;
 }
 

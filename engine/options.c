@@ -31,9 +31,9 @@ enum {
     /* One extent is written, one is ready, and a checkpoint keeps those of the slot
        before. */
     LOG_EXTENTS_MIN = 4,
-    /* The delta in memory holds as much as the log; more than this is no log but a second
-       store. */
-    LOG_EXTENTS_MAX = 4096,
+    /* The log is recycled as a whole: its extents are spare between two checkpoints, and a
+       superblock lists no more. */
+    LOG_EXTENTS_MAX = LOG_SPARE_MAX - 32,
     /* The fixed pages, the first extent, and as much again for a first checkpoint. */
     FILE_PAGES_MIN = 16,
     GROUP_WINDOW_MS_MAX = 10000,

@@ -211,7 +211,7 @@ typedef struct scn_options {
     uint64_t pool_bytes; /* "pool": memory for pages; 256 MiB */
     uint64_t log_bytes;  /* "log": commits wait for a checkpoint when the log holds so
                           * much; the commits in it are kept in memory as well; 16 MiB, at
-                          * least 4 MiB, at most 4 GiB */
+                          * least 4 MiB, at most 448 MiB */
     uint64_t max_file_bytes;   /* "max_file": SCN_FULL instead of growing beyond; none, at
                                 * least 1 MiB */
     uint32_t busy_timeout_ms;  /* "busy_timeout": the longest wait for a lock or for room

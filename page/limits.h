@@ -35,7 +35,7 @@ enum {
     LOG_EXTENT_FIRST_PAGES = 4,
     LOG_EXTENT_PAGES = PAGE_IS_SMALL ? 4 : 16,
     LOG_EXTENT_HEADER_BYTES = 64,
-    LOG_SPARE_MAX = 64
+    LOG_SPARE_MAX = 480 /* as many as fit behind the other fields of a superblock */
 };
 
 _Static_assert(PAGE_BYTES >= 4096 && PAGE_BYTES <= 65536, "offsets in a page are 16 bit");

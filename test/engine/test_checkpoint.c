@@ -272,3 +272,40 @@ TEST(room__extent_is_zero_and_durable_before_anybody_uses_it)
     sim_process_destroy(sys);
     sim_disk_destroy(disk);
 }
+
+/* ---- extents ---- */
+
+/* Records of a little more than half an extent: each extent holds one. */
+static uint64_t one_round(scn_db *db)
+{
+    enum { LEN = LOG_EXTENT_PAGES * PAGE_BYTES / 2 + 100, PUTS = 6 };
+    static uint8_t noise[LEN];
+    static uint64_t random = 1;
+    for (int i = 0; i < PUTS; i++) {
+        for (size_t k = 0; k < LEN; k++)
+            noise[k] = (uint8_t)(unit_random(&random) >> 24);
+        CHECK_OK(scn_put1(db, "rows", (scn_slice){"key", 3}, (scn_slice){noise, LEN}));
+    }
+    CHECK_OK(checkpoint_run(db->store, CHECKPOINT_PLAIN));
+    return atomic_load(&db->store->file.page_count);
+}
+
+/* A round of the log takes more extents than its size says that it needs. */
+TEST(extents__of_a_long_log_are_used_again)
+{
+    enum { ROUNDS = 24, SETTLED = 8 };
+    scn_db *db;
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    CHECK_OK(open_on(sys, &db));
+    db->store->options.log_bytes = 4 * LOG_EXTENT_PAGES * PAGE_BYTES;
+    uint64_t settled = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t pages = one_round(db);
+        settled = i <= SETTLED ? pages : settled;
+        CHECK(pages <= settled);
+    }
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+}

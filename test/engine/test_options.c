@@ -60,7 +60,7 @@ TEST(options__set_every_member_by_name)
     scn_options options;
     scn_options_init(&options);
     set_ok(&options, "pool", "64MiB");
-    set_ok(&options, "log", "8 MiB");
+    set_ok(&options, "log", "5 MiB");
     set_ok(&options, "max_file", "1GB");
     set_ok(&options, "busy_timeout", "3s");
     set_ok(&options, "durability", "lazy");
@@ -74,7 +74,7 @@ TEST(options__set_every_member_by_name)
     set_ok(&options, "allow_not_local", "1");
     struct store_options out = resolved(&options);
     CHECK_EQ(out.pool_bytes, 64 << 20);
-    CHECK_EQ(out.log_bytes, 8 << 20);
+    CHECK_EQ(out.log_bytes, 5 << 20);
     CHECK_EQ(out.max_file_bytes, 1000000000);
     CHECK_EQ(out.busy_timeout_ms, 3000);
     CHECK_EQ(out.durability, SCN_SYNC_LAZY);
