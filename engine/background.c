@@ -22,8 +22,8 @@ struct background {
 
 /* ---- what there is to do ---- */
 
-/* Nothing was appended for a while, and this process was the last who did.  Who comes next
- * has little to read then. */
+/* Nothing was appended for a while, and this process was the last who did.  Who comes
+ * next has little to read then. */
 static bool is_due_when_idle(struct store *store, uint64_t appended)
 {
     enum { QUIET_ROUNDS = 10 };

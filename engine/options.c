@@ -31,8 +31,8 @@ enum {
     /* One extent is written, one is ready, and a checkpoint keeps those of the slot
        before. */
     LOG_EXTENTS_MIN = 4,
-    /* The log is recycled as a whole: its extents are spare between two checkpoints, and a
-       superblock lists no more. */
+    /* The log is recycled as a whole: its extents are spare between two checkpoints, and
+     * a superblock lists no more. */
     LOG_EXTENTS_MAX = LOG_SPARE_MAX - 32,
     /* The fixed pages, the first extent, and as much again for a first checkpoint. */
     FILE_PAGES_MIN = 16,

@@ -532,7 +532,8 @@ static scn_status tell(struct store *store, enum publish_line line)
     return publish_write(&store->file, line, value);
 }
 
-/* An extent that this process had made ready: the record that leads there is in the log. */
+/* An extent that this process had made ready: the record that leads there is in the log.
+ */
 static void let_extent_go(struct store *store)
 {
     struct log_base at;
@@ -712,8 +713,8 @@ static void shed(struct store *store)
     /* A checkpoint of this process counts the sources. */
     bool is_free = !atomic_load(&store->has_gap) && !store_has_txns(store) &&
                    atomic_load(&store->locks.owner[LOCK_CHECKPOINT]) == 0;
-    bool can_shed = is_free &&
-                    view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0, &view) == SCN_OK;
+    bool can_shed = is_free && view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0,
+                                           &view) == SCN_OK;
     if (can_shed) {
         atomic_store(&store->has_gap, true);
         store->active = NULL;
@@ -726,7 +727,8 @@ static void shed(struct store *store)
 /* State mutex held.  So many rounds without a transaction. */
 static uint32_t count_idle_rounds(struct store *store)
 {
-    bool is_idle = store->begin_count == store->rest_count && store->view->references == 1;
+    bool is_idle = store->begin_count == store->rest_count &&
+                   store->view->references == 1;
     store->rest_count = store->begin_count;
     store->rest_rounds = is_idle ? store->rest_rounds + 1 : 0;
     return store->rest_rounds;

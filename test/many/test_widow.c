@@ -1,4 +1,5 @@
-/* Readers that are left alone: the writer is gone, and what it had not finished is there. */
+/* Readers that are left alone: the writer is gone, and what it had not finished is there.
+ */
 #include "test/many/desk.h"
 
 static void commit_run(void *ctx, int fd)
