@@ -51,6 +51,7 @@ TEST(widow__sees_what_others_have_seen_before)
     party_kill(&early);
     desk_close(db);
     printf("    a lone reader %s, an earlier one %s what its writer had not finished\n",
-           was_new ? "sees" : "does not see", atomic_load(is_new) ? "sees" : "does not see");
+           was_new ? "sees" : "does not see",
+           atomic_load(is_new) ? "sees" : "does not see");
     CHECK(!was_new || atomic_load(is_new));
 }
