@@ -122,7 +122,7 @@ static scn_status write_space(struct checkpoint *cp)
 }
 
 /* [X1]: everything is synced; a poisoned file gets no superblock, and poison is set
- * under SYNC.  [V4] */
+ * under SYNC.  [O4] */
 static scn_status write_superblock(struct checkpoint *cp)
 {
     struct store *store = cp->store;

@@ -152,7 +152,7 @@ static scn_status list_spares(struct store *store, const struct superblock *sb)
     return log_set_spares(store->log, all, count);
 }
 
-/* [V4] Those that a generation lists which may be in its slot and is not published; and
+/* [O4] Those that a generation lists which may be in its slot and is not published; and
  * what only this process knows. */
 static scn_status keep_listed(struct store *store, uint64_t gen)
 {
@@ -228,7 +228,7 @@ static scn_status start_anew(struct store *store, const struct superblock *sb,
 
 struct following {
     struct store *store;
-    bool is_younger; /* a run is younger than the view [M3] */
+    bool is_younger; /* a run is younger than the view [O3] */
 };
 
 static scn_status follow_commit(struct following *following,
@@ -480,7 +480,7 @@ void apply_leave(struct store *store)
 }
 
 /* What chains on behind the line's end was written by somebody who could not say so: it
- * counts, as a commit that waits for its sync [M1]. */
+ * counts, as a commit that waits for its sync [O1]. */
 static scn_status adopt(struct store *store)
 {
     uint64_t known = log_appended(store->log);

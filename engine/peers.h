@@ -5,12 +5,12 @@
  * end, the active delta, the current view, the history.  It lies behind APPEND; nobody
  * waits for the disk, for a sync or for another process while holding it.
  *
- * [M1] Nobody reads the log behind the line APPEND but under APPEND, and who then adopts
+ * [O1] Nobody reads the log behind the line APPEND but under APPEND, and who then adopts
  *      what lies there tells so before giving the lock back.
- * [M2] A snapshot begins only on a view whose pin counts, of a generation that was the
+ * [O2] A snapshot begins only on a view whose pin counts, of a generation that was the
  *      newest when it was looked at, with everything applied that was visible then.
- * [M3] A view stands on a generation not older than the birth of any of its runs.
- * [V4] No extent is linked that a superblock in either slot does not list: it may be free
+ * [O3] A view stands on a generation not older than the birth of any of its runs.
+ * [O4] No extent is linked that a superblock in either slot does not list: it may be free
  *      in a generation whose maker has died before telling of it. */
 #ifndef ENGINE_PEERS_H
 #define ENGINE_PEERS_H
@@ -34,7 +34,7 @@ void append_leave(struct store *store);
 void apply_enter(struct store *store);
 void apply_leave(struct store *store);
 
-/* Both locks held: the log's end, and what is visible of it, for the others [M1].  A
+/* Both locks held: the log's end, and what is visible of it, for the others [O1].  A
  * failure poisons. */
 scn_status peers_tell_append(struct store *store) MUST_USE;
 /* The same, with lazy commits visible up to here: in this process only when the others
@@ -45,7 +45,7 @@ scn_status peers_tell_generation(struct store *store,
                                  const struct superblock *sb) MUST_USE;
 
 /* The same, and the append lock: a generation that is about to get its superblock gives
- * spare extents up, so that nobody links them should this process die [V4]. */
+ * spare extents up, so that nobody links them should this process die [O4]. */
 scn_status peers_tell_dropping(struct store *store, uint64_t gen) MUST_USE;
 
 /* Checkpoint lock held: snapshots of generations below the floor are given up. */
