@@ -638,6 +638,7 @@ scn_status peers_begin_session(struct store *store)
         return st;
     struct publish_value *session = &store->page.line[PUBLISH_SESSION];
     atomic_store(&store->file.session, log_pending_epoch(store->log));
+    log_begin_session(store->log);
     log_tell_synced(store->log, &store->page.line[PUBLISH_SYNC]);
     session->field[SESSION_START_LSN] = atomic_load(&store->epoch_start_lsn);
     session->field[SESSION_FOUND_LSN] = log_appended(store->log);

@@ -155,7 +155,8 @@ static scn_status look_at_others(struct log *log, struct publish *page,
                                  struct log_point *from, struct log_point *to)
 {
     scn_status st = publish_read(log->file, page);
-    uint64_t session = file_session(log->file);
+    /* Not the file's, which another thread may have changed: the points are older. */
+    uint64_t session = log->group.led_session;
     if (st != SCN_OK)
         return st;
     if (page->line[PUBLISH_SESSION].epoch != session)
@@ -193,7 +194,7 @@ static scn_status sync_with_others(struct log *log, struct log_point from,
     if (st != SCN_OK)
         return st;
     struct publish_value *line = &page.line[PUBLISH_SYNC];
-    line->epoch = file_session(log->file);
+    line->epoch = log->group.led_session;
     tell(to, line);
     return publish_write(log->file, PUBLISH_SYNC, line);
 }

@@ -3,12 +3,14 @@
 #include "engine/checkpoint.h"
 #include "engine/peers.h"
 #include "engine/room.h"
+#include "engine/session.h"
 #include "engine/store.h"
 #include "engine/txn.h"
 #include "page/bytes.h"
 #include "page/mem.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+#include "wal/logstate.h"
 
 #include <errno.h>
 
@@ -630,3 +632,67 @@ TEST(peers__cure_the_file_by_opening_it_once_more)
     CHECK_OK(scn_close(again));
     crew_end(&crew);
 }
+
+/* ---- threads of one process, while another one cures ---- */
+
+/* Played by the one thread there is, in a call of its own. */
+struct interruption {
+    struct crew *crew;
+    bool (*is_due)(struct crew *crew, enum sim_call call);
+    void (*run)(struct crew *crew);
+    bool is_done;
+};
+
+static void interrupt(void *ctx, struct sim_disk *disk, enum sim_call call,
+                      enum sim_moment moment)
+{
+    struct interruption *interruption = ctx;
+    (void)disk;
+    if (interruption->is_done || moment != SIM_AFTER ||
+        !interruption->is_due(interruption->crew, call))
+        return;
+    interruption->is_done = true;
+    interruption->run(interruption->crew);
+}
+
+static void cure_by_first(struct crew *crew)
+{
+    CHECK_OK(session_cure(crew->db[0]->store));
+    CHECK_OK(peers_follow(crew->db[1]->store)); /* another thread */
+}
+
+static void lose_and_cure(struct crew *crew)
+{
+    poison(crew, 0); /* what the other one has appended is lost, too */
+    cure_by_first(crew);
+}
+
+static bool is_about_to_sync(struct crew *crew, enum sim_call call)
+{
+    return call == SIM_PROBE && crew->db[1]->store->log->group.is_leading;
+}
+
+/* Its commit was lost, and it waited for the lock while the file was cured: where the log
+ * ended before says nothing of the new session. */
+TEST(peers__tell_no_session_of_a_sync_of_the_one_before)
+{
+    static char large[2000];
+    struct crew crew;
+    struct publish page;
+    struct interruption cure = {&crew, is_about_to_sync, lose_and_cure, false};
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    sim_hook_set(crew.disk, interrupt, &cure);
+    CHECK_EQ(scn_put1(crew.db[1], "rows", text("lost"), (scn_slice){large, sizeof large}),
+             SCN_UNKNOWN);
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(cure.is_done);
+    CHECK_OK(publish_read(&crew.db[0]->store->file, &page));
+    CHECK(page.line[PUBLISH_SYNC].field[SYNC_LSN] <=
+          page.line[PUBLISH_APPEND].field[APPEND_LSN]);
+    put(crew.db[2], "b", "2");
+    CHECK(holds(crew.db[1], "b", "2"));
+    crew_end(&crew);
+}
+
