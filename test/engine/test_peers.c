@@ -661,6 +661,41 @@ static void cure_by_first(struct crew *crew)
     CHECK_OK(peers_follow(crew->db[1]->store)); /* another thread */
 }
 
+static bool is_reading(struct crew *crew, enum sim_call call)
+{
+    (void)crew;
+    return call == SIM_READ;
+}
+
+static uint64_t session_on_page(struct store *store)
+{
+    struct publish page;
+    CHECK_OK(publish_read(&store->file, &page));
+    return page.line[PUBLISH_SESSION].epoch;
+}
+
+/* What it has read of the page is old when it comes to believe it. */
+TEST(peers__do_not_go_back_to_the_session_before)
+{
+    struct crew crew;
+    struct interruption cure = {&crew, is_reading, cure_by_first, false};
+    crew_begin(&crew);
+    struct store *store = crew.db[1]->store;
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    poison(&crew, 0);
+    uint64_t life = log_life(store->log);
+    sim_hook_set(crew.disk, interrupt, &cure);
+    CHECK_OK(peers_follow(store));
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(cure.is_done);
+    CHECK_EQ(file_session(&store->file), session_on_page(store));
+    CHECK_EQ(log_life(store->log), life + 1);
+    put(crew.db[0], "a", "2");
+    CHECK(holds(crew.db[1], "a", "2"));
+    crew_end(&crew);
+}
+
 static void lose_and_cure(struct crew *crew)
 {
     poison(crew, 0); /* what the other one has appended is lost, too */
