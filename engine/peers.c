@@ -361,8 +361,8 @@ static scn_status enter_session(struct store *store, struct publish *page)
     const struct publish_value *session = &page->line[PUBLISH_SESSION];
     if (session->sequence == 0)
         return damaged_page(store);
-    give_up_writers(store);
     store_stop_begins(store); /* before anything that a snapshot is made of goes back */
+    give_up_writers(store);
     atomic_store(&store->file.session, session->epoch);
     atomic_store(&store->file.is_poisoned, false);
     atomic_store(&store->epoch_start_lsn, session->field[SESSION_START_LSN]);
