@@ -731,3 +731,44 @@ TEST(peers__tell_no_session_of_a_sync_of_the_one_before)
     crew_end(&crew);
 }
 
+static void evict(struct crew *crew)
+{
+    sim_disk_evict(crew->disk);
+}
+
+/* Somebody has failed at a sync and died before it could say so, and the pages that it
+ * lost are read anew: what is chained behind them is not acknowledged. */
+TEST(peers__acknowledge_nothing_behind_a_lost_record)
+{
+    static char large[5000];
+    struct crew crew;
+    struct interruption eviction = {&crew, is_about_to_sync, evict, false};
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
+    struct sim_fault dies = {.kind = SIM_KILL, .call = SIM_WRITE, .nth = 3};
+    uint64_t dice = unit_seed();
+    crew_begin(&crew);
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (char)unit_random(&dice);
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    CHECK(holds(crew.db[2], "a", "1"));
+    sim_fault_set(crew.sys[0], &fail);
+    sim_fault_set(crew.sys[0], &dies); /* the record, the line, and no poison */
+    CHECK(scn_put1(crew.db[0], "rows", text("lost"),
+                   (scn_slice){large, sizeof large}) != SCN_OK);
+    CHECK(sim_process_is_dead(crew.sys[0]));
+    CHECK_EQ(sim_fault_hits(crew.sys[0]), 2);
+    (void)scn_close(crew.db[0]);
+    sim_process_destroy(crew.sys[0]);
+    crew.sys[0] = NULL;
+    sim_hook_set(crew.disk, interrupt, &eviction);
+    scn_status st = scn_put1(crew.db[1], "rows", text("b"),
+                             (scn_slice){large, sizeof large});
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(eviction.is_done);
+    CHECK_EQ(st, SCN_UNKNOWN);
+    for (int i = 1; i < PROCESSES; i++)
+        crew_kill(&crew, i);
+    sim_disk_destroy(crew.disk);
+}
+
