@@ -137,6 +137,7 @@ scn_status extents_settle(struct extents *extents, bool *has_append)
         return st;
     st = list_log(extents, &chain, &count);
     *has_append = store_is_shared(store) && gives_up(extents);
+    atomic_store(&store->gives_up_spares, *has_append);
     if (*has_append)
         apply_leave(store);
     else

@@ -325,7 +325,9 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
         pin_drop(&store->pins, sb.gen);
         return st;
     }
-    st = list_spares(store, &sb);
+    /* While a checkpoint of this process gives some up, they are its own to list. */
+    if (!atomic_load(&store->gives_up_spares))
+        st = list_spares(store, &sb);
     room_measure(store);
     return st;
 }

@@ -661,6 +661,12 @@ static void cure_by_first(struct crew *crew)
     CHECK_OK(peers_follow(crew->db[1]->store)); /* another thread */
 }
 
+static void lose_and_cure(struct crew *crew)
+{
+    poison(crew, 0); /* what the other one has appended is lost, too */
+    cure_by_first(crew);
+}
+
 static bool is_reading(struct crew *crew, enum sim_call call)
 {
     (void)crew;
@@ -694,12 +700,6 @@ TEST(peers__do_not_go_back_to_the_session_before)
     put(crew.db[0], "a", "2");
     CHECK(holds(crew.db[1], "a", "2"));
     crew_end(&crew);
-}
-
-static void lose_and_cure(struct crew *crew)
-{
-    poison(crew, 0); /* what the other one has appended is lost, too */
-    cure_by_first(crew);
 }
 
 static bool is_about_to_sync(struct crew *crew, enum sim_call call)
@@ -772,3 +772,60 @@ TEST(peers__acknowledge_nothing_behind_a_lost_record)
     sim_disk_destroy(crew.disk);
 }
 
+/* ---- a drain, and another thread that begins meanwhile ---- */
+
+static bool has_given_up(struct crew *crew, enum sim_call call)
+{
+    struct store *store = crew->db[0]->store;
+    return call == SIM_SYNC && lock_is_mine(&store->locks, LOCK_APPEND);
+}
+
+/* After a rest, when a commit has exchanged the view that the checkpoint holds. */
+static void begin_after_a_rest(struct crew *crew)
+{
+    struct store *store = crew->db[0]->store;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    if (store->view->is_pinned) {
+        store->view->is_pinned = false;
+        atomic_store(&store->pinned_gen, 0);
+        pin_drop(&store->pins, store->view->gen);
+    }
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    CHECK_OK(peers_follow(store));
+}
+
+static bool is_listed(const struct superblock *sb, uint32_t pgno)
+{
+    for (uint32_t i = 0; i < sb->spare_count; i++)
+        if (sb->spares[i].pgno == pgno)
+            return true;
+    return false;
+}
+
+TEST(peers__link_no_spare_that_their_own_checkpoint_has_given_up)
+{
+    struct crew crew;
+    struct interruption begin = {&crew, has_given_up, begin_after_a_rest, false};
+    crew_begin(&crew);
+    struct store *store = crew.db[0]->store;
+    put(crew.db[0], "a", "1");
+    for (int i = 0; i < 120; i++)
+        put_large(crew.db[i % 2], i);
+    for (int round = 0; round < 2; round++) {
+        CHECK_OK(scn_checkpoint(crew.db[2]));
+        for (int i = 0; i < 10; i++)
+            put_large(crew.db[i % 2], i);
+    }
+    clear(crew.db[0]);
+    sim_hook_set(crew.disk, interrupt, &begin);
+    CHECK_OK(checkpoint_run(store, CHECKPOINT_DRAIN));
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(!PAGE_IS_SMALL || begin.is_done);
+    struct log_spare spares[LOG_SPARE_MAX];
+    uint32_t count = log_spares(store->log, spares, LOG_SPARE_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK(is_listed(&store->superblock, spares[i].pgno));
+    for (int i = 0; i < 40; i++)
+        put_large(crew.db[0], i);
+    crew_end(&crew);
+}
