@@ -77,8 +77,6 @@ static void raise_to(_Atomic uint64_t *value, uint64_t to)
 /* What is on the page is applied: so it may become visible here. */
 static void learn(struct store *store, const struct publish *page)
 {
-    if (has_line(store, page, PUBLISH_POISON))
-        file_poison(&store->file);
     if (has_line(store, page, PUBLISH_SYNC))
         log_learn_synced(store->log, &page->line[PUBLISH_SYNC]);
     raise_to(&store->lazy_lsn, field_of(store, page, PUBLISH_APPEND, APPEND_LAZY_LSN));
@@ -400,6 +398,8 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
         if (st == SCN_OK)
             st = follow_to(store, limit, &again);
         if (st == SCN_OK && !again) {
+            if (has_line(store, page, PUBLISH_POISON))
+                file_poison(&store->file);
             learn(store, page);
             atomic_store(&store->has_gap, false);
         }
@@ -424,6 +424,10 @@ static bool is_applied(struct store *store, uint64_t lsn)
 static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page) || atomic_load(&store->has_gap))
+        return false;
+    /* It is learnt under the apply lock: a session that another thread comes into must
+     * not be poisoned for the one before. */
+    if (!file_is_poisoned(&store->file) && has_line(store, page, PUBLISH_POISON))
         return false;
     return store->is_alone ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
