@@ -372,6 +372,7 @@ static scn_status run_one(struct store *store, bool drains)
     scn_status st = freeze(&cp);
     if (st == SCN_OK)
         st = one_generation(&cp);
+    atomic_store(&store->gives_up_spares, false);
     forest_destroy(&cp.forest);
     if (cp.frozen.view)
         store_view_release(store, cp.frozen.view);

@@ -142,6 +142,7 @@ scn_status extents_settle(struct extents *extents, bool *has_append)
         return st;
     st = list_log(extents, &chain, &count);
     *has_append = store_is_shared(store) && gives_up(extents);
+    atomic_store(&store->gives_up_spares, *has_append);
     if (*has_append)
         apply_leave(store);
     else
@@ -182,10 +183,15 @@ void extents_publish(struct extents *extents)
             break;
 }
 
-/* The spares that were given up come back. */
+/* The spares that were given up come back; but not where the superblock may be there
+ * although its sync has failed: the recovery that finds it takes them for free. */
 void extents_abandon(struct extents *extents)
 {
     struct store *store = extents->store;
+    if (file_is_poisoned(&store->file) && store_is_shared(store)) {
+        let_go(store, extents->dropped, extents->dropped_count);
+        return;
+    }
     for (uint32_t i = 0; i < extents->dropped_count; i++)
         if (log_add_spare(store->log, extents->dropped[i]) < 0)
             break; /* the list filled up: this extent is lost until the next checkpoint */

@@ -78,8 +78,6 @@ static void raise_to(_Atomic uint64_t *value, uint64_t to)
 /* What is on the page is applied: so it may become visible here. */
 static void learn(struct store *store, const struct publish *page)
 {
-    if (has_line(store, page, PUBLISH_POISON))
-        file_poison(&store->file);
     if (has_line(store, page, PUBLISH_SYNC))
         log_learn_synced(store->log, &page->line[PUBLISH_SYNC]);
     raise_to(&store->lazy_lsn, field_of(store, page, PUBLISH_APPEND, APPEND_LAZY_LSN));
@@ -341,7 +339,9 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
         pin_drop(&store->pins, sb.gen);
         return st;
     }
-    st = list_spares(store, &sb);
+    /* While a checkpoint of this process gives some up, they are its own to list. */
+    if (!atomic_load(&store->gives_up_spares))
+        st = list_spares(store, &sb);
     room_measure(store);
     return st;
 }
@@ -377,8 +377,8 @@ static scn_status enter_session(struct store *store, struct publish *page)
     const struct publish_value *session = &page->line[PUBLISH_SESSION];
     if (session->sequence == 0)
         return damaged_page(store);
-    give_up_writers(store);
     store_stop_begins(store); /* before anything that a snapshot is made of goes back */
+    give_up_writers(store);
     atomic_store(&store->file.session, session->epoch);
     atomic_store(&store->file.is_poisoned, false);
     atomic_store(&store->epoch_start_lsn, session->field[SESSION_START_LSN]);
@@ -400,9 +400,13 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
     for (;;) {
         bool again = false;
         scn_status st = SCN_OK;
+        /* It may have been read before another thread came into the session after it. */
         if (is_other_session(store, page))
+            st = publish_read(&store->file, page);
+        if (st == SCN_OK && is_other_session(store, page))
             st = enter_session(store, page);
-        else if (newest_gen(store, page) != atomic_load(&store->pinned_gen))
+        else if (st == SCN_OK &&
+                 newest_gen(store, page) != atomic_load(&store->pinned_gen))
             st = go_to_newest(store, page, false);
         uint64_t gen = newest_gen(store, page);
         uint64_t limit = to_end ? field_of(store, page, PUBLISH_APPEND, APPEND_LSN)
@@ -410,6 +414,8 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
         if (st == SCN_OK)
             st = follow_to(store, limit, &again);
         if (st == SCN_OK && !again) {
+            if (has_line(store, page, PUBLISH_POISON))
+                file_poison(&store->file);
             learn(store, page);
             atomic_store(&store->has_gap, false);
         }
@@ -434,6 +440,10 @@ static bool is_applied(struct store *store, uint64_t lsn)
 static bool is_current(struct store *store, const struct publish *page)
 {
     if (is_other_session(store, page) || atomic_load(&store->has_gap))
+        return false;
+    /* It is learnt under the apply lock: a session that another thread comes into must
+     * not be poisoned for the one before. */
+    if (!file_is_poisoned(&store->file) && has_line(store, page, PUBLISH_POISON))
         return false;
     return store->is_alone ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
@@ -655,6 +665,7 @@ scn_status peers_begin_session(struct store *store)
         return st;
     struct publish_value *session = &store->page.line[PUBLISH_SESSION];
     atomic_store(&store->file.session, log_pending_epoch(store->log));
+    log_begin_session(store->log);
     log_tell_synced(store->log, &store->page.line[PUBLISH_SYNC]);
     session->field[SESSION_START_LSN] = atomic_load(&store->epoch_start_lsn);
     session->field[SESSION_FOUND_LSN] = log_appended(store->log);

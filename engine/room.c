@@ -387,8 +387,11 @@ static scn_status make_spare(struct store *store, bool has_append)
     if (st < 0)
         return st;
     st = log_prepare_extent(&store->file, spare.pgno, spare.pages);
-    if (st == SCN_OK)
+    if (st == SCN_OK) {
+        apply_enter(store); /* who goes to a newer generation lists the spares anew */
         st = log_add_spare(store->log, spare);
+        apply_leave(store);
+    }
     if (st < 0)
         room_give_back(store, spare.pgno, spare.pages);
     return st;

@@ -227,23 +227,25 @@ void store_stop_begins(struct store *store)
     store->sys->ops->mutex_unlock(store->state_mutex);
 }
 
+/* All memory first: once the view is there it holds the pin. */
 scn_status store_start_view(struct store *store, bool is_pinned)
 {
     const struct superblock *sb = &store->superblock;
     struct source source = {0};
     struct view *view = NULL;
-    scn_status st = delta_create(sb->base.lsn, &source.delta);
-    if (st < 0)
-        return st;
-    st = view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0, &view);
+    scn_status st = reserve_history(store, 1);
+    if (st == SCN_OK)
+        st = delta_create(sb->base.lsn, &source.delta);
+    if (st == SCN_OK)
+        st = view_create(sb->gen, sb->base.lsn, &sb->catalog, &source, 1, &view);
     if (st == SCN_OK) {
         view->is_pinned = is_pinned;
+        store->history.items[store->history.count++] = source;
+        store->active = source.delta;
         store_install_view(store, view);
-        st = store_prepare_push(store, &source, 1, &view);
+    } else if (source.delta) {
+        delta_unref(source.delta);
     }
-    if (st == SCN_OK)
-        store_finish_push(store, &source, 1, view);
-    delta_unref(source.delta);
     return st;
 }
 

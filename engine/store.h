@@ -152,6 +152,9 @@ struct store {
     _Atomic uint64_t longest_key;   /* of all operations applied since the open */
     _Atomic uint64_t debt_run_pages; /* pages of runs that it has to write again */
     atomic_bool wants_drain;        /* a commit found the store full */
+    /* Written under apply or checkpoint: the log's spares are fewer than the generation's
+     * (engine/extents.h). */
+    atomic_bool gives_up_spares;
     _Atomic uint64_t reserve_pages; /* of room_pages, for deletions alone */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */

@@ -12,8 +12,9 @@
  * could tell: the pages it lost are clean, and a sync alone would pass over them.
  *
  * What was read is not written before it has been verified: a bit that was flipped on the
- * way would cut the log there.  What does not verify is left to a sync that only writes
- * back. */
+ * way would cut the log there.  What does not verify at a second look is lost, and fails
+ * the sync: nothing may be acknowledged behind it.
+ */
 #include "wal/logstate.h"
 
 #include "page/publish.h"
@@ -41,15 +42,41 @@ static uint64_t records_len(const uint8_t *at, uint64_t len)
     return done;
 }
 
+static scn_status lost(struct log *log, uint64_t off)
+{
+    return error_set(SCN_IO, 0, off / PAGE_BYTES, off,
+                     "log: what was written to %s is not there any more",
+                     log->file->path);
+}
+
+/* The records of these bytes, whole up to the end or to one that leads on: *len is how
+ * long.  What does not verify is read once more; a bit may have been flipped on the way.
+ * Then it is gone: somebody has failed at a sync, and what is chained behind it would be
+ * cut off by a recovery. */
+static scn_status read_records(struct log *log, uint64_t off, uint64_t *len)
+{
+    uint64_t whole = 0;
+    for (int i = 0; i < 2 && whole == 0; i++) {
+        scn_status st = file_read(log->file, off, log->piece, *len, 0);
+        if (st != SCN_OK)
+            return st;
+        whole = records_len(log->piece, *len);
+    }
+    if (whole == 0 && *len > 0)
+        return lost(log, off);
+    *len = whole;
+    return SCN_OK;
+}
+
 /* [L5]: one extent and not long, so these bytes are the whole range. */
 static scn_status sync_piece(struct log *log, uint64_t from_off, uint64_t to_off)
 {
     uint64_t len = to_off - from_off;
-    scn_status st = file_read(log->file, from_off, log->piece, len, 0);
+    scn_status st = read_records(log, from_off, &len);
+    if (st == SCN_OK && len != to_off - from_off)
+        st = lost(log, from_off + len);
     if (st != SCN_OK)
         return st;
-    if (records_len(log->piece, len) != len)
-        return file_sync_log(log->file);
     return file_write(log->file, from_off, log->piece, len, SYS_DSYNC);
 }
 
@@ -67,16 +94,19 @@ static scn_status rewrite_extent(struct log *log, const struct log_extent *exten
 {
     uint64_t file_off = extent_file_off(extent->pgno);
     uint32_t head = end ? EXTENT_LINK_OFF : RECORD_FIRST_OFF;
-    uint32_t len = (end ? end : extent_bytes(extent->pages)) - off;
+    uint64_t len = (end ? end : extent_bytes(extent->pages)) - off;
     scn_status st = file_read(log->file, file_off, log->piece, head, 0);
-    if (st == SCN_OK && is_sound_head(log, extent))
-        st = file_write(log->file, file_off, log->piece, head, 0);
+    if (st == SCN_OK && !is_sound_head(log, extent))
+        st = file_read(log->file, file_off, log->piece, head, 0);
     if (st == SCN_OK)
-        st = file_read(log->file, file_off + off, log->piece, len, 0);
-    if (st != SCN_OK)
+        st = is_sound_head(log, extent)
+                 ? file_write(log->file, file_off, log->piece, head, 0)
+                 : lost(log, file_off);
+    if (st == SCN_OK)
+        st = read_records(log, file_off + off, &len);
+    if (st != SCN_OK || len == 0)
         return st;
-    uint64_t whole = records_len(log->piece, len);
-    return whole ? file_write(log->file, file_off + off, log->piece, whole, 0) : SCN_OK;
+    return file_write(log->file, file_off + off, log->piece, len, 0);
 }
 
 /* All of the range lies in extents that this process knows. */
@@ -155,7 +185,8 @@ static scn_status look_at_others(struct log *log, struct publish *page,
                                  struct log_point *from, struct log_point *to)
 {
     scn_status st = publish_read(log->file, page);
-    uint64_t session = file_session(log->file);
+    /* Not the file's, which another thread may have changed: the points are older. */
+    uint64_t session = log->group.led_session;
     if (st != SCN_OK)
         return st;
     if (page->line[PUBLISH_SESSION].epoch != session)
@@ -193,7 +224,7 @@ static scn_status sync_with_others(struct log *log, struct log_point from,
     if (st != SCN_OK)
         return st;
     struct publish_value *line = &page.line[PUBLISH_SYNC];
-    line->epoch = file_session(log->file);
+    line->epoch = log->group.led_session;
     tell(to, line);
     return publish_write(log->file, PUBLISH_SYNC, line);
 }

@@ -87,7 +87,7 @@ void log_limit(struct log *log, uint64_t lsn)
 {
     struct log_point point = log_point_of(&log->at);
     point.lsn = lsn; /* where it lies is of no matter: a reader syncs nothing */
-    log_group_restart(&log->group, &point, true);
+    log_group_restart(&log->group, &point, file_session(log->file), true);
     point = log_point_of(&log->at);
     log_group_append(&log->group, &point);
 }

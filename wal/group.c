@@ -59,10 +59,11 @@ void log_group_settle(struct log_group *group, const struct log_point *point)
 }
 
 void log_group_restart(struct log_group *group, const struct log_point *point,
-                       bool is_new_life)
+                       uint64_t session, bool is_new_life)
 {
     const struct sys_ops *ops = group->sys->ops;
     ops->mutex_lock(group->mutex);
+    group->session = session;
     group->appended = *point;
     atomic_store(&group->appended_lsn, point->lsn);
     if (is_new_life) {
@@ -98,6 +99,7 @@ static scn_status lead(struct log_group *group, uint32_t window_ms,
         gather(group, window_ms);
     struct log_point from = group->synced;
     struct log_point to = group->appended; /* [Q1] */
+    group->led_session = group->session;
     uint64_t life = atomic_load(&group->life);
     ops->mutex_unlock(group->mutex);
     scn_status st = sync(ctx, &from, &to);

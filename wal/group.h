@@ -35,6 +35,8 @@ struct log_group {
     struct sys_cond *cond;
     struct log_point appended; /* mutex */
     struct log_point synced;   /* mutex */
+    uint64_t session;          /* mutex; that these belong to, once others can come */
+    uint64_t led_session;      /* the leader's; that of the points it was given */
     bool is_leading;           /* mutex */
     bool is_hurried;           /* mutex */
     bool has_failed;           /* mutex */
@@ -63,7 +65,7 @@ void log_group_settle(struct log_group *group, const struct log_point *point);
 /* The log goes on from another place, up to which it is durable.  A new life: who waits
  * learns that the outcome is not known, and a failure is forgotten. */
 void log_group_restart(struct log_group *group, const struct log_point *point,
-                       bool is_new_life);
+                       uint64_t session, bool is_new_life);
 /* SCN_OK: durable up to lsn.  SCN_UNKNOWN: it never will be known.  SCN_MISUSE: lsn is
  * not appended. */
 scn_status log_group_wait(struct log_group *group, uint64_t lsn, uint32_t window_ms,

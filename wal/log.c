@@ -194,6 +194,7 @@ scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[1
     log->locks = locks;
     memcpy(log->uuid, uuid, sizeof log->uuid);
     scn_status st = make_parts(log, base, base);
+    log->group.session = file_session(file);
     if (st == SCN_OK)
         st = begin_chain(log, base);
     if (st != SCN_OK) {
@@ -213,7 +214,7 @@ scn_status log_restart(struct log *log, const struct log_base *base, bool is_new
     log->at = *base;
     log->has_new_epoch = false;
     atomic_store(&log->epoch, base->epoch);
-    log_group_restart(&log->group, &point, is_new_life);
+    log_group_restart(&log->group, &point, file_session(log->file), is_new_life);
     return SCN_OK;
 }
 
@@ -338,6 +339,11 @@ void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn)
     log->has_new_epoch = log->at.epoch != session;
     log->new_epoch = session;
     log->new_lsn = start_lsn;
+}
+
+void log_begin_session(struct log *log)
+{
+    log->group.session = file_session(log->file);
 }
 
 uint64_t log_pending_epoch(const struct log *log)

@@ -150,6 +150,8 @@ scn_status log_restart(struct log *log, const struct log_base *base,
 /* The session's epoch begins at start_lsn: unless the log has it already, with the next
  * record. */
 void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn);
+/* By who has begun the file's session, before others come. */
+void log_begin_session(struct log *log);
 /* The epoch that the next record will have. */
 uint64_t log_pending_epoch(const struct log *log);
 /* A log that was joined, by a reader: no more than this is taken for synced. */

@@ -3,12 +3,14 @@
 #include "engine/checkpoint.h"
 #include "engine/peers.h"
 #include "engine/room.h"
+#include "engine/session.h"
 #include "engine/store.h"
 #include "engine/txn.h"
 #include "page/bytes.h"
 #include "page/mem.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+#include "wal/logstate.h"
 
 #include <errno.h>
 
@@ -628,5 +630,202 @@ TEST(peers__cure_the_file_by_opening_it_once_more)
     for (int i = 0; i < PROCESSES; i++)
         put(crew.db[i], "a", "2");
     CHECK_OK(scn_close(again));
+    crew_end(&crew);
+}
+
+/* ---- threads of one process, while another one cures ---- */
+
+/* Played by the one thread there is, in a call of its own. */
+struct interruption {
+    struct crew *crew;
+    bool (*is_due)(struct crew *crew, enum sim_call call);
+    void (*run)(struct crew *crew);
+    bool is_done;
+};
+
+static void interrupt(void *ctx, struct sim_disk *disk, enum sim_call call,
+                      enum sim_moment moment)
+{
+    struct interruption *interruption = ctx;
+    (void)disk;
+    if (interruption->is_done || moment != SIM_AFTER ||
+        !interruption->is_due(interruption->crew, call))
+        return;
+    interruption->is_done = true;
+    interruption->run(interruption->crew);
+}
+
+static void cure_by_first(struct crew *crew)
+{
+    CHECK_OK(session_cure(crew->db[0]->store));
+    CHECK_OK(peers_follow(crew->db[1]->store)); /* another thread */
+}
+
+static void lose_and_cure(struct crew *crew)
+{
+    poison(crew, 0); /* what the other one has appended is lost, too */
+    cure_by_first(crew);
+}
+
+static bool is_reading(struct crew *crew, enum sim_call call)
+{
+    (void)crew;
+    return call == SIM_READ;
+}
+
+static uint64_t session_on_page(struct store *store)
+{
+    struct publish page;
+    CHECK_OK(publish_read(&store->file, &page));
+    return page.line[PUBLISH_SESSION].epoch;
+}
+
+/* What it has read of the page is old when it comes to believe it. */
+TEST(peers__do_not_go_back_to_the_session_before)
+{
+    struct crew crew;
+    struct interruption cure = {&crew, is_reading, cure_by_first, false};
+    crew_begin(&crew);
+    struct store *store = crew.db[1]->store;
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    poison(&crew, 0);
+    uint64_t life = log_life(store->log);
+    sim_hook_set(crew.disk, interrupt, &cure);
+    CHECK_OK(peers_follow(store));
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(cure.is_done);
+    CHECK_EQ(file_session(&store->file), session_on_page(store));
+    CHECK_EQ(log_life(store->log), life + 1);
+    put(crew.db[0], "a", "2");
+    CHECK(holds(crew.db[1], "a", "2"));
+    crew_end(&crew);
+}
+
+static bool is_about_to_sync(struct crew *crew, enum sim_call call)
+{
+    return call == SIM_PROBE && crew->db[1]->store->log->group.is_leading;
+}
+
+/* Its commit was lost, and it waited for the lock while the file was cured: where the log
+ * ended before says nothing of the new session. */
+TEST(peers__tell_no_session_of_a_sync_of_the_one_before)
+{
+    static char large[2000];
+    struct crew crew;
+    struct publish page;
+    struct interruption cure = {&crew, is_about_to_sync, lose_and_cure, false};
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    sim_hook_set(crew.disk, interrupt, &cure);
+    CHECK_EQ(scn_put1(crew.db[1], "rows", text("lost"), (scn_slice){large, sizeof large}),
+             SCN_UNKNOWN);
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(cure.is_done);
+    CHECK_OK(publish_read(&crew.db[0]->store->file, &page));
+    CHECK(page.line[PUBLISH_SYNC].field[SYNC_LSN] <=
+          page.line[PUBLISH_APPEND].field[APPEND_LSN]);
+    put(crew.db[2], "b", "2");
+    CHECK(holds(crew.db[1], "b", "2"));
+    crew_end(&crew);
+}
+
+static void evict(struct crew *crew)
+{
+    sim_disk_evict(crew->disk);
+}
+
+/* Somebody has failed at a sync and died before it could say so, and the pages that it
+ * lost are read anew: what is chained behind them is not acknowledged. */
+TEST(peers__acknowledge_nothing_behind_a_lost_record)
+{
+    static char large[5000];
+    struct crew crew;
+    struct interruption eviction = {&crew, is_about_to_sync, evict, false};
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
+    struct sim_fault dies = {.kind = SIM_KILL, .call = SIM_WRITE, .nth = 3};
+    uint64_t dice = unit_seed();
+    crew_begin(&crew);
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (char)unit_random(&dice);
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    CHECK(holds(crew.db[2], "a", "1"));
+    sim_fault_set(crew.sys[0], &fail);
+    sim_fault_set(crew.sys[0], &dies); /* the record, the line, and no poison */
+    CHECK(scn_put1(crew.db[0], "rows", text("lost"),
+                   (scn_slice){large, sizeof large}) != SCN_OK);
+    CHECK(sim_process_is_dead(crew.sys[0]));
+    CHECK_EQ(sim_fault_hits(crew.sys[0]), 2);
+    (void)scn_close(crew.db[0]);
+    sim_process_destroy(crew.sys[0]);
+    crew.sys[0] = NULL;
+    sim_hook_set(crew.disk, interrupt, &eviction);
+    scn_status st = scn_put1(crew.db[1], "rows", text("b"),
+                             (scn_slice){large, sizeof large});
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(eviction.is_done);
+    CHECK_EQ(st, SCN_UNKNOWN);
+    for (int i = 1; i < PROCESSES; i++)
+        crew_kill(&crew, i);
+    sim_disk_destroy(crew.disk);
+}
+
+/* ---- a drain, and another thread that begins meanwhile ---- */
+
+static bool has_given_up(struct crew *crew, enum sim_call call)
+{
+    struct store *store = crew->db[0]->store;
+    return call == SIM_SYNC && lock_is_mine(&store->locks, LOCK_APPEND);
+}
+
+/* After a rest, when a commit has exchanged the view that the checkpoint holds. */
+static void begin_after_a_rest(struct crew *crew)
+{
+    struct store *store = crew->db[0]->store;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    if (store->view->is_pinned) {
+        store->view->is_pinned = false;
+        atomic_store(&store->pinned_gen, 0);
+        pin_drop(&store->pins, store->view->gen);
+    }
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    CHECK_OK(peers_follow(store));
+}
+
+static bool is_listed(const struct superblock *sb, uint32_t pgno)
+{
+    for (uint32_t i = 0; i < sb->spare_count; i++)
+        if (sb->spares[i].pgno == pgno)
+            return true;
+    return false;
+}
+
+TEST(peers__link_no_spare_that_their_own_checkpoint_has_given_up)
+{
+    struct crew crew;
+    struct interruption begin = {&crew, has_given_up, begin_after_a_rest, false};
+    crew_begin(&crew);
+    struct store *store = crew.db[0]->store;
+    put(crew.db[0], "a", "1");
+    for (int i = 0; i < 120; i++)
+        put_large(crew.db[i % 2], i);
+    for (int round = 0; round < 2; round++) {
+        CHECK_OK(scn_checkpoint(crew.db[2]));
+        for (int i = 0; i < 10; i++)
+            put_large(crew.db[i % 2], i);
+    }
+    clear(crew.db[0]);
+    sim_hook_set(crew.disk, interrupt, &begin);
+    CHECK_OK(checkpoint_run(store, CHECKPOINT_DRAIN));
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(!PAGE_IS_SMALL || begin.is_done);
+    struct log_spare spares[LOG_SPARE_MAX];
+    uint32_t count = log_spares(store->log, spares, LOG_SPARE_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK(is_listed(&store->superblock, spares[i].pgno));
+    for (int i = 0; i < 40; i++)
+        put_large(crew.db[0], i);
     crew_end(&crew);
 }
