@@ -43,7 +43,7 @@ static void poison(struct stage *stage)
 static void cure(struct stage *stage, struct stage *host)
 {
     stage_come(stage, host, 0);
-    CHECK_OK(part_await(stage_cast(stage, do_open, "cure", NULL)));
+    CHECK_OK(part_finish(stage_cast(stage, do_open, "cure", NULL)));
 }
 
 /* ---- 2: the newest generation ---- */
