@@ -351,7 +351,7 @@ static bool append_misled(struct stage *stage, uint64_t nth)
 {
     struct sim_fault fault = {.kind = SIM_FLIP, .call = SIM_READ, .nth = nth, .bit = 300};
     sim_fault_set(stage->sys, &fault);
-    (void)part_await(stage_cast(stage, do_put, "c", "third"));
+    (void)part_finish(stage_cast(stage, do_put, "c", "third"));
     bool has_struck = sim_fault_hits(stage->sys) > 0;
     sim_fault_clear(stage->sys);
     return has_struck;
