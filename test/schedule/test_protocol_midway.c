@@ -396,13 +396,16 @@ TEST(protocol__18_what_was_appended_is_not_overwritten)
 }
 
 /* A sync has failed, so the cure finds no record on the medium; the page cache still
- * shows it, right behind the end. */
+ * shows it, right behind the end.  What comes before is known to be durable, so nothing
+ * is written again. */
 TEST(protocol__18_what_a_cure_has_cut_does_not_come_back)
 {
     struct pair pair;
     struct stage third;
-    pair_open(&pair);
+    stage_open(&pair.a, 0);
     stage_put(&pair.a, "k", "v");
+    stage_reopen(&pair.a);
+    stage_join(&pair.b, &pair.a, 0);
     poison(&pair.a);
     cure(&third, &pair.a);
     CHECK(stage_has(&third, "poison", NULL));
