@@ -46,6 +46,43 @@ static void cure(struct stage *stage, struct stage *host)
     CHECK_OK(part_finish(stage_cast(stage, do_open, "cure", NULL)));
 }
 
+/* ---- 1: the publish page ---- */
+
+/* A checkpoint has its superblock, and reads the page before it tells; now somebody tells
+ * that he has synced.  False: it does not read so often. */
+static bool sync_in_between(uint64_t nth)
+{
+    struct pair pair;
+    struct stage third;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "v");
+    struct part *checkpoint = stage_cast(&pair.a, do_checkpoint, "checkpoint", NULL);
+    part_until(checkpoint, SIM_SYNC, SIM_AT_BEGIN);
+    CHECK(stage_has(&pair.b, "k", "v"));
+    struct part *writer = stage_cast(&pair.b, do_put, "late", "1");
+    part_until_appended(writer);
+    part_until_pages(checkpoint, SIM_WRITE, SIM_AT_END, 0, 2);
+    struct sim_stop stop = {.step = SIM_READ, .when = SIM_AT_END, .nth = nth};
+    stop.from = (uint64_t)PUBLISH_PAGE_NO * PAGE_BYTES;
+    stop.to = stop.from + PAGE_BYTES;
+    bool has_read = sim_actor_run(checkpoint->actor, &stop) == SIM_STOPPED;
+    CHECK_OK(part_finish(writer));
+    CHECK_OK(part_finish(checkpoint));
+    stage_join(&third, &pair.a, 0);
+    CHECK(stage_has(&third, "late", "1"));
+    stage_close(&third);
+    pair_close(&pair);
+    return has_read;
+}
+
+TEST(protocol__01_a_checkpoint_takes_no_sync_back)
+{
+    uint64_t nth = 0;
+    while (sync_in_between(nth))
+        nth++;
+    CHECK(nth > 1);
+}
+
 /* ---- 2: the newest generation ---- */
 
 /* The superblock is there, and its owner cannot tell the others: it poisons the file, and
