@@ -287,6 +287,8 @@ TEST(peers__keep_the_pages_of_each_others_snapshots)
     CHECK_OK(scn_checkpoint(crew.db[0]));
     CHECK_OK(scn_begin(crew.db[1], SCN_READ, &old));
     CHECK_OK(scn_table(old, "rows", 0, &table));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(scn_tick(crew.db[1], 0)); /* it is idle but for that */
     for (int round = 0; round < 6; round++) {
         for (int i = 0; i < 200; i++) {
             snprintf(key, sizeof key, "key%03d", i);

@@ -3,7 +3,7 @@
  *
  * The number in a test's name is that of the rule in the design's list of protocol rules;
  * test/mutants/protocol has, for each, the engine without the rule. */
-#include "test/schedule/stage.h"
+#include "test/schedule/pair.h"
 
 #include "engine/room.h"
 #include "page/lock.h"
@@ -16,29 +16,6 @@ enum {
     VALUE_BYTES = 2 * PAGE_BYTES + 100,
     BULK_BYTES = PAGE_IS_SMALL ? 40 << 10 : 1200 << 10
 };
-
-/* Two processes of one machine. */
-struct pair {
-    struct stage a;
-    struct stage b;
-};
-
-static void pair_open(struct pair *pair)
-{
-    stage_open(&pair->a, 0);
-    stage_join(&pair->b, &pair->a, 0);
-}
-
-static void pair_close(struct pair *pair)
-{
-    stage_close(&pair->b);
-    stage_close(&pair->a);
-}
-
-static struct store *store_of(struct stage *stage)
-{
-    return stage->db->store;
-}
 
 static const char *row_key(int i)
 {
@@ -67,35 +44,6 @@ static void churn(struct stage *stage, int rounds)
         put_rows(stage, round % 2 ? "newer" : "new");
         stage_checkpoint(stage);
     }
-}
-
-static void part_until_line(struct part *part, enum publish_line line, enum sim_when when)
-{
-    struct sim_stop stop = {.step = SIM_WRITE, .when = when};
-    stop.from = (uint64_t)PUBLISH_PAGE_NO * PAGE_BYTES + publish_off(line, 0);
-    stop.to = stop.from + 2 * (uint64_t)PUBLISH_COPY_BYTES;
-    if (sim_actor_run(part->actor, &stop) != SIM_STOPPED)
-        unit_fail(__FILE__, __LINE__, "%s does not write line %d", part->key, line);
-}
-
-static void part_until_lock(struct part *part, uint64_t byte, uint64_t len,
-                            enum sim_when when)
-{
-    struct sim_stop stop = {.step = SIM_LOCK, .when = when};
-    stop.from = byte;
-    stop.to = byte + len;
-    if (sim_actor_run(part->actor, &stop) != SIM_STOPPED)
-        unit_fail(__FILE__, __LINE__, "%s ends with %d and takes no such lock", part->key,
-                  part->st);
-}
-
-/* Others may have to run, or time to pass. */
-static scn_status part_await(struct part *part)
-{
-    if (sim_actor_await(part->actor, NULL) != SIM_ENDED)
-        unit_fail(__FILE__, __LINE__, "%s is stuck: %s", part->key,
-                  sim_sched_report(part->stage->sched));
-    return part->st;
 }
 
 /* ---- 1: the publish page ---- */
