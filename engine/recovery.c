@@ -503,6 +503,10 @@ static scn_status settle_slots(struct store *store, struct slots *slots)
     if (st < 0)
         return st;
     const struct superblock *other = &slots->sb[superblock_slot(gen) ^ 1];
+    if (slots->verdict[superblock_slot(gen)] != SUPERBLOCK_GOOD)
+        return error_corrupt(superblock_slot(gen), 0,
+                             "the superblock of generation %llu is damaged",
+                             (unsigned long long)gen);
     bool is_newer = slots->verdict[superblock_slot(gen) ^ 1] == SUPERBLOCK_GOOD &&
                     other->gen > gen && other->gen >= store->session_gen;
     if (!is_newer)

@@ -114,7 +114,12 @@ static scn_status cure_locked(struct store *store)
     bool is_cured = st == SCN_OK && page.line[PUBLISH_SESSION].sequence != 0 &&
                     page.line[PUBLISH_SESSION].epoch != file_session(&store->file) &&
                     store->view != NULL;
-    return st < 0 || is_cured ? st : recover_aside(store);
+    if (st < 0 || is_cured)
+        return st;
+    /* Those who look meanwhile are to know what they see (engine/peers.c: has_line). */
+    if (page.line[PUBLISH_SESSION].sequence != 0)
+        publish_poison(&store->file, page.line[PUBLISH_SESSION].epoch);
+    return recover_aside(store);
 }
 
 /* GATE held. */
