@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORKERS = 4, CROWD_ROUNDS = 5, RECORDS = 100000, RAW_SAMPLES = 1000000 };
+enum { WORKERS = 4, CROWD_ROUNDS = 10, RECORDS = 100000, RAW_SAMPLES = 1000000 };
 
 struct crowd {
     const struct contender *contender;

@@ -6,6 +6,7 @@
 #include "bench/mate.h"
 #include "bench/rig.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,10 +92,10 @@ static double own_kib(void)
 {
     char line[128];
     double kib = -1;
-    FILE *file = fopen("/proc/self/status", "r");
+    FILE *file = fopen("/proc/self/smaps_rollup", "r");
     require(file != NULL, "the system tells how much memory is used");
     while (fgets(line, sizeof line, file))
-        (void)sscanf(line, "RssAnon: %lf", &kib);
+        (void)sscanf(line, "Anonymous: %lf", &kib);
     fclose(file);
     require(kib >= 0, "the system tells how much memory is its own");
     return kib;
@@ -105,10 +106,11 @@ struct idle {
     double mib; /* that it came to have */
 };
 
-/* What a newcomer needs once and gives back is given back before it is looked at. */
+/* What the fork brought along and nobody uses would be used before new memory is. */
 static void be_idle(void *ctx, struct mate *caller)
 {
     struct idle *idle = ctx;
+    malloc_trim(0);
     double before = own_kib();
     scn_db *db = store_open(idle->path, 0, 0);
     usleep(SETTLE_MS * 1000);

@@ -392,6 +392,14 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
 
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
 {
-    int error = ops_of(locks)->lock(locks->file->handle, byte_of(kind), 1, mode);
+    int error = try_kernel(locks, kind, mode);
+    return error == 0 ? SCN_OK : kernel_failed(locks, kind, error, 0);
+}
+
+scn_status lock_attach_alone(struct locks *locks, enum lock_kind kind)
+{
+    int error = try_kernel(locks, kind, SYS_EXCLUSIVE);
+    if (error == -EAGAIN)
+        return SCN_BUSY;
     return error == 0 ? SCN_OK : kernel_failed(locks, kind, error, 0);
 }

@@ -83,5 +83,9 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
  * is exchanged for the new mode at once, or kept. */
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
     MUST_USE;
+/* The same, exclusively, by who only wants to know whether it is alone.  SCN_BUSY comes
+ * without a sentence: to find out who the other is means to look through all processes,
+ * which takes longer than a durable commit. */
+scn_status lock_attach_alone(struct locks *locks, enum lock_kind kind) MUST_USE;
 
 #endif
