@@ -6,11 +6,10 @@
 #include "bench/mate.h"
 #include "bench/rig.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <pthread.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { DEATHS = 20, COMMITS_BEFORE = 30 };

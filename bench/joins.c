@@ -8,7 +8,6 @@
 
 #include <malloc.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { VISITS = 21, RECORDS = 100000 };

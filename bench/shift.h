@@ -8,9 +8,12 @@
 #include "bench/contender.h"
 #include "bench/mate.h"
 
+#include <stdatomic.h>
+
 enum { SHIFT_SAMPLES = 200000 };
 
-/* In shared memory: the worker writes it while it works, its caller otherwise. */
+/* In shared memory: the worker writes it while it works, its caller otherwise.  What is
+ * atomic the caller may read meanwhile. */
 struct shift {
     const struct contender *contender;
     const struct record_set *set;
@@ -22,7 +25,7 @@ struct shift {
     _Atomic uint64_t refused;
     uint64_t commits;   /* of its process, as the store counts them */
     uint64_t syncs;
-    _Atomic uint32_t count; /* of commits; also looked at during the turn */
+    _Atomic uint32_t count; /* of commits */
     uint32_t sampled;   /* up to SHIFT_SAMPLES of them */
     double us[SHIFT_SAMPLES];
 };

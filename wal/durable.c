@@ -215,7 +215,7 @@ struct awaited {
     scn_status st;
 };
 
-/* Nobody syncs but with the lock, so what the page says without it may be old, not wrong. */
+/* Nobody syncs but with the lock: what the page says without it is old at worst. */
 static bool is_settled(void *ctx)
 {
     struct awaited *awaited = ctx;
