@@ -2,7 +2,8 @@
 # nothing but gcc and make: they find out what else is missing and, as root, install it.
 #
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
-# (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, install (PREFIX=, DESTDIR=), clean.
+# (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, bench-many (BENCH_SECONDS=n, 10),
+# install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
@@ -46,14 +47,16 @@ UNIT := $(call objects,test/unit)
 LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
-.PHONY: all demo check check-fast check-many check-faults soak style bench-smoke install \
+.PHONY: all demo check check-fast check-many check-faults soak style bench-smoke bench-many \
+    install \
     programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
-PROMISING := demo check check-fast check-many check-faults soak style bench-smoke fuzz
+PROMISING := demo check check-fast check-many check-faults soak style bench-smoke \
+    bench-many fuzz
 AS_ROOT := $(if $(filter $(PROMISING),$(MAKECMDGOALS)),install,tell)
 build/deps/%: .ci/deps
 	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
@@ -81,7 +84,7 @@ $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
 	$(link) -ljansson
 
 $(BUILD)/scrine-bench: $(call objects,bench) $(LIB) | build/deps/bench
-	$(link) -llmdb -lm
+	$(link) -llmdb -lsqlite3 -lm
 
 # ---- test programs: one a layer, linked with that layer and those below ----
 LAYER_PROGRAMS := $(LAYERS:%=$(BUILD)/test-%)
@@ -181,9 +184,9 @@ demo: build/deps/base
 	@$(MAKE) -s -j2 $(BUILD)/scrine-demo
 	@$(BUILD)/scrine-demo $(DEMO)
 
-bench-smoke: build/deps/base build/deps/bench
+bench-smoke bench-many: build/deps/base build/deps/bench
 	@$(MAKE) -s -j2 $(BUILD)/scrine-bench
-	@$(BUILD)/scrine-bench smoke
+	@$(BUILD)/scrine-bench $(@:bench-%=%)
 
 # Then: test/fuzz/run TARGET, one of FUZZ_TARGETS.
 fuzz: build/deps/base build/deps/fuzz

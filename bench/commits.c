@@ -6,45 +6,14 @@
 #include "bench/groups.h"
 
 #include "bench/figure.h"
+#include "bench/raw.h"
 #include "bench/rig.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-enum { RAW_BYTES = 200, RAW_FILE_BYTES = 16 << 20, TURN = 20 };
-
-/* A file that is written over, so that no sync has blocks to allocate. */
-struct raw {
-    int fd;
-    uint64_t off;
-};
-
-static void raw_open(struct raw *raw)
-{
-    char path[PATH_BYTES];
-    static const uint8_t zeros[1 << 16];
-    raw->off = 0;
-    raw->fd = open(rig_path("raw", path), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    require(raw->fd >= 0, "a plain file can be made");
-    for (uint64_t off = 0; off < RAW_FILE_BYTES; off += sizeof zeros)
-        require(pwrite(raw->fd, zeros, sizeof zeros, (off_t)off) == (ssize_t)sizeof zeros,
-                "a plain file can be filled");
-    require(fsync(raw->fd) == 0, "a plain file can be synced");
-}
-
-static void raw_commit(struct raw *raw)
-{
-    uint8_t bytes[RAW_BYTES];
-    memset(bytes, (int)raw->off, sizeof bytes);
-    require(pwrite(raw->fd, bytes, RAW_BYTES, (off_t)raw->off) == RAW_BYTES &&
-                fdatasync(raw->fd) == 0,
-            "a plain file can be written and synced");
-    raw->off = (raw->off + RAW_BYTES) % (RAW_FILE_BYTES - RAW_BYTES);
-}
+enum { TURN = 20 };
 
 struct commits {
     struct record_set set;
@@ -75,7 +44,7 @@ static void commits_open(struct commits *commits, uint32_t record_count,
 static void commits_close(struct commits *commits)
 {
     must(scn_close(commits->db), "scn_close");
-    close(commits->raw.fd);
+    raw_close(&commits->raw);
     free(commits->ours);
     free(commits->theirs);
     records_destroy(&commits->set);

@@ -10,6 +10,12 @@ void bench_lazy(void);
 void bench_recovery(void);
 void bench_opening(void);
 void bench_space(void);
+/* Of many processes. */
+void bench_crowd(void);
+void bench_patience(void);
+void bench_begins(void);
+void bench_deaths(void);
+void bench_joins(void);
 
 /* Children of bench_opening: one transaction of 2 GiB, and a file of 1 GiB, closed
  * cleanly. */

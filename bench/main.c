@@ -1,4 +1,5 @@
-/* scrine-bench smoke: every figure.  scrine-bench <group>: one group of them.
+/* scrine-bench smoke: every figure of one process.  scrine-bench many: every figure of
+ * many.  scrine-bench <group>: one group of them.
  *
  * Each group runs in a process of its own: what one of them leaves in memory does not
  * count for the next. */
@@ -12,20 +13,25 @@
 static const struct group {
     const char *name;
     void (*run)(void);
+    bool is_of_many; /* processes */
 } groups[] = {
-    {"reads", bench_reads},     {"commits", bench_commits}, {"beside", bench_beside},
-    {"loads", bench_loads},     {"lazy", bench_lazy},       {"recovery", bench_recovery},
-    {"opening", bench_opening}, {"space", bench_space},
+    {"reads", bench_reads, false},       {"commits", bench_commits, false},
+    {"beside", bench_beside, false},     {"loads", bench_loads, false},
+    {"lazy", bench_lazy, false},         {"recovery", bench_recovery, false},
+    {"opening", bench_opening, false},   {"space", bench_space, false},
+    {"crowd", bench_crowd, true},        {"patience", bench_patience, true},
+    {"begins", bench_begins, true},      {"deaths", bench_deaths, true},
+    {"joins", bench_joins, true},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 
-static int run_all(const char *program)
+static int run_all(const char *program, bool is_of_many)
 {
     int failed = 0;
     for (uint32_t i = 0; i < GROUP_COUNT; i++) {
         const char *const arguments[] = {program, groups[i].name, NULL};
         struct rusage usage;
-        if (run_again(arguments, &usage) != 0) {
+        if (groups[i].is_of_many == is_of_many && run_again(arguments, &usage) != 0) {
             printf("%s: could not be measured\n", groups[i].name);
             failed = 1;
         }
@@ -43,7 +49,7 @@ static int run_one(const char *name)
         rig_close();
         return 0;
     }
-    fprintf(stderr, "bench: no group `%s`; there are: smoke", name);
+    fprintf(stderr, "bench: no group `%s`; there are: smoke, many", name);
     for (uint32_t i = 0; i < GROUP_COUNT; i++)
         fprintf(stderr, ", %s", groups[i].name);
     fprintf(stderr, "\n");
@@ -57,6 +63,8 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "child-fill") == 0)
         return child_fill(argv[2]), 0;
     if (argc == 1 || strcmp(argv[1], "smoke") == 0)
-        return run_all(argv[0]);
+        return run_all(argv[0], false);
+    if (strcmp(argv[1], "many") == 0)
+        return run_all(argv[0], true);
     return run_one(argv[1]);
 }

@@ -163,7 +163,7 @@ static scn_status join(struct store *store)
 /* GATE held.  SCN_BUSY: somebody has the file for himself. */
 static scn_status attach(struct store *store)
 {
-    scn_status st = lock_attach(&store->locks, LOCK_ATTACH, SYS_EXCLUSIVE);
+    scn_status st = lock_attach_alone(&store->locks, LOCK_ATTACH);
     if (st == SCN_OK)
         return recover(store);
     if (st == SCN_BUSY)
@@ -246,7 +246,7 @@ static void leave_last(struct store *store)
 {
     if (lock_take(&store->locks, LOCK_GATE, CLOSE_GATE_MS) < 0)
         return;
-    if (lock_attach(&store->locks, LOCK_ATTACH, SYS_EXCLUSIVE) == SCN_OK) {
+    if (lock_attach_alone(&store->locks, LOCK_ATTACH) == SCN_OK) {
         scn_status st = append_enter(store, store->options.busy_timeout_ms);
         if (st == SCN_OK) {
             append_leave(store);

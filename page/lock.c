@@ -168,6 +168,21 @@ static bool is_wanted(struct locks *locks, enum lock_kind kind)
     return ops_of(locks)->lock_probe(handle, want_byte_of(kind), 1, NULL) == 1;
 }
 
+/* Until somebody else has done what the lock is wanted for.  Such waiters need no WANT:
+ * it is of no matter to them who gets the lock, and if each of them made room for the
+ * others nobody would sync.  -EALREADY: it is done. */
+static int poll_unless(struct locks *locks, enum lock_kind kind, struct pauses *pauses,
+                       const struct lock_unless *unless)
+{
+    int error = -EAGAIN;
+    while (error == -EAGAIN && pause_once(locks, pauses)) {
+        if (unless->is_done(unless->ctx))
+            return -EALREADY;
+        error = try_kernel(locks, kind, SYS_EXCLUSIVE);
+    }
+    return error;
+}
+
 /* 0, -EAGAIN when the deadline passed, or what the system says.  The last try comes after
  * the deadline. */
 static int poll_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode,
@@ -183,12 +198,14 @@ static int poll_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_m
 }
 
 static int take_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode,
-                       uint64_t deadline_ns)
+                       uint64_t deadline_ns, const struct lock_unless *unless)
 {
     struct pauses pauses = {.deadline_ns = deadline_ns, .length_ns = PAUSE_FIRST_NS};
     if (is_wanted(locks, kind))
         (void)pause_once(locks, &pauses);
     int error = try_kernel(locks, kind, mode);
+    if (error == -EAGAIN && unless)
+        return poll_unless(locks, kind, &pauses, unless);
     if (error != -EAGAIN || !pause_once(locks, &pauses))
         return error;
     return poll_kernel(locks, kind, mode, &pauses);
@@ -275,7 +292,7 @@ static bool needs_kernel_lock(const struct locks *locks, enum lock_kind kind)
 }
 
 static scn_status take(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode,
-                       uint32_t timeout_ms)
+                       uint32_t timeout_ms, const struct lock_unless *unless)
 {
     struct sys *sys = locks->file->sys;
     ASSERT(kind != LOCK_ATTACH);
@@ -285,9 +302,11 @@ static scn_status take(struct locks *locks, enum lock_kind kind, enum sys_lock_m
     if (!lock_mutex(locks, kind, deadline_ns))
         return busy_thread(locks, kind, timeout_ms);
     bool is_needed = needs_kernel_lock(locks, kind);
-    int error = is_needed ? take_kernel(locks, kind, mode, deadline_ns) : 0;
+    int error = is_needed ? take_kernel(locks, kind, mode, deadline_ns, unless) : 0;
     if (error != 0) {
         sys->ops->mutex_unlock(locks->mutex[kind]);
+        if (error == -EALREADY)
+            return SCN_EXISTS;
         return kernel_failed(locks, kind, error, timeout_ms);
     }
     locks->has_kernel_lock[kind] = is_needed;
@@ -300,12 +319,19 @@ scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_
     if (locks->file->is_read_only)
         return error_set(SCN_READONLY, 0, 0, 0, "lock: %s is open for reading only",
                          locks->file->path);
-    return take(locks, kind, SYS_EXCLUSIVE, timeout_ms);
+    return take(locks, kind, SYS_EXCLUSIVE, timeout_ms, NULL);
+}
+
+scn_status lock_take_unless(struct locks *locks, enum lock_kind kind,
+                            const struct lock_unless *unless)
+{
+    ASSERT(!locks->file->is_read_only);
+    return take(locks, kind, SYS_EXCLUSIVE, UINT32_MAX, unless);
 }
 
 scn_status lock_take_shared(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
 {
-    return take(locks, kind, SYS_SHARED, timeout_ms);
+    return take(locks, kind, SYS_SHARED, timeout_ms, NULL);
 }
 
 void lock_give(struct locks *locks, enum lock_kind kind)
@@ -392,6 +418,14 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
 
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
 {
-    int error = ops_of(locks)->lock(locks->file->handle, byte_of(kind), 1, mode);
+    int error = try_kernel(locks, kind, mode);
+    return error == 0 ? SCN_OK : kernel_failed(locks, kind, error, 0);
+}
+
+scn_status lock_attach_alone(struct locks *locks, enum lock_kind kind)
+{
+    int error = try_kernel(locks, kind, SYS_EXCLUSIVE);
+    if (error == -EAGAIN)
+        return SCN_BUSY;
     return error == 0 ? SCN_OK : kernel_failed(locks, kind, error, 0);
 }

@@ -63,6 +63,15 @@ scn_status lock_take(struct locks *locks, enum lock_kind kind, uint32_t timeout_
  * reading only.  Threads of one process take it one after the other. */
 scn_status lock_take_shared(struct locks *locks, enum lock_kind kind, uint32_t timeout_ms)
     MUST_USE;
+/* The same as lock_take, and waits as long as it takes; but while another process has the
+ * lock, is_done is asked again and again whether that one has done what it is wanted for.
+ * SCN_EXISTS: it has, and the lock is not held. */
+struct lock_unless {
+    bool (*is_done)(void *ctx);
+    void *ctx;
+};
+scn_status lock_take_unless(struct locks *locks, enum lock_kind kind,
+                            const struct lock_unless *unless) MUST_USE;
 /* Either.  By the thread that took it. */
 void lock_give(struct locks *locks, enum lock_kind kind);
 /* The calling thread holds it: for assertions. */
@@ -83,5 +92,9 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
  * is exchanged for the new mode at once, or kept. */
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
     MUST_USE;
+/* The same, exclusively, by who only wants to know whether it is alone.  SCN_BUSY comes
+ * without a sentence: to find out who the other is means to look through all processes,
+ * which takes longer than a durable commit. */
+scn_status lock_attach_alone(struct locks *locks, enum lock_kind kind) MUST_USE;
 
 #endif

@@ -237,18 +237,54 @@ static scn_status sync_alone(struct log *log, const struct log_point *from,
     return st == SCN_OK ? file_check_poison(log->file) : st;
 }
 
+/* Who waits for SYNC waits for its holder's sync, or for the next one, which covers all
+ * that is appended: mostly there is nothing left to do for who would take the lock then,
+ * and meanwhile it would keep the next sync waiting. */
+struct awaited {
+    struct log *log;
+    struct log_point *to; /* moved to what is durable */
+    scn_status st;
+};
+
+/* Nobody syncs but with the lock: what the page says without it is old at worst. */
+static bool is_settled(void *ctx)
+{
+    struct awaited *awaited = ctx;
+    struct publish page;
+    struct log_point from = {.lsn = 0};
+    struct log_point to = *awaited->to;
+    awaited->st = look_at_others(awaited->log, &page, &from, &to);
+    if (awaited->st != SCN_OK)
+        return true;
+    if (from.lsn < awaited->to->lsn)
+        return false;
+    *awaited->to = from;
+    return true;
+}
+
+/* What failed and is no other session poisons. */
+static scn_status judge(struct log *log, scn_status st)
+{
+    if (st != SCN_OK && st != SCN_UNKNOWN)
+        file_poison(log->file);
+    return st;
+}
+
 static scn_status sync_range(void *ctx, const struct log_point *from,
                              struct log_point *to)
 {
     struct log *log = ctx;
-    scn_status st = lock_take(log->locks, LOCK_SYNC, UINT32_MAX);
+    struct awaited awaited = {.log = log, .to = to};
+    struct lock_unless unless = {is_settled, &awaited};
+    scn_status st = lock_take_unless(log->locks, LOCK_SYNC, &unless);
+    if (st == SCN_EXISTS)
+        return judge(log, awaited.st);
     if (st != SCN_OK) {
         file_poison(log->file);
         return st;
     }
     st = is_shared(log) ? sync_with_others(log, *from, to) : sync_alone(log, from, to);
-    if (st != SCN_OK && st != SCN_UNKNOWN)
-        file_poison(log->file);
+    st = judge(log, st);
     lock_give(log->locks, LOCK_SYNC);
     return st;
 }

@@ -252,9 +252,10 @@ TEST(lock__attach_is_shared_by_many_and_exclusive_for_one)
     CHECK_OK(lock_attach(&a.locks, LOCK_ATTACH, SYS_SHARED));
     CHECK_OK(lock_attach(&b.locks, LOCK_ATTACH, SYS_SHARED));
     CHECK_EQ(lock_attach(&b.locks, LOCK_ATTACH, SYS_EXCLUSIVE), SCN_BUSY);
+    CHECK_EQ(lock_attach_alone(&b.locks, LOCK_ATTACH), SCN_BUSY);
     CHECK_EQ(lock_attach(&a.locks, LOCK_ATTACH, SYS_EXCLUSIVE), SCN_BUSY);
     CHECK_OK(lock_attach(&b.locks, LOCK_ATTACH, SYS_UNLOCK));
-    CHECK_OK(lock_attach(&a.locks, LOCK_ATTACH, SYS_EXCLUSIVE));
+    CHECK_OK(lock_attach_alone(&a.locks, LOCK_ATTACH));
     CHECK_OK(lock_attach(&b.locks, LOCK_READER, SYS_SHARED));
     side_close(&a);
     side_close(&b);
