@@ -227,7 +227,7 @@ TEST(protocol__14_frames_of_a_failed_checkpoint_are_not_believed)
     uint64_t gen = store_of(&stage)->next_gen;
     stage_put(&stage, "k", "failed");
     stage_put(&stage, "l", "failed");
-    stage_fail(&stage, SIM_WRITE, 4, ENOSPC);
+    stage_fail(&stage, SIM_WRITE, 5, ENOSPC);
     CHECK_EQ(checkpoint_run(store_of(&stage), CHECKPOINT_PLAIN), SCN_FULL);
     sim_fault_clear(stage.sys);
     CHECK_EQ(store_of(&stage)->next_gen, gen);
