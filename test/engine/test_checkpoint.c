@@ -290,8 +290,8 @@ static uint64_t one_round(scn_db *db)
     return atomic_load(&db->store->file.page_count);
 }
 
-/* A round of the log takes more extents than its size says that it needs.  (Of large pages
- * two records fit each extent.) */
+/* A round of the log takes more extents than its size says that it needs.  (Of large
+ * pages two records fit each extent.) */
 TEST(extents__of_a_long_log_are_used_again)
 {
     enum { ROUNDS = PAGE_IS_SMALL ? 24 : 0, SETTLED = 8 };
