@@ -1,7 +1,7 @@
 /* Other processes, which do what they are told, one step after the other.
  *
- * A mate is forked: it knows what this process knew, shares what mate_memory gave out, has
- * to open stores for itself, and dies with this process. */
+ * A mate is forked: it knows what this process knew, shares what mate_memory gave out,
+ * has to open stores for itself, and dies with this process. */
 #ifndef BENCH_MATE_H
 #define BENCH_MATE_H
 
