@@ -180,6 +180,6 @@ void bench_joins(void)
     records_destroy(&set);
     measure_visits(path);
     figure_at_most("memory of an idle process", measure_idle(path, 0), 4, "MiB");
-    figure_at_most("memory of an idle process, 8 MiB of log", measure_idle(path, LOG_BEHIND),
-                   4, "MiB");
+    figure_at_most("memory of an idle process, 8 MiB of log",
+                   measure_idle(path, LOG_BEHIND), 4, "MiB");
 }
