@@ -428,7 +428,7 @@ TEST(peers__read_bulk_runs_of_others)
     put(crew.db[0], "a", "1");
     CHECK(holds(crew.db[1], "a", "1"));
     for (int i = 0; i < 6; i++) {
-        char prefix[8];
+        char prefix[24];
         snprintf(prefix, sizeof prefix, "run%d-", i);
         put_run(crew.db[i % PROCESSES], prefix, ROWS);
         if (i % 2)
