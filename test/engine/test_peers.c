@@ -55,6 +55,7 @@ static void crew_close(struct crew *crew, int idx)
 static void crew_kill(struct crew *crew, int idx)
 {
     sim_process_kill(crew->sys[idx]);
+    (void)scn_close(crew->db[idx]); /* its memory */
     sim_process_destroy(crew->sys[idx]);
     crew->sys[idx] = NULL;
 }
