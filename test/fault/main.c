@@ -16,7 +16,7 @@
 
 enum {
     SLICE_MS = 20000,
-    CHECK_MS = 440000,
+    CHECK_MS = 570000,
     /* A check aims at a few more, and fails where its time was over before so many. */
     STATES = 1050000,
     STATES_MIN = 1000000,
