@@ -73,11 +73,18 @@ static bool is_to_be_alone(struct store *store)
 
 /* ---- among others ---- */
 
-static scn_status recover(struct store *store)
+/* Nobody else appends or syncs: without the kernel's locks. */
+static scn_status recover_undisturbed(struct store *store)
 {
     store->locks.is_exclusive = true;
     scn_status st = recovery_run(store);
     store->locks.is_exclusive = false;
+    return st;
+}
+
+static scn_status recover(struct store *store)
+{
+    scn_status st = recover_undisturbed(store);
     if (st == SCN_OK)
         st = peers_begin_session(store);
     return st == SCN_OK ? lock_attach(&store->locks, LOCK_ATTACH, SYS_SHARED) : st;
@@ -87,7 +94,7 @@ static scn_status recover(struct store *store)
 
 /* As after a crash, by a store of its own: it opens the file anew, so that it reads what
  * is there and sees no error of before. */
-static scn_status recover_aside(struct store *store)
+static scn_status recover_aside(struct store *store, uint64_t old_session)
 {
     struct store *other;
     struct store_options options = store->options;
@@ -98,9 +105,15 @@ static scn_status recover_aside(struct store *store)
         return st < 0 ? st : file_check_moved(&store->file);
     bool is_same = other->file.device == store->file.device &&
                    other->file.inode == store->file.inode;
-    st = is_same ? recover(other)
+    st = is_same ? recover_undisturbed(other)
                  : error_set(SCN_MOVED, 0, 0, 0, "%.160s is another file now",
                              store->file.path);
+    /* Those who look meanwhile are to know what they see (engine/peers.c: has_line).  Not
+     * before it is sure that the file can be recovered: they may be in good health. */
+    if (st == SCN_OK && old_session)
+        publish_poison(&store->file, old_session);
+    if (st == SCN_OK)
+        st = peers_begin_session(other);
     store_destroy(other);
     return st;
 }
@@ -116,10 +129,7 @@ static scn_status cure_locked(struct store *store)
                     store->view != NULL;
     if (st < 0 || is_cured)
         return st;
-    /* Those who look meanwhile are to know what they see (engine/peers.c: has_line). */
-    if (page.line[PUBLISH_SESSION].sequence != 0)
-        publish_poison(&store->file, page.line[PUBLISH_SESSION].epoch);
-    return recover_aside(store);
+    return recover_aside(store, page.line[PUBLISH_SESSION].epoch);
 }
 
 /* GATE held. */

@@ -832,3 +832,39 @@ TEST(peers__link_no_spare_that_their_own_checkpoint_has_given_up)
         put_large(crew.db[0], i);
     crew_end(&crew);
 }
+
+/* Flips a bit of the bytes, wherever they lie in the file. */
+static void rot_text(struct crew *crew, const char *bytes)
+{
+    uint64_t size = 0;
+    uint8_t found[64];
+    size_t len = strlen(bytes);
+    CHECK(sim_file_size(crew->disk, STORE, &size));
+    for (uint64_t off = 0; off + len <= size; off++)
+        if (sim_peek(crew->disk, STORE, off, found, len) && !memcmp(found, bytes, len)) {
+            found[0] ^= 1;
+            CHECK(sim_rot(crew->disk, STORE, off, found, 1));
+            return;
+        }
+    CHECK(!"the bytes are in the file");
+}
+
+/* Who comes finds the log damaged; who is there has what was in it, and goes on. */
+TEST(peers__are_not_poisoned_by_who_finds_damage)
+{
+    struct crew crew;
+    scn_db *other;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "a value that is about to rot");
+    put(crew.db[0], "b", "2");
+    CHECK(holds(crew.db[1], "b", "2"));
+    rot_text(&crew, "a value that is about to rot");
+    struct sys *sys = sim_process_create(crew.disk);
+    CHECK_EQ(open_with(sys, 0, &other), SCN_CORRUPT);
+    sim_process_destroy(sys);
+    put(crew.db[0], "c", "3");
+    put(crew.db[1], "d", "4");
+    CHECK_OK(scn_checkpoint(crew.db[0]));
+    CHECK(holds(crew.db[1], "a", "a value that is about to rot"));
+    crew_end(&crew);
+}
