@@ -450,13 +450,25 @@ static bool is_current(struct store *store, const struct publish *page)
             is_applied(store, visible_in(store, page)));
 }
 
+static scn_status look_at_page(struct store *store, struct publish *page)
+{
+    uint8_t image[PUBLISH_BYTES];
+    scn_status st = publish_fetch(&store->file, image);
+    if (st < 0)
+        return st;
+    store->sys->ops->mutex_lock(store->state_mutex);
+    st = publish_recall(&store->seen_page, image, page);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return st == SCN_END ? publish_read(&store->file, page) : st;
+}
+
 scn_status peers_look(struct store *store, uint64_t *visible)
 {
     struct publish page;
     *visible = 0;
     if (!store_is_shared(store))
         return SCN_OK;
-    scn_status st = publish_read(&store->file, &page);
+    scn_status st = look_at_page(store, &page);
     if (st < 0)
         return st;
     if (!is_current(store, &page)) {

@@ -103,6 +103,7 @@ struct store {
     uint32_t handle_count; /* registry mutex */
 
     struct publish page; /* append; as it was read under the lock */
+    struct publish_seen seen_page; /* state; of who begins */
     struct generation_time times[GENERATION_TIMES]; /* state; ascending, 0 at the front */
     _Atomic uint64_t known_gen; /* written under apply; `superblock`'s */
     uint64_t session_gen;    /* apply; the session's generations are not below */

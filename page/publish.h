@@ -85,6 +85,17 @@ static inline uint32_t publish_off(enum publish_line line, uint32_t copy_idx)
 /* One read; more only where it met a copy that is half written.  A line without a valid
  * copy has sequence 0.  SCN_IO; SCN_CORRUPT where the file ends before the page. */
 scn_status publish_read(struct file *file, struct publish *out) MUST_USE;
+/* What a read found last, for a reader who mostly finds the same again: then nothing has
+ * to be verified anew.  One thread at a time. */
+struct publish_seen {
+    uint8_t image[PUBLISH_BYTES]; /* as it lay in the file; zeros at first */
+    struct publish value;
+};
+/* publish_read in two halves: the bytes, by any thread; then what they say.  SCN_END: one
+ * of them was half written, read again. */
+scn_status publish_fetch(struct file *file, uint8_t image[PUBLISH_BYTES]) MUST_USE;
+scn_status publish_recall(struct publish_seen *seen, const uint8_t image[PUBLISH_BYTES],
+                          struct publish *out) MUST_USE;
 /* Under the line's lock, and not for POISON: writes value->epoch and the fields with the
  * sequence behind value->sequence, which is what was read last under this lock, and sets
  * that.  Failure poisons: others do not learn what they have to.  SCN_POISONED,

@@ -196,6 +196,58 @@ TEST(publish__value_of_another_epoch_is_told_with_its_epoch)
     pair_close(&pair);
 }
 
+/* ---- read again ---- */
+
+static scn_status recall(struct pair *pair, struct publish_seen *seen, int64_t flipped,
+                         uint64_t *field)
+{
+    uint8_t image[PUBLISH_BYTES];
+    struct publish page;
+    CHECK_EQ(publish_fetch(&pair->b.file, image), SCN_OK);
+    if (flipped >= 0)
+        image[flipped / 8] ^= (uint8_t)(1 << flipped % 8);
+    scn_status st = publish_recall(seen, image, &page);
+    *field = st == SCN_OK ? page.line[PUBLISH_SYNC].field[0] : 0;
+    return st;
+}
+
+TEST(publish__what_was_seen_last_is_told_again_until_it_changes)
+{
+    struct pair pair;
+    struct publish_seen seen = {.image = {0}};
+    uint64_t field;
+    pair_open(&pair);
+    CHECK_EQ(recall(&pair, &seen, -1, &field), SCN_OK);
+    CHECK_EQ(field, 0);
+    for (uint64_t told = 1; told < 5; told++) {
+        tell(&pair.a, PUBLISH_SYNC, told);
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(recall(&pair, &seen, -1, &field), SCN_OK);
+            CHECK_EQ(field, told);
+        }
+    }
+    pair_close(&pair);
+}
+
+TEST(publish__half_written_bytes_are_not_what_was_seen)
+{
+    struct pair pair;
+    struct publish_seen seen = {.image = {0}};
+    uint64_t field;
+    pair_open(&pair);
+    tell(&pair.a, PUBLISH_SYNC, 1);
+    CHECK_EQ(recall(&pair, &seen, -1, &field), SCN_OK);
+    tell(&pair.a, PUBLISH_SYNC, 2);
+    int64_t first = 8 * (int64_t)publish_off(PUBLISH_SYNC, 0);
+    for (int64_t bit = 0; bit < INT64_C(8) * PUBLISH_COPY_BYTES; bit++) {
+        CHECK_EQ(recall(&pair, &seen, first + bit, &field), SCN_END);
+        CHECK_EQ(seen.value.line[PUBLISH_SYNC].field[0], 1);
+    }
+    CHECK_EQ(recall(&pair, &seen, -1, &field), SCN_OK);
+    CHECK_EQ(field, 2);
+    pair_close(&pair);
+}
+
 /* ---- half written ---- */
 
 TEST(publish__falls_back_at_every_cut_of_a_write)
