@@ -170,15 +170,21 @@ static bool is_wanted(struct locks *locks, enum lock_kind kind)
 
 /* Until somebody else has done what the lock is wanted for.  Such waiters need no WANT:
  * it is of no matter to them who gets the lock, and if each of them made room for the
- * others nobody would sync.  -EALREADY: it is done. */
+ * others nobody would sync.  A look costs the processor as much as a commit's own work,
+ * so the first comes when it may well be the last.  -EALREADY: it is done. */
 static int poll_unless(struct locks *locks, enum lock_kind kind, struct pauses *pauses,
                        const struct lock_unless *unless)
 {
+    struct pauses first = *pauses;
     int error = -EAGAIN;
-    while (error == -EAGAIN && pause_once(locks, pauses)) {
+    if (first.length_ns < unless->first_pause_ns)
+        first.length_ns = unless->first_pause_ns;
+    bool goes_on = pause_once(locks, &first);
+    while (error == -EAGAIN && goes_on) {
         if (unless->is_done(unless->ctx))
             return -EALREADY;
         error = try_kernel(locks, kind, SYS_EXCLUSIVE);
+        goes_on = error != -EAGAIN || pause_once(locks, pauses);
     }
     return error;
 }

@@ -69,6 +69,7 @@ scn_status lock_take_shared(struct locks *locks, enum lock_kind kind, uint32_t t
 struct lock_unless {
     bool (*is_done)(void *ctx);
     void *ctx;
+    uint64_t first_pause_ns; /* before the first look: what it takes at least, mostly */
 };
 scn_status lock_take_unless(struct locks *locks, enum lock_kind kind,
                             const struct lock_unless *unless) MUST_USE;

@@ -21,7 +21,7 @@
 
 /* Longer ranges are synced through the file: the pages then outweigh what else is
  * dirty. */
-enum { SYNC_PIECE_BYTES = 256 * 1024 };
+enum { SYNC_PIECE_BYTES = 256 * 1024, SYNC_COUNTED_NS = 1000000 };
 
 /* ---- the bytes ---- */
 
@@ -207,6 +207,19 @@ static scn_status look_at_others(struct log *log, struct publish *page,
     return st;
 }
 
+/* One that took long says little of the next. */
+static scn_status sync_and_time(struct log *log, const struct log_point *from,
+                                const struct log_point *to)
+{
+    struct sys *sys = log->file->sys;
+    uint64_t start_ns = sys->ops->now_ns(sys);
+    scn_status st = sync_bytes(log, from, to);
+    uint64_t took_ns = sys->ops->now_ns(sys) - start_ns;
+    uint64_t counted_ns = took_ns < SYNC_COUNTED_NS ? took_ns : SYNC_COUNTED_NS;
+    log->sync_ns = log->sync_ns ? (log->sync_ns * 7 + counted_ns) / 8 : counted_ns;
+    return st;
+}
+
 static scn_status sync_with_others(struct log *log, struct log_point from,
                                    struct log_point *to)
 {
@@ -218,7 +231,7 @@ static scn_status sync_with_others(struct log *log, struct log_point from,
         *to = from;
         return SCN_OK;
     }
-    st = sync_bytes(log, &from, to);
+    st = sync_and_time(log, &from, to);
     if (st == SCN_OK)
         st = file_check_poison(log->file);
     if (st != SCN_OK)
@@ -275,7 +288,7 @@ static scn_status sync_range(void *ctx, const struct log_point *from,
 {
     struct log *log = ctx;
     struct awaited awaited = {.log = log, .to = to};
-    struct lock_unless unless = {is_settled, &awaited};
+    struct lock_unless unless = {is_settled, &awaited, log->sync_ns / 4 * 3};
     scn_status st = lock_take_unless(log->locks, LOCK_SYNC, &unless);
     if (st == SCN_EXISTS)
         return judge(log, awaited.st);

@@ -27,6 +27,7 @@ struct log {
     struct log_chain chain; /* has its own mutex */
     struct log_group group; /* has its own mutex */
     uint8_t *piece;         /* sync lock; a whole extent */
+    uint64_t sync_ns;       /* the group's leader: what its syncs take, on average */
 };
 
 static inline uint64_t log_place_off(const struct log_base *at)

@@ -573,6 +573,39 @@ TEST(lock__pauses_grow_from_50_us_to_5_ms_and_end_at_the_deadline)
     side_close(&a);
 }
 
+static struct {
+    uint64_t first_look_ns;
+    uint64_t last_look_ns;
+    uint32_t looks;
+} done_watch;
+
+static bool is_done_at_third_look(void *ctx)
+{
+    (void)ctx;
+    done_watch.last_look_ns = fake.now_ns;
+    if (done_watch.looks++ == 0)
+        done_watch.first_look_ns = fake.now_ns;
+    return done_watch.looks == 3;
+}
+
+TEST(lock__first_look_comes_when_the_holder_may_be_done_and_the_next_ones_soon)
+{
+    struct side a = {0};
+    struct lock_unless unless = {is_done_at_third_look, NULL, 4 * NS_PER_MS};
+    memset(&done_watch, 0, sizeof done_watch);
+    fake_open(&a, "unless");
+    CHECK_OK(locks_init(&a.locks, &a.file));
+    fake.lock_error = EAGAIN;
+    uint64_t start_ns = fake.now_ns;
+    CHECK_EQ(lock_take_unless(&a.locks, LOCK_SYNC, &unless), SCN_EXISTS);
+    CHECK_EQ(done_watch.looks, 3);
+    CHECK(done_watch.first_look_ns - start_ns >= 2 * NS_PER_MS);
+    CHECK(done_watch.first_look_ns - start_ns <= 6 * NS_PER_MS);
+    CHECK(done_watch.last_look_ns - done_watch.first_look_ns < NS_PER_MS);
+    CHECK_EQ(fake.wants_taken, 0);
+    side_close(&a);
+}
+
 TEST(lock__timeout_of_zero_tries_once)
 {
     struct side a = {0};
