@@ -345,12 +345,12 @@ static void plan_moves(struct checkpoint *cp)
     uint64_t live = stat.used_pages - stat.freed_pages;
     if (stat.free_pages < DRAIN_SLACK_PAGES)
         return;
-    cp->forest.move_from = (uint32_t)live + DRAIN_SLACK_PAGES;
-    cp->extents.packed_end = cp->forest.move_from;
+    cp->forest.tail.from = (uint32_t)live + DRAIN_SLACK_PAGES;
     cp->forest.moves_tables = live <= stat.free_pages;
 }
 
-static void init(struct checkpoint *cp, struct store *store, bool drains)
+static void init(struct checkpoint *cp, struct store *store, bool drains,
+                 struct forest_pass *pass)
 {
     *cp = (struct checkpoint){.store = store, .gen = store->next_gen, .drains = drains};
     cp->superblock = store->superblock;
@@ -361,14 +361,19 @@ static void init(struct checkpoint *cp, struct store *store, bool drains)
                                    .base = &cp->base,
                                    .superblock = &cp->superblock,
                                    .drains = drains};
+    cp->forest.pass = pass;
     supply_init(&cp->supply, store);
-    plan_moves(cp);
+    if (pass)
+        cp->forest.tail.from = pass->relocation.from;
+    else
+        plan_moves(cp);
+    cp->extents.packed_end = cp->forest.tail.from;
 }
 
-static scn_status run_one(struct store *store, bool drains)
+static scn_status run_one(struct store *store, bool drains, struct forest_pass *pass)
 {
     struct checkpoint cp;
-    init(&cp, store, drains);
+    init(&cp, store, drains, pass);
     scn_status st = freeze(&cp);
     if (st == SCN_OK)
         st = one_generation(&cp);
@@ -419,11 +424,11 @@ static bool can_drain(struct store *store, struct drain *drain)
 static scn_status run_all(struct store *store, enum checkpoint_mode mode)
 {
     struct drain drain = {0};
-    scn_status st = has_work(store) ? run_one(store, false) : SCN_OK;
+    scn_status st = has_work(store) ? run_one(store, false, NULL) : SCN_OK;
     if (mode == CHECKPOINT_PLAIN)
         return st;
     for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, &drain); i++)
-        st = run_one(store, true);
+        st = run_one(store, true, NULL);
     return st;
 }
 
@@ -460,6 +465,28 @@ scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
         st = run_all(store, mode);
     note_outcome(store, mode, st);
     lock_give(&store->locks, LOCK_CHECKPOINT);
+    return st;
+}
+
+scn_status checkpoint_hold(struct store *store, scn_status (*fn)(void *ctx), void *ctx)
+{
+    scn_status st = lock_take(&store->locks, LOCK_CHECKPOINT,
+                              store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = file_check_poison(&store->file);
+    if (st == SCN_OK)
+        st = recovery_adopt(store);
+    if (st == SCN_OK)
+        st = fn(ctx);
+    lock_give(&store->locks, LOCK_CHECKPOINT);
+    return st;
+}
+
+scn_status checkpoint_generation(struct store *store, struct forest_pass *pass)
+{
+    scn_status st = run_one(store, true, pass);
+    note_outcome(store, CHECKPOINT_PLAIN, st);
     return st;
 }
 

@@ -22,6 +22,14 @@ enum checkpoint_mode {
 
 /* SCN_OK, also when there was nothing to do. */
 scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode) MUST_USE;
+/* Calls fn with the checkpoint lock held and the newest generation at hand; its status,
+ * or why it was not called. */
+scn_status checkpoint_hold(struct store *store, scn_status (*fn)(void *ctx),
+                           void *ctx) MUST_USE;
+/* In such a function: one more generation, though there may be nothing to merge, with a
+ * step of the pass (NULL: none; engine/forest.h). */
+struct forest_pass;
+scn_status checkpoint_generation(struct store *store, struct forest_pass *pass) MUST_USE;
 /* Appends a MARK record, and perhaps syncs it: the log's last commits get a witness. */
 scn_status checkpoint_mark(struct store *store, bool syncs) MUST_USE;
 /* SCN_MISUSE: the calling thread is in a function that scn_check calls, and would wait

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* A page of values that holds less is worth emptying. */
+enum { FULL_ENOUGH_BYTES = PAGE_BYTES / 4 * 3 };
+
 /* ---- what a rebuild asks and tells ---- */
 
 static scn_status next_change(void *ctx, struct change *out)
@@ -154,6 +157,81 @@ static bool all_touches(void *ctx, const scn_slice *from, const scn_slice *to)
     return true;
 }
 
+/* ---- what moves ---- */
+
+static scn_status lies_behind(void *ctx, uint32_t pgno, uint32_t count,
+                              uint64_t birth_gen, bool is_shared)
+{
+    struct forest *forest = ctx;
+    (void)birth_gen;
+    (void)is_shared;
+    forest->judged_moves |= pgno + count > forest->pass->relocation.from;
+    return SCN_OK;
+}
+
+static scn_status judge_page(struct forest *forest, uint32_t pgno)
+{
+    uint32_t live;
+    scn_status st = usage_read(forest->frozen->reader, &forest->old_usage, pgno, &live);
+    forest->judged_moves = pgno >= forest->pass->relocation.from ||
+                           (live > 0 && live < FULL_ENOUGH_BYTES);
+    return st;
+}
+
+/* Neighbours mostly share their page. */
+static scn_status judge(void *ctx, const struct value_ref *ref, bool *moves)
+{
+    struct forest *forest = ctx;
+    uint32_t pgno = ref->page.pgno;
+    scn_status st = SCN_OK;
+    if (value_ref_is_spread(ref)) {
+        forest->judged_pgno = 0;
+        forest->judged_moves = false;
+        st = each_value_page(forest, ref, lies_behind);
+    } else if (forest->judged_pgno != pgno) {
+        st = judge_page(forest, pgno);
+        forest->judged_pgno = pgno;
+    }
+    *moves = forest->judged_moves;
+    return st;
+}
+
+static scn_status begin_pass(struct forest *forest)
+{
+    struct catalog_root root;
+    if (forest->pass == NULL)
+        return SCN_OK;
+    scn_status st = read_old_root(forest, TABLE_USAGE, &root);
+    forest->old_usage = (struct tree){root.root, TABLE_USAGE};
+    forest->pass->relocation.judge = judge;
+    forest->pass->relocation.ctx = forest;
+    return st < 0 ? st : SCN_OK; /* there may be no such table yet */
+}
+
+static struct relocation *relocation_for(struct forest *forest, uint32_t table_id)
+{
+    struct forest_pass *pass = forest->pass;
+    if (pass == NULL)
+        return forest->moves_tables ? &forest->tail : NULL;
+    if (table_id < pass->table_id)
+        return NULL;
+    if (table_id > pass->table_id)
+        relocation_rewind(&pass->relocation);
+    return &pass->relocation;
+}
+
+/* Where the budget lasted, the table is done. */
+static void note_pass(struct forest *forest, uint32_t table_id, const struct rebuild *job)
+{
+    struct forest_pass *pass = forest->pass;
+    if (pass == NULL || job->relocation == NULL)
+        return;
+    bool is_done = pass->relocation.budget_bytes > 0 || pass->relocation.is_at_end;
+    pass->table_id = table_id + is_done;
+    if (is_done)
+        relocation_rewind(&pass->relocation);
+}
+
 static scn_status rebuild_table(struct forest *forest, uint32_t table_id)
 {
     struct catalog_root root;
@@ -172,8 +250,7 @@ static scn_status rebuild_table(struct forest *forest, uint32_t table_id)
         job.is_cleared = is_cleared;
         job.touches_clear = touches_clear;
     }
-    if (forest->moves_tables)
-        job.move_from = forest->move_from;
+    job.relocation = relocation_for(forest, table_id);
     if (!exists) {
         job.next = no_change;
         job.is_cleared = all_is_cleared;
@@ -185,6 +262,8 @@ static scn_status rebuild_table(struct forest *forest, uint32_t table_id)
         st = rebuild_tree(&job, &root.root);
     frozen_input_close(&forest->input);
     root.stat = job.stat;
+    if (st == SCN_OK)
+        note_pass(forest, table_id, &job);
     return st < 0 ? st : add_root(forest, table_id, &root);
 }
 
@@ -195,10 +274,15 @@ static scn_status rebuild_tables(struct forest *forest)
     scn_status st = run_pages_adopt(&forest->run_pages, forest->frozen->sources,
                                     forest->frozen->source_count, forest->store->space);
     if (st == SCN_OK)
-        st = frozen_tables(forest->frozen, forest->moves_tables, &ids, &count);
+        st = begin_pass(forest);
+    if (st == SCN_OK)
+        st = frozen_tables(forest->frozen, forest->moves_tables || forest->pass, &ids,
+                           &count);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++)
         st = rebuild_table(forest, ids[i]);
     mem_free(ids);
+    if (forest->pass && forest->pass->relocation.budget_bytes > 0)
+        forest->pass->is_done = true;
     return st < 0 ? st : run_pages_free_rest(&forest->run_pages, forest->store->space);
 }
 
@@ -206,13 +290,13 @@ static scn_status rebuild_usage(struct forest *forest)
 {
     struct catalog_root root;
     struct rebuild job;
-    if (forest->usage.count == 0 && forest->move_from == 0)
+    if (forest->usage.count == 0 && forest->tail.from == 0)
         return SCN_OK;
     scn_status st = read_old_root(forest, TABLE_USAGE, &root);
     if (st < 0 || (forest->usage.count == 0 && page_ref_is_null(&root.root)))
         return st < 0 ? st : SCN_OK;
     fill_job(forest, &job, TABLE_USAGE, &root);
-    job.move_from = forest->move_from;
+    job.relocation = &forest->tail;
     st = usage_rebuild(&forest->usage, &job, forest->frozen->reader, forest->store->space,
                        &root.root);
     root.stat = job.stat;
@@ -284,7 +368,7 @@ static scn_status rebuild_catalog(struct forest *forest)
     job.value_added = value_outside;
     job.step = NULL;
     job.is_uncounted = true;
-    job.move_from = forest->move_from;
+    job.relocation = &forest->tail;
     job.ctx = &feed;
     scn_status st = frozen_input_open(&forest->input, forest->frozen, TABLE_CATALOG,
                                       forest->gen);

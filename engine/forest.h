@@ -18,15 +18,27 @@ struct new_root {
     struct catalog_root root;
 };
 
+/* A pass over all tables that moves what lies behind the end of a packed file, and values
+ * out of pages that hold little else; one step of it in each generation. */
+struct forest_pass {
+    struct relocation relocation; /* of the table where the last step stopped */
+    uint32_t table_id;            /* ... which is the first that is not done */
+    bool is_done;
+};
+
 /* The first group is the caller's to fill, the rest zero. */
 struct forest {
     struct store *store;
     uint64_t gen;
     const struct frozen *frozen;
     struct writer *writer;
-    bool moves_tables;  /* drain: the user tables' pages too */
-    uint32_t move_from; /* drain: tree pages from here on move down */
+    bool moves_tables;        /* drain: the user tables' pages too */
+    struct relocation tail;   /* drain: tree pages that move down */
+    struct forest_pass *pass; /* NULL: none */
 
+    struct tree old_usage; /* with a pass */
+    uint32_t judged_pgno;  /* the page that was asked for last; 0: none */
+    bool judged_moves;
     struct usage usage;
     struct run_pages run_pages;
     struct new_root *roots;

@@ -33,6 +33,8 @@
 #include "page/inner.h"
 #include "page/mem.h"
 
+enum { MOVED_PART_BYTES = 1 << 20 };
+
 /* A key of the old tree, or no bound at all. */
 struct bound {
     uint8_t *data;
@@ -55,6 +57,11 @@ struct rebuilder {
     struct levels *levels;
     struct leafcut *cut;
     uint64_t stepped;     /* leaves written when step was called last */
+    struct values_scratch scratch;
+    uint8_t *moved; /* the value that moves */
+    uint64_t moved_capacity;
+    uint64_t moved_bytes; /* of the leaf in question */
+    bool moves_values;    /* the leaf in question is in the step of the relocation */
     struct change change; /* the next one */
     bool has_change;
     uint32_t depth; /* places taken apart; path[depth] is the one in question */
@@ -153,27 +160,6 @@ static scn_status drop_old(struct rebuilder *rebuilder, const struct leaf_record
     return record->kind == LEAF_REF ? job->value_dropped(job->ctx, &ref) : SCN_OK;
 }
 
-static scn_status take_old(struct rebuilder *rebuilder, const uint8_t *leaf,
-                           uint32_t from, uint32_t to, bool has_clears)
-{
-    struct rebuild *job = rebuilder->job;
-    for (uint32_t idx = from; idx < to; idx++) {
-        struct leaf_record record;
-        leaf_at(leaf, idx, &record);
-        scn_slice key = {record.key, record.key_len};
-        scn_status st;
-        if (record.kind == LEAF_TOMBSTONE)
-            return error_corrupt(0, 0, "rebuild: a tombstone in a tree");
-        if (has_clears && job->is_cleared(job->ctx, key))
-            st = drop_old(rebuilder, &record);
-        else
-            st = leafcut_borrow(rebuilder->cut, &record);
-        if (st != SCN_OK)
-            return st;
-    }
-    return SCN_OK;
-}
-
 static scn_status put_ref(struct rebuilder *rebuilder, struct leaf_record *record)
 {
     struct rebuild *job = rebuilder->job;
@@ -225,6 +211,103 @@ static scn_status take_change(struct rebuilder *rebuilder)
         .kind = LEAF_TOMBSTONE,
     };
     return leafcut_copy(rebuilder->cut, &tombstone);
+}
+
+/* ---- values that move ---- */
+
+static scn_status make_room_for_moved(struct rebuilder *rebuilder, uint64_t len)
+{
+    if (len <= rebuilder->moved_capacity)
+        return SCN_OK;
+    uint8_t *grown = mem_alloc(len);
+    if (grown == NULL)
+        return error_nomem();
+    mem_free(rebuilder->moved);
+    rebuilder->moved = grown;
+    rebuilder->moved_capacity = len;
+    return SCN_OK;
+}
+
+/* In parts, since it may be longer than the pool; and a copy, since nobody may stay in
+ * the pool while it is written. */
+static scn_status fetch_moved(struct rebuilder *rebuilder, const struct value_ref *ref,
+                              scn_slice *value)
+{
+    struct pool_reader *reader = rebuilder->job->reader;
+    scn_status st = make_room_for_moved(rebuilder, ref->len);
+    size_t got = 1;
+    for (uint64_t off = 0; off < ref->len && got > 0 && st == SCN_OK; off += got) {
+        uint64_t left = ref->len - off;
+        pool_enter(reader);
+        st = values_read_at(reader, ref, &rebuilder->scratch, off,
+                            rebuilder->moved + off,
+                            left < MOVED_PART_BYTES ? left : MOVED_PART_BYTES, &got);
+        pool_leave(reader);
+    }
+    *value = (scn_slice){rebuilder->moved, ref->len};
+    return st;
+}
+
+static scn_status judge_ref(const struct rebuilder *rebuilder,
+                            const struct leaf_record *record, struct value_ref *ref,
+                            bool *moves)
+{
+    struct relocation *relocation = rebuilder->job->relocation;
+    const char *fault = value_ref_decode(record->payload, ref);
+    *moves = false;
+    if (fault != NULL)
+        return error_corrupt(0, 0, "%s", fault);
+    return relocation->judge(relocation->ctx, ref, moves);
+}
+
+/* The record as a change that puts the same value. */
+static scn_status move_value(struct rebuilder *rebuilder,
+                             const struct leaf_record *record,
+                             const struct value_ref *ref)
+{
+    struct change change = {.key = {record->key, record->key_len}, .kind = CHANGE_PUT};
+    scn_status st = fetch_moved(rebuilder, ref, &change.value);
+    if (st == SCN_OK)
+        st = drop_old(rebuilder, record);
+    if (st == SCN_OK)
+        st = put(rebuilder, &change);
+    rebuilder->moved_bytes += ref->len;
+    return st;
+}
+
+static scn_status keep_or_move(struct rebuilder *rebuilder,
+                               const struct leaf_record *record)
+{
+    struct value_ref ref;
+    bool moves = false;
+    scn_status st = SCN_OK;
+    if (rebuilder->moves_values && record->kind == LEAF_REF)
+        st = judge_ref(rebuilder, record, &ref, &moves);
+    if (st != SCN_OK)
+        return st;
+    return moves ? move_value(rebuilder, record, &ref)
+                 : leafcut_borrow(rebuilder->cut, record);
+}
+
+static scn_status take_old(struct rebuilder *rebuilder, const uint8_t *leaf,
+                           uint32_t from, uint32_t to, bool has_clears)
+{
+    struct rebuild *job = rebuilder->job;
+    for (uint32_t idx = from; idx < to; idx++) {
+        struct leaf_record record;
+        leaf_at(leaf, idx, &record);
+        scn_slice key = {record.key, record.key_len};
+        scn_status st;
+        if (record.kind == LEAF_TOMBSTONE)
+            return error_corrupt(0, 0, "rebuild: a tombstone in a tree");
+        if (has_clears && job->is_cleared(job->ctx, key))
+            st = drop_old(rebuilder, &record);
+        else
+            st = keep_or_move(rebuilder, &record);
+        if (st != SCN_OK)
+            return st;
+    }
+    return SCN_OK;
 }
 
 /* ---- one leaf ---- */
@@ -388,26 +471,81 @@ static scn_status take_apart(struct rebuilder *rebuilder, struct place *place)
     return free_page(rebuilder, &place->ref);
 }
 
-/* Only a look into an inner page tells what lies below it, so all of them are opened. */
-static bool must_move(const struct rebuild *job, const struct page_ref *ref)
+static const scn_slice *end_of(const struct place *place, scn_slice *upper)
 {
-    return job->move_from && (ref->level > 0 || ref->pgno >= job->move_from);
+    *upper = (scn_slice){place->upper.data, place->upper.len};
+    return place->upper.is_open ? NULL : upper;
+}
+
+static scn_status has_moving_value(struct rebuilder *rebuilder, const uint8_t *leaf,
+                                   bool *has)
+{
+    scn_status st = SCN_OK;
+    for (uint32_t idx = 0; idx < leaf_count(leaf) && st == SCN_OK && !*has; idx++) {
+        struct leaf_record record;
+        struct value_ref ref;
+        leaf_at(leaf, idx, &record);
+        if (record.kind == LEAF_REF)
+            st = judge_ref(rebuilder, &record, &ref, has);
+    }
+    return st;
+}
+
+static scn_status must_move_leaf(struct rebuilder *rebuilder, const struct place *place,
+                                 bool *moves)
+{
+    const struct relocation *relocation = rebuilder->job->relocation;
+    const uint8_t *leaf;
+    *moves = place->ref.pgno >= relocation->from;
+    rebuilder->moves_values = relocation->judge != NULL;
+    if (*moves || relocation->judge == NULL)
+        return SCN_OK;
+    scn_status st = hold_leaf(rebuilder, place, &leaf);
+    if (st == SCN_OK)
+        st = has_moving_value(rebuilder, leaf, moves);
+    pool_release_all(rebuilder->job->reader);
+    return st;
+}
+
+/* Only a look into an inner page tells what lies below it, so all of them are opened. */
+static scn_status must_move(struct rebuilder *rebuilder, const struct place *place,
+                            bool *moves)
+{
+    scn_slice upper;
+    rebuilder->moves_values = false;
+    rebuilder->moved_bytes = 0;
+    *moves = relocation_concerns(rebuilder->job->relocation, end_of(place, &upper));
+    if (!*moves || place->ref.level > 0)
+        return SCN_OK;
+    return must_move_leaf(rebuilder, place, moves);
+}
+
+/* A leaf of the relocation's step is done.  One that stays was read. */
+static scn_status note_moved(struct rebuilder *rebuilder, const struct place *place,
+                             bool is_kept)
+{
+    scn_slice upper;
+    if (!rebuilder->moves_values)
+        return SCN_OK;
+    uint64_t bytes = is_kept ? PAGE_BYTES / 4 : PAGE_BYTES + rebuilder->moved_bytes;
+    return relocation_spend(rebuilder->job->relocation, bytes, end_of(place, &upper));
 }
 
 static scn_status visit(struct rebuilder *rebuilder)
 {
     struct place *place = &rebuilder->path[rebuilder->depth];
     bool has_clears = touches_clear(rebuilder, place);
-    if (!has_clears && !must_move(rebuilder->job, &place->ref) &&
-        !has_change_below(rebuilder, &place->upper)) {
-        bool is_kept;
-        scn_status st = keep(rebuilder, place, &is_kept);
-        if (st != SCN_OK || is_kept)
-            return st;
-    }
-    if (place->ref.level > 0)
+    bool moves;
+    bool is_kept = false;
+    scn_status st = must_move(rebuilder, place, &moves);
+    if (st == SCN_OK && !has_clears && !moves &&
+        !has_change_below(rebuilder, &place->upper))
+        st = keep(rebuilder, place, &is_kept);
+    if (st == SCN_OK && !is_kept && place->ref.level > 0)
         return take_apart(rebuilder, place);
-    return merge_leaf(rebuilder, place, has_clears);
+    if (st == SCN_OK && !is_kept)
+        st = merge_leaf(rebuilder, place, has_clears);
+    return st == SCN_OK ? note_moved(rebuilder, place, is_kept) : st;
 }
 
 static scn_status set_bounds(const struct place *parent, const uint8_t *page,
@@ -565,6 +703,8 @@ scn_status rebuild_tree(struct rebuild *job, struct page_ref *root)
         mem_free(rebuilder.path[i].lower.data);
         mem_free(rebuilder.path[i].upper.data);
     }
+    values_scratch_destroy(&rebuilder.scratch);
+    mem_free(rebuilder.moved);
     leafcut_destroy(rebuilder.cut);
     levels_destroy(rebuilder.levels);
     return st;

@@ -3,7 +3,8 @@
  *
  * The changes come in key order, each key once.  Leaves and whole subtrees without a
  * change keep their pages and pointers.  A touched leaf is merged into new ones; runs of
- * unchanged records are copied as they are, and values outside the leaf keep their place.
+ * unchanged records are copied as they are, and values outside the leaf keep their place,
+ * but for those that a relocation moves (relocation.h).
  * Each group of new leaves is cut evenly, but for the right edge, which is packed full
  * (ascending keys are the common case); what remains small is joined with the next leaf.
  *
@@ -18,6 +19,7 @@
 #ifndef ENGINE_REBUILD_H
 #define ENGINE_REBUILD_H
 
+#include "engine/relocation.h"
 #include "engine/tree.h"
 #include "engine/values.h"
 #include "engine/writer.h"
@@ -50,7 +52,7 @@ struct rebuild {
     struct rebuild_stat stat; /* in: of old; out: of the new tree */
     bool compress;            /* SCN_COMPRESS: values of REBUILD_COMPRESS_MIN and more
                                  go to blocks */
-    uint32_t move_from;       /* pages from here on are written anew; 0: none */
+    struct relocation *relocation; /* NULL: nothing moves */
     bool is_uncounted;        /* the catalog itself: nobody keeps its statistics */
     bool keep_tombstones;     /* bulk runs, old is empty: deletes become tombstones,
                                  which are not counted */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 enum { USAGE_KEY_BYTES = 4, USAGE_ROW_BYTES = 12, USAGE_NOTES_HIGH = 1 << 16 };
+/* What a page holds that was packed well: the next value mostly does not fit. */
+enum { FULL_BYTES = PAGE_BYTES / 8 * 7 };
 
 void usage_init(struct usage *usage)
 {
@@ -73,6 +75,71 @@ scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen,
     return st;
 }
 
+/* ---- the rows ---- */
+
+static scn_status row_live(const struct leaf_record *record, uint32_t pgno,
+                           uint32_t *live)
+{
+    if (record->kind != LEAF_INLINE || record->payload_len != USAGE_ROW_BYTES)
+        return error_corrupt(pgno, 0, "usage: the row of page %u is malformed", pgno);
+    *live = get_u32(record->payload);
+    return SCN_OK;
+}
+
+scn_status usage_read(struct pool_reader *reader, const struct tree *table, uint32_t pgno,
+                      uint32_t *live)
+{
+    uint8_t buf[USAGE_KEY_BYTES];
+    scn_slice key = {buf, sizeof buf};
+    struct tree_record found;
+    *live = 0;
+    if (page_ref_is_null(&table->root))
+        return SCN_OK;
+    put_be32(buf, pgno);
+    pool_enter(reader);
+    scn_status st =
+        tree_get(reader, table, key, leaf_hash(key.data, key.size), &found);
+    if (st == SCN_OK)
+        st = row_live(&found.record, pgno, live);
+    pool_leave(reader);
+    return st < 0 ? st : SCN_OK;
+}
+
+struct usage_sum {
+    uint64_t pages;
+    uint64_t bytes;
+};
+
+static scn_status add_leaf(void *ctx, const struct page_ref *ref, const uint8_t *page)
+{
+    struct usage_sum *sum = ctx;
+    scn_status st = SCN_OK;
+    for (uint32_t idx = 0; ref->level == 0 && idx < leaf_count(page); idx++) {
+        struct leaf_record record;
+        uint32_t live = 0;
+        leaf_at(page, idx, &record);
+        st = row_live(&record, ref->pgno, &live);
+        if (st < 0)
+            return st;
+        sum->pages++;
+        sum->bytes += live < PAGE_BYTES ? live : PAGE_BYTES;
+    }
+    return st;
+}
+
+scn_status usage_count(struct pool_reader *reader, const struct tree *table,
+                       uint64_t *pages, uint64_t *needed)
+{
+    struct usage_sum sum = {0};
+    scn_status st = SCN_OK;
+    if (!page_ref_is_null(&table->root))
+        st = tree_walk(reader, table, add_leaf, &sum);
+    *pages = sum.pages;
+    uint64_t packed = (sum.bytes + FULL_BYTES - 1) / FULL_BYTES;
+    *needed = packed < sum.pages ? packed : sum.pages;
+    return st;
+}
+
 /* ---- into the tree ---- */
 
 struct feed {
@@ -85,24 +152,6 @@ struct feed {
     uint32_t turn;
 };
 
-static scn_status old_row(struct feed *feed, scn_slice key, uint32_t pgno, int64_t *live)
-{
-    struct tree_record found;
-    *live = 0;
-    if (page_ref_is_null(&feed->old.root))
-        return SCN_OK;
-    pool_enter(feed->reader);
-    scn_status st = tree_get(feed->reader, &feed->old, key, leaf_hash(key.data, key.size),
-                             &found);
-    if (st == SCN_OK && found.record.payload_len != USAGE_ROW_BYTES)
-        st = error_corrupt(feed->old.root.pgno, 0,
-                           "usage: the row of page %u is malformed", pgno);
-    if (st == SCN_OK)
-        *live = get_u32(found.record.payload);
-    pool_leave(feed->reader);
-    return st < 0 ? st : SCN_OK;
-}
-
 static scn_status next_row(void *ctx, struct change *out)
 {
     struct feed *feed = ctx;
@@ -110,13 +159,13 @@ static scn_status next_row(void *ctx, struct change *out)
         return SCN_END;
     const struct usage_note *note = &feed->usage->notes[feed->next++];
     uint8_t *row = feed->rows[feed->turn ^= 1];
-    int64_t live;
+    uint32_t old_live;
     put_be32(row, note->pgno);
     scn_slice key = {row, USAGE_KEY_BYTES};
-    scn_status st = old_row(feed, key, note->pgno, &live);
+    scn_status st = usage_read(feed->reader, &feed->old, note->pgno, &old_live);
     if (st < 0)
         return st;
-    live += note->bytes;
+    int64_t live = (int64_t)old_live + note->bytes;
     if (live < 0 || live > UINT32_MAX)
         return error_corrupt(note->pgno, 0, "usage: page %u would have %lld live bytes",
                              note->pgno, (long long)live);

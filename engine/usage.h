@@ -28,6 +28,13 @@ void usage_destroy(struct usage *usage);
 /* References come in key order, so neighbours mostly share their page. */
 scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen,
                       int64_t bytes) MUST_USE;
+/* How many bytes of a packed value page were referenced in the last generation, whose
+ * table this is.  0: it has no row. */
+scn_status usage_read(struct pool_reader *reader, const struct tree *table, uint32_t pgno,
+                      uint32_t *live) MUST_USE;
+/* How many pages hold packed values, and how many would do for them. */
+scn_status usage_count(struct pool_reader *reader, const struct tree *table,
+                       uint64_t *pages, uint64_t *needed) MUST_USE;
 /* Adds the notes to the rows of job->old and frees pages at zero. job has reader,
  * writer, old and stat; `reader` is another one. SCN_CORRUPT when a count would fall
  * below zero. */

@@ -109,7 +109,8 @@ enum {
     SCN_NOMEM = -13,    /* no memory */
     SCN_IO = -14,       /* the system reported an error; scn_last_error has its number */
     SCN_MISUSE = -15,   /* the call is not allowed like this */
-    SCN_INTERRUPTED = -16, /* given to scn_on_end functions of an aborted transaction */
+    SCN_INTERRUPTED = -16, /* a function of the program said so; or given to scn_on_end
+                            * functions of an aborted transaction */
     SCN_UNKNOWN = -17,  /* the outcome is not known: the commit may survive or not.  Open
                          * the store again and look */
     SCN_NOTADB = -18    /* not a file of this library; it was left alone */
@@ -199,7 +200,7 @@ typedef struct scn_hooks {
      * scn_close.  The number is the status, the text good during the call. */
     void (*log)(void *user, int status, const char *text);
     int64_t (*now_ms)(void *user);                                /* not called yet */
-    int (*progress)(void *user, uint64_t done, uint64_t expected); /* not called yet */
+    int (*progress)(void *user, uint64_t done, uint64_t expected); /* see scn_compact */
     void *user;
 } scn_hooks;
 
@@ -665,6 +666,26 @@ scn_status scn_last(scn_cursor *cursor, scn_slice *key, scn_slice *value);
  * can be repeated, unless a sync has failed: that poisons the store.  SCN_POISONED,
  * SCN_UNKNOWN (the sync of the log failed). */
 scn_status scn_checkpoint(scn_db *db);
+
+/* A member that is 0 has its default. */
+typedef struct scn_compact_options {
+    uint32_t struct_size;
+    uint32_t budget_ms; /* no further step is begun after so long; no limit */
+    uint64_t max_bytes; /* of pages to read and write at most; no limit */
+    scn_hooks hooks;    /* progress: called after each step, with bytes of work; returns
+                         * anything but 0 to end the compaction.  Inside it the thread may
+                         * use the store, but not scn_compact */
+} scn_compact_options;
+/* Makes the file as short as what it holds: the tables' pages move to its front, and
+ * pages that hold little else than garbage are emptied.  In steps of at most 64 MiB, each
+ * of them a checkpoint; reads and commits go on, other processes need not know of it, and
+ * a crash leaves whole what is stored.  NULL: no limits.  What open transactions for
+ * reading still need stays.  SCN_END: a limit was reached and there is more to do; a
+ * later call begins anew.  SCN_INTERRUPTED: progress said so.  SCN_READONLY, SCN_BUSY
+ * (another thread or process checkpoints), SCN_FULL, SCN_IO, SCN_CORRUPT, SCN_NOMEM,
+ * SCN_POISONED, SCN_UNKNOWN, SCN_MISUSE: as for scn_checkpoint; the steps that were done
+ * stay done. */
+scn_status scn_compact(scn_db *db, const scn_compact_options *options);
 /* Looks for damage in the file, beside readers and writers: only checkpoints wait
  * meanwhile, and commits once the log is full.  SCN_CHECK_QUICK: superblocks, roots,
  * allocation state.  SCN_CHECK_ALL: every page of the newest generation and of bulk runs,

@@ -135,12 +135,13 @@ void life_commit_any(struct life *life)
     take(life, &step);
 }
 
-static scn_status checkpoint(struct life *life, const struct step *step)
+static scn_status care(struct life *life, uint64_t beside_after,
+                       scn_status (*call)(scn_db *db))
 {
     uint32_t begun = life->story.begun;
-    life->beside_after = step->arg;
+    life->beside_after = beside_after;
     life->beside_calls = 0;
-    scn_status st = scn_checkpoint(life->db);
+    scn_status st = call(life->db);
     life->beside_after = 0;
     /* What was lazy before it is durable after it. */
     if (st == SCN_OK && life->story.acked < begun)
@@ -148,6 +149,27 @@ static scn_status checkpoint(struct life *life, const struct step *step)
     if (st == SCN_OK && !life->trouble)
         (void)story_check_file(&life->story, life->db);
     return st;
+}
+
+static scn_status checkpoint(struct life *life, const struct step *step)
+{
+    return care(life, step->arg, scn_checkpoint);
+}
+
+static scn_status compact_all(scn_db *db)
+{
+    return scn_compact(db, NULL);
+}
+
+static scn_status compact(struct life *life, const struct step *step)
+{
+    return care(life, step->arg, compact_all);
+}
+
+void life_compact_beside(struct life *life, uint64_t call_count)
+{
+    struct step step = {.what = "a compaction", .run = compact, .arg = call_count};
+    take(life, &step);
 }
 
 void life_checkpoint_beside(struct life *life, uint64_t call_count)

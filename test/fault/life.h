@@ -72,6 +72,8 @@ void life_commit_any(struct life *life);
 void life_checkpoint(struct life *life);
 /* So many calls into the checkpoint, and again after as many, a commit is made. */
 void life_checkpoint_beside(struct life *life, uint64_t call_count);
+/* The same of a compaction; 0: no commit. */
+void life_compact_beside(struct life *life, uint64_t call_count);
 /* Another process comes, and goes. */
 void life_join(struct life *life);
 void life_part(struct life *life);

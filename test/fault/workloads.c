@@ -314,6 +314,24 @@ static void sizes(struct life *life)
     }
 }
 
+/* Some of the values in each page are written anew, and a table goes: the file is long,
+ * and no page of it is without use. */
+static void compactions(struct life *life)
+{
+    for (uint64_t i = 0; i < 2; i++) {
+        life_commit(life, put_bulk, BETA);
+        for (uint64_t k = 0; k < 12; k++)
+            life_commit(life, put_1k, k);
+        life_commit(life, put_pages, i);
+        life_checkpoint(life);
+        for (uint64_t k = 0; k < 12; k += 1 + k % 2)
+            life_commit(life, put_1k, k);
+        life_commit(life, delete_all, BETA);
+        life_compact_beside(life, 9 * i);
+        life_compact_beside(life, 0);
+    }
+}
+
 static void readers(struct life *life)
 {
     for (uint64_t i = 0; i < 8; i++) {
@@ -530,6 +548,7 @@ const struct workload workloads[] = {
     {"log", log_recycling, .story_flags = STORY_TINY, .share = 40},
     {"reuse", reuse, .story_flags = STORY_TINY, .share = 40},
     {"size", sizes, .story_flags = STORY_TINY, .share = 15},
+    {"compact", compactions, .story_flags = STORY_TINY, .share = 20},
     {"reader", readers, .story_flags = STORY_TINY, .is_patient = true, .share = 25},
     {"create", creation, .story_flags = STORY_TINY, .at_every_call = true, .share = 50},
     {"full-file", full_file, .story_flags = STORY_TINY, .share = 30},
