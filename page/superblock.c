@@ -214,7 +214,7 @@ static const char *judge_sizes(const struct superblock *sb)
         return "superblock: impossible needed pages";
     if (sb->used_pages > sb->page_count || sb->freed_pages > sb->used_pages)
         return "superblock: impossible counts of pages";
-    if (sb->gen > SUPERBLOCK_GEN_MAX)
+    if (sb->gen == 0 || sb->gen > SUPERBLOCK_GEN_MAX)
         return "superblock: impossible generation";
     return NULL;
 }

@@ -208,8 +208,9 @@ TEST(compact__empties_pages_that_hold_little)
     }
     uint64_t grown = file_bytes(rig);
     CHECK_OK(scn_compact(rig->db, NULL));
-    CHECK(grown > full * 5 / 4);
-    CHECK(file_bytes(rig) < full * 9 / 8);
+    uint64_t shorter = file_bytes(rig);
+    CHECK(shorter < grown);
+    CHECK(shorter < full + (grown - full) / 2);
     check_store(rig);
     rig_close(rig);
 }

@@ -226,6 +226,7 @@ TEST(superblock__every_reserved_byte_is_checked)
 TEST(superblock__impossible_fields_are_broken)
 {
     CHECK_BROKEN_WITH(sb.gen = SUPERBLOCK_GEN_MAX + 1);
+    CHECK_BROKEN_WITH(sb.gen = 0);
     CHECK_BROKEN_WITH(sb.version = 0);
     CHECK_BROKEN_WITH(sb.page_count = FILE_PAGES_MAX + 1u);
     CHECK_BROKEN_WITH(sb.page_count = 2);
