@@ -111,7 +111,7 @@ static scn_status recover_aside(struct store *store, uint64_t old_session)
     /* Those who look meanwhile are to know what they see (engine/peers.c: has_line).  Not
      * before it is sure that the file can be recovered: they may be in good health. */
     if (st == SCN_OK && old_session)
-        publish_poison(&store->file, old_session);
+        publish_poison(&other->file, old_session);
     if (st == SCN_OK)
         st = peers_begin_session(other);
     store_destroy(other);

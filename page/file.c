@@ -107,10 +107,21 @@ static scn_status open_durable_handle(struct file *file)
     return SCN_OK;
 }
 
+static scn_status make_mutex(struct file *file)
+{
+    const struct sys_ops *ops = file->sys->ops;
+    int error = ops->mutex_create(file->sys, &file->poison_mutex);
+    if (error == 0)
+        error = ops->cond_create(file->sys, &file->poison_cond);
+    return error ? error_sys(error, 0, "file: no mutex for %s", file->path) : SCN_OK;
+}
+
 scn_status file_open(struct file *file, struct sys *sys, const char *path, bool read_only)
 {
     *file = (struct file){.sys = sys, .is_read_only = read_only};
     scn_status st = keep_path(file, path);
+    if (st == SCN_OK)
+        st = make_mutex(file);
     if (st == SCN_OK)
         st = open_handle(file, path);
     if (st == SCN_OK)
@@ -128,6 +139,10 @@ void file_close(struct file *file)
         file->sys->ops->close(file->durable_handle);
     if (file->handle)
         file->sys->ops->close(file->handle);
+    if (file->poison_cond)
+        file->sys->ops->cond_destroy(file->poison_cond);
+    if (file->poison_mutex)
+        file->sys->ops->mutex_destroy(file->poison_mutex);
     mem_free(file->path);
     *file = (struct file){0};
 }

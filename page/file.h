@@ -28,6 +28,8 @@ struct file {
     uint64_t inode;
     bool is_read_only;
     atomic_bool is_poisoned;
+    struct sys_mutex *poison_mutex; /* page/publish.c, [U3] */
+    struct sys_cond *poison_cond;
     _Atomic uint64_t session;    /* epoch of the session that others share
                                     (docs/processes.md); 0: there are no others */
     _Atomic uint64_t page_count; /* size of the file in whole pages, as this process

@@ -16,6 +16,9 @@
 
 #include "page/bytes.h"
 #include "page/hash.h"
+#include "page/lock.h"
+
+#include <errno.h>
 
 enum {
     AT_HASH = 0,
@@ -28,7 +31,9 @@ enum {
      * writes nonsense. */
     READS_MAX = 8,
     /* [U3] Whatever poison is written twice is the same bytes. */
-    POISON_SEQUENCE = 1
+    POISON_SEQUENCE = 1,
+    /* Between two tries to lock what is held for a read and a write. */
+    PAUSE_NS = 200000
 };
 
 _Static_assert((int)AT_RESERVED <= (int)PUBLISH_COPY_BYTES, "the fields fit in a copy");
@@ -182,12 +187,49 @@ scn_status publish_write(struct file *file, enum publish_line line,
     return SCN_OK;
 }
 
+/* ---- poison ---- */
+
+/* Behind every other lock, and held for a read and a write.  Should the system have no
+ * lock to give, there is poison without it. */
+static void lock_poison(struct file *file)
+{
+    const struct sys_ops *ops = file->sys->ops;
+    ops->mutex_lock(file->poison_mutex);
+    while (ops->lock(file->handle, LOCK_POISON, 1, SYS_EXCLUSIVE) == -EAGAIN)
+        (void)ops->cond_wait(file->poison_cond, file->poison_mutex,
+                             ops->now_ns(file->sys) + PAUSE_NS);
+}
+
+static void unlock_poison(struct file *file)
+{
+    const struct sys_ops *ops = file->sys->ops;
+    (void)ops->lock(file->handle, LOCK_POISON, 1, SYS_UNLOCK);
+    ops->mutex_unlock(file->poison_mutex);
+}
+
+/* Where that cannot be read it may be so; the last error stays. */
+static bool is_session(struct file *file, uint64_t epoch)
+{
+    uint8_t image[PUBLISH_BYTES];
+    struct publish_value session = {.sequence = 0};
+    int64_t count =
+        file->sys->ops->read(file->handle, PAGE_OFF, image, sizeof image, 0);
+    if (count == (int64_t)sizeof image)
+        (void)pick(image, PUBLISH_SESSION, &session);
+    return session.sequence == 0 || session.epoch == epoch;
+}
+
+/* [U3] Should a session begin between the look and the write, its own poison waits for the
+ * lock, and comes after this one. */
 void publish_poison(struct file *file, uint64_t epoch)
 {
     uint8_t copies[2 * PUBLISH_COPY_BYTES];
     struct publish_value value = {.epoch = epoch, .sequence = POISON_SEQUENCE};
     publish_encode(PUBLISH_POISON, &value, copies);
     memcpy(copies + PUBLISH_COPY_BYTES, copies, PUBLISH_COPY_BYTES);
-    file_write_hint(file, PAGE_OFF + publish_off(PUBLISH_POISON, 0), copies,
-                    sizeof copies);
+    lock_poison(file);
+    if (is_session(file, epoch))
+        file_write_hint(file, PAGE_OFF + publish_off(PUBLISH_POISON, 0), copies,
+                        sizeof copies);
+    unlock_poison(file);
 }

@@ -12,7 +12,9 @@
  *      is attached, what verifies and bears the session's epoch is true.
  * [U2] A line is written after what it tells has happened: the record is in the log, the
  *      sync has returned, the superblock is durable.
- * [U3] POISON is only ever set, by anybody, both copies with the same bytes.
+ * [U3] POISON is only ever set, by anybody, both copies with the same bytes; and only for
+ *      the session that the page names: poison of one that is over would hide that of the
+ *      one that has begun.
  *
  * Any thread. */
 #ifndef PAGE_PUBLISH_H
@@ -102,8 +104,9 @@ scn_status publish_recall(struct publish_seen *seen, const uint8_t image[PUBLISH
  * SCN_IO. */
 scn_status publish_write(struct file *file, enum publish_line line,
                          struct publish_value *value) MUST_USE;
-/* [U3] Also through a poisoned file, unless it is no longer ours; failure is of no
- * matter, and the last error stays.  It takes the place of another epoch's poison. */
+/* [U3] Nothing, where another session has begun.  Also through a poisoned file, unless it
+ * is no longer ours; failure is of no matter, and the last error stays.  It takes the
+ * place of an older session's poison.  Waits for who poisons at this moment. */
 void publish_poison(struct file *file, uint64_t epoch);
 
 #endif

@@ -471,8 +471,46 @@ TEST(publish__poison_goes_through_a_poisoned_file_and_stays)
     publish_poison(&pair.b.file, EPOCH);
     CHECK(hears_poison(&pair.a, EPOCH));
     CHECK_EQ(heard(&pair.a, PUBLISH_SESSION), 1);
+    pair_close(&pair);
+}
+
+static void begin_session(struct side *side, uint64_t epoch)
+{
+    struct publish all;
+    CHECK_OK(publish_read(&side->file, &all));
+    all.line[PUBLISH_SESSION].epoch = epoch;
+    CHECK_OK(publish_write(&side->file, PUBLISH_SESSION, &all.line[PUBLISH_SESSION]));
+}
+
+TEST(publish__poison_is_of_the_session_that_the_page_names)
+{
+    struct pair pair;
+    pair_open(&pair);
+    begin_session(&pair.a, EPOCH);
     publish_poison(&pair.b.file, OTHER_EPOCH);
+    CHECK(!hears_poison(&pair.a, OTHER_EPOCH));
+    publish_poison(&pair.b.file, EPOCH);
+    begin_session(&pair.a, OTHER_EPOCH);
+    publish_poison(&pair.b.file, OTHER_EPOCH);
+    publish_poison(&pair.a.file, EPOCH);
     CHECK(hears_poison(&pair.a, OTHER_EPOCH));
+    pair_close(&pair);
+}
+
+/* The page still names the session before, and so does its poison. */
+TEST(publish__session_that_cannot_be_told_poisons_no_other)
+{
+    struct pair pair;
+    struct publish_value value = {.epoch = OTHER_EPOCH, .sequence = 1};
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_WRITE, .nth = 1, .error = EIO};
+    pair_open(&pair);
+    begin_session(&pair.a, EPOCH);
+    publish_poison(&pair.b.file, EPOCH);
+    atomic_store(&pair.a.file.session, OTHER_EPOCH);
+    sim_fault_set(pair.a.sys, &fail);
+    CHECK_EQ(publish_write(&pair.a.file, PUBLISH_SESSION, &value), SCN_IO);
+    CHECK(file_is_poisoned(&pair.a.file));
+    CHECK(hears_poison(&pair.b, EPOCH));
     pair_close(&pair);
 }
 

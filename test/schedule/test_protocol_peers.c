@@ -728,33 +728,6 @@ TEST(protocol__07_a_writer_that_was_lapped_conflicts)
     pair_close(&pair);
 }
 
-/* ---- 26: the cure ---- */
-
-/* A commit was acknowledged, and this process has not followed it; then the file was
- * poisoned, and who recovered it died between the lines of the new session. */
-TEST(protocol__26_a_cure_that_died_hides_no_commit)
-{
-    struct pair pair;
-    struct stage third;
-    pair_open(&pair);
-    CHECK(stage_has(&pair.a, "k", NULL));
-    stage_put(&pair.b, "k", "new");
-    stage_fail(&pair.b, SIM_DSYNC, 1, EIO);
-    CHECK_EQ(part_finish(stage_cast(&pair.b, do_put, "k", "lost")), SCN_UNKNOWN);
-    stage_come(&third, &pair.a, 0);
-    struct part *opener = stage_cast(&third, do_open, "opener", NULL);
-    part_until_line(opener, PUBLISH_SESSION, SIM_AT_BEGIN);
-    stage_leave(&third);
-    CHECK(stage_has(&pair.a, "k", "new"));
-    CHECK_OK(stage_try_open(&third));
-    CHECK(stage_has(&pair.a, "k", "new"));
-    stage_put(&third, "k", "newer");
-    CHECK(stage_has(&pair.a, "k", "newer"));
-    CHECK(stage_has(&pair.b, "k", "newer"));
-    stage_close(&third);
-    pair_close(&pair);
-}
-
 /* ---- going ---- */
 
 /* The last one out is killed at each of its steps. */
