@@ -31,7 +31,7 @@ enum lock_kind {
     LOCK_SYNC,
     LOCK_KIND_COUNT
 };
-#define LOCK_POISON (LOCK_BASE + 32) /* page/publish.c, [U3]; no lock is taken behind it */
+#define LOCK_POISON (LOCK_BASE + 32) /* page/publish.c, [U3]; no lock comes after it */
 #define LOCK_WANT_BASE (LOCK_BASE + 64)                   /* + kind, see [K4] */
 #define LOCK_NAMED_BASE (LOCK_BASE + (UINT64_C(1) << 20)) /* scn_lock_try: + 2^20 names */
 #define LOCK_GROW_BASE (LOCK_BASE + (UINT64_C(1) << 32))  /* + pgno */

@@ -219,8 +219,8 @@ static bool is_session(struct file *file, uint64_t epoch)
     return session.sequence == 0 || session.epoch == epoch;
 }
 
-/* [U3] Should a session begin between the look and the write, its own poison waits for the
- * lock, and comes after this one. */
+/* [U3] Should a session begin between the look and the write, its own poison waits for
+ * the lock, and comes after this one. */
 void publish_poison(struct file *file, uint64_t epoch)
 {
     uint8_t copies[2 * PUBLISH_COPY_BYTES];

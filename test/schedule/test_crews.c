@@ -71,8 +71,8 @@ static void open_and_judge(struct crew *crew, struct sim_disk *disk)
     sim_process_destroy(sys);
 }
 
-/* Where syncs fail, who is alive and has no answer yet is in doubt, too: the record may be
- * lost, and the file cured without it, while its thread is stopped. */
+/* Where syncs fail, who is alive and has no answer yet is in doubt, too: the record may
+ * be lost, and the file cured without it, while its thread is stopped. */
 static bool is_in_doubt(const struct crew *crew, const struct entry *entry)
 {
     const struct doer *doer = crew->doers[entry->actor];

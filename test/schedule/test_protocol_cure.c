@@ -1,8 +1,6 @@
-/* A file that is poisoned, and what becomes of those who have it: rules 4, 5 and 26 of the
- * design's protocol rules, between processes.
- *
- * As in test_protocol_peers.c: one process is stopped somewhere, or dies there, and others
- * go on. */
+/* A file that is poisoned, and what becomes of those who have it: rules 4, 5 and 26,
+ * between processes.  As in test_protocol_peers.c, one process is stopped somewhere, or
+ * dies there, and others go on. */
 #include "test/schedule/pair.h"
 
 #include "engine/session.h"
@@ -38,8 +36,8 @@ TEST(protocol__26_a_cure_that_died_hides_no_commit)
     pair_close(&pair);
 }
 
-/* Its sync fails in a session that is over when it comes to say so: the next one has begun
- * meanwhile, and is poisoned itself. */
+/* Its sync fails in a session that is over when it comes to say so: the next one has
+ * begun meanwhile, and is poisoned itself. */
 TEST(protocol__26_late_poison_hides_none_of_a_later_session)
 {
     struct pair pair;
