@@ -63,12 +63,16 @@ static scn_status open_exclusively(struct store *store)
     return st;
 }
 
-static bool is_to_be_alone(struct store *store)
+/* Where locks lie, too; what cannot be known is no reason to keep others out. */
+static scn_status must_be_alone(struct store *store, bool *is_so)
 {
     struct sys_stat stat;
-    bool lies = store->sys->ops->stat(store->file.handle, &stat) != 0 ||
-                stat.has_lying_locks;
-    return !store->is_read_only && (lies || (store->options.flags & SCN_EXCLUSIVE));
+    int failed = store->sys->ops->stat(store->file.handle, &stat);
+    if (failed)
+        return error_sys(failed, 0, "session: cannot look whether locks work on %.120s",
+                         store->file.path);
+    *is_so = stat.has_lying_locks || (store->options.flags & SCN_EXCLUSIVE);
+    return SCN_OK;
 }
 
 /* ---- among others ---- */
@@ -222,9 +226,13 @@ static scn_status open_to_read(struct store *store)
 
 scn_status session_open(struct store *store)
 {
-    if (is_to_be_alone(store))
-        return open_exclusively(store);
-    return store->is_read_only ? open_to_read(store) : open_shared(store);
+    bool is_alone = false;
+    if (store->is_read_only)
+        return open_to_read(store);
+    scn_status st = must_be_alone(store, &is_alone);
+    if (st < 0)
+        return st;
+    return is_alone ? open_exclusively(store) : open_shared(store);
 }
 
 /* ---- going ---- */
