@@ -29,7 +29,8 @@ static scn_status reserve_chain(struct store *store)
     if (st == SCN_OK)
         count = log_extents(store->log, chain, count);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++)
-        st = space_reserve_rest(store->space, chain[i].pgno, chain[i].pages);
+        st = space_reserve_rest(store->space, chain[i].pgno, chain[i].pages,
+                                true);
     mem_free(chain);
     return st;
 }
@@ -40,14 +41,17 @@ static scn_status reserve_spares(struct store *store)
     uint32_t count = log_spares(store->log, spares, LOG_SPARE_MAX);
     scn_status st = SCN_OK;
     for (uint32_t i = 0; i < count && st == SCN_OK; i++)
-        st = space_reserve_rest(store->space, spares[i].pgno, spares[i].pages);
+        st = space_reserve_rest(store->space, spares[i].pgno, spares[i].pages,
+                                true);
     return st;
 }
 
+/* Who was stopped before he gave the lock back may still lock pages that a generation has
+ * had, and freed, meanwhile. */
 static scn_status reserve_grown(void *ctx, uint32_t pgno, uint32_t count)
 {
     struct store *store = ctx;
-    return space_reserve_rest(store->space, pgno, count);
+    return space_reserve_rest(store->space, pgno, count, false);
 }
 
 scn_status reserve_all(struct store *store)

@@ -180,16 +180,25 @@ scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count)
     return st;
 }
 
-scn_status space_reserve_rest(struct space *space, uint32_t pgno, uint32_t count)
+static scn_status reserve_rest(struct space *space, uint32_t pgno, uint32_t count)
+{
+    scn_status st = bitmap_grow(&space->reserved, pgno + count);
+    for (uint32_t i = pgno; i < pgno + count && st == SCN_OK; i++)
+        if (!bitmap_get(&space->now.used, i))
+            bitmap_set(&space->reserved, i, 1);
+    return st;
+}
+
+scn_status space_reserve_rest(struct space *space, uint32_t pgno, uint32_t count,
+                              bool is_needed)
 {
     scn_status st = judge_bounds(pgno, count);
     if (st != SCN_OK)
         return st;
     space_lock(space);
-    st = bitmap_grow(&space->reserved, pgno + count);
-    for (uint32_t i = pgno; i < pgno + count && st == SCN_OK; i++)
-        if (!bitmap_get(&space->now.used, i))
-            bitmap_set(&space->reserved, i, 1);
+    st = is_needed && bitmap_has_any(&space->now.freed, pgno, count)
+             ? two_owners(pgno, count)
+             : reserve_rest(space, pgno, count);
     space_unlock(space);
     return st;
 }

@@ -52,10 +52,13 @@ scn_status space_init_new(struct space *space, uint32_t used_pages) MUST_USE;
 
 /* Any thread.  Reserving what is reserved or used already is SCN_CORRUPT (two owners). */
 scn_status space_reserve(struct space *space, uint32_t pgno, uint32_t count) MUST_USE;
-/* Those of the range that are neither used nor reserved yet.  SCN_CORRUPT (no such
- * pages), SCN_NOMEM. */
-scn_status space_reserve_rest(struct space *space, uint32_t pgno,
-                              uint32_t count) MUST_USE;
+/* Those of the range that are neither used nor reserved yet: what is used is safe as long
+ * as it is not freed, for a freed page will be given out.  is_needed: such a page is
+ * SCN_CORRUPT (two owners).  Otherwise it stays freed: who says that it is his has not
+ * heard yet that it has become the generation's.  SCN_CORRUPT (no such pages),
+ * SCN_NOMEM. */
+scn_status space_reserve_rest(struct space *space, uint32_t pgno, uint32_t count,
+                              bool is_needed) MUST_USE;
 /* All reservations end.  Not between space_begin and its end. */
 void space_forget_reservations(struct space *space);
 void space_unreserve(struct space *space, uint32_t pgno, uint32_t count);

@@ -913,6 +913,29 @@ TEST(space__lets_another_thread_reserve_while_generations_are_built)
     world_close(&world);
 }
 
+/* A freed page is a used one, and will be given out. */
+TEST(space__does_not_take_a_freed_page_for_a_safe_one)
+{
+    struct world world;
+    struct published published;
+    uint32_t pgno;
+    world_open(&world, 300);
+    CHECK_OK(space_init_new(world.space, 10));
+    begin(world.space, 1, 300);
+    CHECK_OK(space_take(world.space, 4, &pgno));
+    CHECK_OK(encode(&world, 1, &published));
+    space_commit(world.space);
+    CHECK_OK(space_reserve_rest(world.space, pgno, 4, true));
+    begin(world.space, 2, 300);
+    CHECK_OK(space_free(world.space, pgno + 3, 1, 1, SPACE_PAGES));
+    CHECK_OK(encode(&world, 2, &published));
+    space_commit(world.space);
+    CHECK_OK(space_reserve_rest(world.space, pgno, 3, true));
+    CHECK_EQ(space_reserve_rest(world.space, pgno, 4, true), SCN_CORRUPT);
+    CHECK_OK(space_reserve_rest(world.space, pgno, 4, false));
+    world_close(&world);
+}
+
 /* ---- on disk ---- */
 
 enum {
