@@ -393,6 +393,18 @@ static scn_status enter_session(struct store *store, struct publish *page)
     return st;
 }
 
+/* Of a generation that is not the newest any more the log may be gone, though it is
+ * pinned: used for something else, or cut off with the end of the file. */
+static bool is_left_behind(struct store *store, struct publish *page)
+{
+    struct publish now;
+    bool has_moved = publish_read(&store->file, &now) == SCN_OK &&
+                     newest_gen(store, &now) != newest_gen(store, page);
+    if (has_moved)
+        *page = now;
+    return has_moved;
+}
+
 /* Apply lock held.  With the append lock: to the line's end, else to what is visible. */
 static scn_status go_along(struct store *store, struct publish *page, bool to_end)
 {
@@ -413,6 +425,8 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
                                 : visible_in(store, page);
         if (st == SCN_OK)
             st = follow_to(store, limit, &again);
+        if (st == SCN_CORRUPT && is_left_behind(store, page))
+            continue;
         if (st == SCN_OK && !again) {
             if (has_line(store, page, PUBLISH_POISON))
                 file_poison(&store->file);

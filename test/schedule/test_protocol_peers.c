@@ -709,6 +709,36 @@ TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
     pair_close(&pair);
 }
 
+/* It has pinned the newest generation, and is about to follow the log from its base; then
+ * there are many newer ones, and the file ends before that. */
+TEST(protocol__29_a_follower_whose_base_was_cut_off_looks_again)
+{
+    struct pair pair;
+    uint64_t size = 0;
+    pair_open(&pair);
+    for (int i = 0; i < ROWS; i++)
+        stage_put_long(&pair.a, row_key(i), "old", BULK_BYTES);
+    for (int i = 0; i < 3; i++)
+        stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
+    CHECK(stage_has_long(&pair.b, "long", "long", STAGE_LONG_BYTES));
+    stage_put(&pair.a, "k", "v");
+    stage_checkpoint(&pair.a);
+    uint32_t base_pgno = store_of(&pair.a)->superblock.base.extent_pgno;
+    struct part *reader = stage_cast(&pair.b, do_read, "k", "v");
+    part_until_lock(reader, LOCK_PIN_BASE, UINT64_C(1) << 48, SIM_AT_END);
+    part_until(reader, SIM_STAT, SIM_AT_END);   /* the superblock is there */
+    part_until(reader, SIM_STAT, SIM_AT_BEGIN); /* and it is the newest */
+    for (int i = 0; i < ROWS; i++)
+        stage_del(&pair.a, row_key(i));
+    stage_checkpoint(&pair.a); /* it begins in the same extent, and that is not pinned */
+    stage_speak(&pair.a);
+    CHECK_OK(scn_checkpoint(pair.a.db));
+    CHECK(sim_file_size(pair.a.disk, "store", &size));
+    CHECK(!PAGE_IS_SMALL || size <= (uint64_t)base_pgno * PAGE_BYTES);
+    CHECK_OK(part_finish(reader));
+    pair_close(&pair);
+}
+
 /* What was committed while it slept may be gone from the log: it cannot tell whom it
  * meets, and conflicts. */
 TEST(protocol__07_a_writer_that_was_lapped_conflicts)
