@@ -2,6 +2,7 @@
 #include "engine/recovery.h"
 
 #include "engine/apply.h"
+#include "engine/checkpoint.h"
 #include "engine/peers.h"
 #include "engine/room.h"
 #include "page/hash.h"
@@ -187,10 +188,7 @@ static scn_status mature(struct store *store)
 {
     uint64_t *gens = NULL;
     uint32_t count = 0;
-    bool is_exclusive = store->locks.is_exclusive;
-    store->locks.is_exclusive = false; /* or there would be none to be seen */
     scn_status st = pins_foreign(&store->pins, &gens, &count);
-    store->locks.is_exclusive = is_exclusive;
     if (st == SCN_OK)
         space_mature(store->space, gens, count);
     mem_free(gens);
@@ -451,6 +449,40 @@ static scn_status run_older(struct store *store, const struct slots *slots,
     return error_corrupt(first.page, first.offset, "%s", first.text);
 }
 
+/* A run whose birth is a generation that cannot be read any more.  No pin keeps its
+ * pages once it is merged, since nobody can stand on that one, and whoever follows the
+ * log would wait for it [O3]. */
+static bool has_stray_run(const struct store *store)
+{
+    const struct view *view = store->view;
+    for (uint32_t i = 0; i < view->source_count; i++)
+        if (view->sources[i].run && view->sources[i].run->birth_gen > view->gen)
+            return true;
+    return false;
+}
+
+/* Whoever comes pins it himself, with the kernel's lock. */
+static void unpin(struct store *store)
+{
+    struct view *view = store->view;
+    if (!view->is_pinned)
+        return;
+    view->is_pinned = false;
+    atomic_store(&store->pinned_gen, 0);
+    pin_drop(&store->pins, view->gen);
+}
+
+/* Before anybody begins a snapshot.  Who only reads sees it alone, and on the generation
+ * that there is. */
+static scn_status merge_strays(struct store *store)
+{
+    if (store->is_read_only || !has_stray_run(store))
+        return SCN_OK;
+    scn_status st = checkpoint_run(store, CHECKPOINT_PLAIN);
+    unpin(store);
+    return st;
+}
+
 scn_status recovery_run(struct store *store)
 {
     struct slots slots;
@@ -471,6 +503,8 @@ scn_status recovery_run(struct store *store)
     st = run_slot(store, &slots, newest);
     if (st == SCN_CORRUPT && store->view == NULL)
         st = run_older(store, &slots, newest);
+    if (st == SCN_OK)
+        st = merge_strays(store);
     store->recovery_ns = store->sys->ops->now_ns(store->sys) - begun;
     return st;
 }

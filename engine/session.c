@@ -77,12 +77,15 @@ static scn_status must_be_alone(struct store *store, bool *is_so)
 
 /* ---- among others ---- */
 
-/* Nobody else appends or syncs: without the kernel's locks. */
+/* Nobody else appends or syncs: without the kernel's locks.  But others may have
+ * snapshots, and pages that they have grown the file by. */
 static scn_status recover_undisturbed(struct store *store)
 {
     store->locks.is_exclusive = true;
+    store->locks.sees_others = true;
     scn_status st = recovery_run(store);
     store->locks.is_exclusive = false;
+    store->locks.sees_others = false;
     return st;
 }
 

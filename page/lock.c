@@ -405,7 +405,8 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
 {
     struct span left = {start, start + len};
     struct span part = left;
-    while (!locks->is_exclusive && left.start < left.end) {
+    bool can_see = !locks->is_exclusive || locks->sees_others;
+    while (can_see && left.start < left.end) {
         int result = probe_first(locks, left, &part);
         if (result < 0)
             return error_set(SCN_IO, result, 0, 0, "lock: cannot see the locks of %s",

@@ -46,6 +46,8 @@ struct locks {
     struct sys_mutex *pause_mutex;           /* for waiting between two tries */
     struct sys_cond *pause_cond;
     bool is_exclusive; /* [K3]; const after open */
+    bool sees_others;  /* the same only for a recovery, which others live beside: they can
+                        * be looked at; const after open */
 };
 
 /* SCN_NOMEM: nothing to destroy. */
@@ -85,7 +87,8 @@ bool lock_is_mine(struct locks *locks, enum lock_kind kind);
 bool lock_is_held_elsewhere(struct locks *locks, enum lock_kind kind);
 /* What others have locked of [start, start + len), in disjoint ranges that ascend: where
  * several of them have one byte, it is told once.  What is taken or given meanwhile may
- * be told or not.  Nothing with is_exclusive.  fn's negative status ends it.  SCN_IO. */
+ * be told or not.  Nothing with is_exclusive, unless it sees_others.  fn's negative
+ * status ends it.  SCN_IO. */
 scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len,
                                scn_status (*fn)(void *ctx, uint64_t start, uint64_t len),
                                void *ctx) MUST_USE;

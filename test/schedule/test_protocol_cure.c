@@ -1,6 +1,6 @@
-/* A file that is poisoned, and what becomes of those who have it: rules 4, 5 and 26,
- * between processes.  As in test_protocol_peers.c, one process is stopped somewhere, or
- * dies there, and others go on. */
+/* A file that is poisoned or damaged, and what becomes of those who have it: rules 4, 5,
+ * 20 and 26, between processes.  As in test_protocol_peers.c, one process is stopped
+ * somewhere, or dies there, and others go on. */
 #include "test/schedule/pair.h"
 
 #include "engine/session.h"
@@ -10,6 +10,14 @@
 #include <errno.h>
 
 enum { BULK_BYTES = PAGE_IS_SMALL ? 40 << 10 : 1200 << 10 };
+
+static void poison(struct stage *stage)
+{
+    stage_fail(stage, SIM_DSYNC, 1, EIO);
+    CHECK_EQ(part_finish(stage_cast(stage, do_put, "unknown", "?")), SCN_UNKNOWN);
+}
+
+/* ---- 26: poison ---- */
 
 /* A commit was acknowledged, and this process has not followed it; then the file was
  * poisoned, and who recovered it died between the lines of the new session. */
@@ -48,12 +56,10 @@ TEST(protocol__26_late_poison_hides_none_of_a_later_session)
     late->len = BULK_BYTES;
     stage_fail(&pair.b, SIM_SYNC, 1, EIO);
     part_until_lock(late, LOCK_POISON, 1, SIM_AT_BEGIN);
-    stage_fail(&pair.a, SIM_DSYNC, 1, EIO);
-    CHECK_EQ(part_finish(stage_cast(&pair.a, do_put, "a", "lost")), SCN_UNKNOWN);
+    poison(&pair.a);
     stage_join(&third, &pair.a, 0);
     stage_put(&third, "k", "new");
-    stage_fail(&pair.a, SIM_DSYNC, 1, EIO);
-    CHECK_EQ(part_finish(stage_cast(&pair.a, do_put, "a", "lost")), SCN_UNKNOWN);
+    poison(&pair.a);
     CHECK(part_finish(late) < 0);
     CHECK_EQ(part_finish(stage_cast(&third, do_put, "b", "2")), SCN_POISONED);
     stage_speak(&third);
@@ -77,8 +83,7 @@ TEST(protocol__26_no_session_begins_while_one_is_being_poisoned)
     late->len = BULK_BYTES;
     stage_fail(&pair.b, SIM_SYNC, 1, EIO);
     part_until(late, SIM_SYNC, SIM_AT_BEGIN);
-    stage_fail(&pair.a, SIM_DSYNC, 1, EIO);
-    CHECK_EQ(part_finish(stage_cast(&pair.a, do_put, "a", "lost")), SCN_UNKNOWN);
+    poison(&pair.a);
     part_until_line(late, PUBLISH_POISON, SIM_AT_BEGIN);
     stage_come(&third, &pair.a, 0);
     struct part *opener = stage_cast(&third, do_open, "opener", NULL);
@@ -89,6 +94,85 @@ TEST(protocol__26_no_session_begins_while_one_is_being_poisoned)
     CHECK(stage_has(&pair.a, "k", "new"));
     stage_put(&pair.b, "k", "newer");
     CHECK(stage_has(&third, "k", "newer"));
+    stage_close(&third);
+    pair_close(&pair);
+}
+
+/* ---- 20: a generation that cannot be read any more ---- */
+
+static void lose_newest_root(struct stage *stage)
+{
+    uint8_t byte;
+    uint64_t off = (uint64_t)store_of(stage)->superblock.catalog.pgno * PAGE_BYTES + 20;
+    CHECK(sim_peek(stage->disk, "store", off, &byte, 1));
+    byte ^= 1;
+    CHECK(sim_rot(stage->disk, "store", off, &byte, 1));
+}
+
+/* A run that was built in the newest generation. */
+static void put_young_run(struct stage *stage)
+{
+    stage_put(stage, "x", "1");
+    stage_checkpoint(stage);
+    stage_put(stage, "x", "2");
+    stage_checkpoint(stage);
+    stage_put_long(stage, "bulk", "run", BULK_BYTES);
+}
+
+/* Pages that may be used again are. */
+static void use_pages(struct stage *stage)
+{
+    for (int i = 0; i < 6; i++) {
+        stage_put_long(stage, "other", i % 2 ? "one" : "two", BULK_BYTES);
+        stage_checkpoint(stage);
+    }
+}
+
+/* Who falls back to the older generation has a run that is younger. */
+TEST(protocol__20_a_run_of_a_lost_generation_is_everybodys)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    put_young_run(&pair.a);
+    lose_newest_root(&pair.a);
+    stage_kill(&pair.a);
+    CHECK(stage_has_long(&pair.a, "bulk", "run", BULK_BYTES));
+    stage_come(&pair.b, &pair.a, 0);
+    pair.b.options.pool_bytes = 8 * PAGE_BYTES;
+    CHECK_OK(stage_try_open(&pair.b));
+    scn_txn *reader = stage_txn(&pair.b, SCN_READ);
+    CHECK(txn_has(reader, "x", "2"));
+    stage_del(&pair.a, "bulk");
+    use_pages(&pair.a);
+    CHECK(txn_has_long(reader, "bulk", "run", BULK_BYTES));
+    scn_abort(reader);
+    stage_check_file(&pair.b);
+    pair_close(&pair);
+}
+
+/* The same in a cure: others live, and grow the file, meanwhile. */
+TEST(protocol__20_a_cure_falls_back_beside_who_grows_the_file)
+{
+    struct pair pair;
+    struct stage third;
+    pair_open(&pair);
+    put_young_run(&pair.a);
+    stage_put(&pair.b, "y", "3");
+    struct part *builder = stage_cast(&pair.b, do_put, "mine", "run");
+    builder->len = BULK_BYTES;
+    part_until(builder, SIM_SYNC, SIM_AT_END);
+    lose_newest_root(&pair.a);
+    poison(&pair.a);
+    stage_join(&third, &pair.a, 0);
+    CHECK(stage_has_long(&third, "bulk", "run", BULK_BYTES));
+    CHECK(stage_has(&third, "y", "3"));
+    use_pages(&third);
+    CHECK_EQ(part_finish(builder), SCN_CONFLICT);
+    CHECK(stage_has_long(&pair.b, "bulk", "run", BULK_BYTES));
+    stage_put(&pair.b, "y", "4");
+    stage_checkpoint(&pair.b);
+    stage_check_file(&pair.b);
+    CHECK(stage_has_long(&pair.a, "bulk", "run", BULK_BYTES));
     stage_close(&third);
     pair_close(&pair);
 }
