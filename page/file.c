@@ -221,15 +221,19 @@ static scn_status learn_size(struct file *file, uint64_t *size)
 }
 
 /* Nobody's newer value is overwritten: the exchange fails if another thread has learnt
- * the size, grown or cut the file in between. */
+ * the size, grown or cut the file in between.  What that one has seen may be older than
+ * what was seen here, so it is looked at once more; each turn another thread has done
+ * so. */
 scn_status file_learn_size(struct file *file)
 {
-    uint64_t known = atomic_load(&file->page_count);
+    uint64_t known;
     uint64_t size = 0;
-    scn_status st = learn_size(file, &size);
-    if (st == SCN_OK)
-        (void)atomic_compare_exchange_strong(&file->page_count, &known,
-                                             size / PAGE_BYTES);
+    scn_status st;
+    do {
+        known = atomic_load(&file->page_count);
+        st = learn_size(file, &size);
+    } while (st == SCN_OK && !atomic_compare_exchange_strong(&file->page_count, &known,
+                                                             size / PAGE_BYTES));
     return st;
 }
 

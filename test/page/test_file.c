@@ -2,6 +2,7 @@
  * to. */
 #include "page/file.h"
 #include "page/mem.h"
+#include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
 #include <errno.h>
@@ -518,4 +519,45 @@ TEST(file__failed_plain_write_and_growth_can_be_tried_again)
     CHECK_EQ(first, 2);
     mem_free(page);
     close_moody(&file);
+}
+
+/* ---- the size, and several threads ---- */
+
+struct slower {
+    struct file *file;
+    uint64_t page_count; /* as it has seen the file some time ago */
+    int calls;
+};
+
+static void learn_late(void *ctx, struct sim_disk *disk, enum sim_call call,
+                       enum sim_moment moment)
+{
+    struct slower *slower = ctx;
+    (void)disk;
+    if (call == SIM_STAT && moment == SIM_AFTER && slower->calls++ == 0)
+        atomic_store(&slower->file->page_count, slower->page_count);
+}
+
+/* Another thread has looked before the file became longer, and says so afterwards. */
+TEST(file__size_is_not_older_than_the_look_at_it)
+{
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    struct file file;
+    struct file other;
+    struct slower slower = {&file, 1, 0};
+    uint32_t first;
+    create_empty(sys, "some");
+    CHECK_OK(file_open(&file, sys, "some", false));
+    CHECK_OK(file_open(&other, sys, "some", false));
+    CHECK_OK(file_grow(&other, 3, &first));
+    sim_hook_set(disk, learn_late, &slower);
+    CHECK_OK(file_learn_size(&file));
+    sim_hook_set(disk, NULL, NULL);
+    CHECK_EQ(slower.calls, 2);
+    CHECK_EQ(file.page_count, 3);
+    file_close(&file);
+    file_close(&other);
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
 }
