@@ -631,7 +631,9 @@ scn_status peers_tell_gone(struct store *store, uint64_t floor)
 bool peers_have_given_up(struct store *store, uint64_t gen)
 {
     struct publish page;
-    return store_is_shared(store) && publish_read(&store->file, &page) == SCN_OK &&
+    if (!store_is_shared(store) || publish_read(&store->file, &page) < 0)
+        return false;
+    return is_other_session(store, &page) ||
            field_of(store, &page, PUBLISH_CHECKPOINT, CHECKPOINT_GONE_FLOOR) > gen;
 }
 

@@ -50,8 +50,8 @@ scn_status peers_tell_dropping(struct store *store, uint64_t gen) MUST_USE;
 
 /* Checkpoint lock held: snapshots of generations below the floor are given up. */
 scn_status peers_tell_gone(struct store *store, uint64_t floor) MUST_USE;
-/* After a page was not what it should be: another process has given this generation up.
- */
+/* After a page was not what it should be: another process has given this generation up,
+ * or has recovered the file, which this one has not learnt yet. */
 bool peers_have_given_up(struct store *store, uint64_t gen);
 
 /* The file has been opened and somebody lives, or has lived since this process read it:

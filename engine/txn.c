@@ -15,8 +15,8 @@ static scn_status gone(void)
 {
     return error_set(
         SCN_SNAPSHOT_GONE, 0, 0, 0,
-        "the snapshot is older than max_snapshot_age and its pages were given "
-        "to others; abort and begin anew");
+        "the snapshot is older than max_snapshot_age, or than the file's recovery from "
+        "a failed sync, and its pages were given to others; abort and begin anew");
 }
 
 scn_status txn_refuse(const struct scn_txn *txn)
@@ -67,10 +67,12 @@ void txn_reuse_arena(struct scn_txn *txn)
 }
 
 /* Marked, here or on the publish page, before its pages were given out, so a page that is
- * no longer the snapshot's is found here. */
+ * no longer the snapshot's is found here.  The same where the file was recovered since:
+ * what was cut then, and a generation that could not be read, have no pages any more. */
 scn_status txn_failure(struct scn_txn *txn, scn_status st)
 {
-    if (st == SCN_CORRUPT && peers_have_given_up(txn->store, txn->view->gen))
+    if (st == SCN_CORRUPT && (atomic_load(&txn->is_stale) ||
+                              peers_have_given_up(txn->store, txn->view->gen)))
         atomic_store(&txn->is_gone, true);
     return atomic_load(&txn->is_gone) ? gone() : st;
 }

@@ -101,7 +101,8 @@ enum {
     SCN_NOT_LOCAL = -8, /* on this file system locks do not reach every user */
     SCN_VERSION = -9,  /* the file has a version, a page size or a feature that this
                         * library does not know */
-    SCN_SNAPSHOT_GONE = -10, /* older than max_snapshot_age_ms, its pages are given up */
+    SCN_SNAPSHOT_GONE = -10, /* its pages are given up: older than max_snapshot_age_ms, or
+                              * with commits that a failed sync has lost */
     SCN_READONLY = -11, /* the handle was opened for reading only, or the system does not
                          * let this process write */
     SCN_TOOBIG = -12,   /* a key, value or name is too long; a transaction does not fit; a

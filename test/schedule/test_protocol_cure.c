@@ -98,6 +98,58 @@ TEST(protocol__26_no_session_begins_while_one_is_being_poisoned)
     pair_close(&pair);
 }
 
+/* Pages that may be used again are. */
+static void use_pages(struct stage *stage)
+{
+    for (int i = 0; i < 6; i++) {
+        stage_put_long(stage, "other", i % 2 ? "one" : "two", BULK_BYTES);
+        stage_checkpoint(stage);
+    }
+}
+
+static scn_status txn_read(scn_txn *txn, const char *key)
+{
+    scn_slice value;
+    return scn_get(txn, txn_table(txn, "t"), (scn_slice){key, strlen(key)}, &value);
+}
+
+/* A lazy commit is seen by all, and then it is lost with a sync.  Its run has pages that
+ * belong to nobody now. */
+TEST(protocol__26_a_snapshot_of_what_a_cure_has_cut_says_so)
+{
+    for (int has_followed = 0; has_followed < 2; has_followed++) {
+        struct pair pair;
+        struct stage third;
+        stage_open(&pair.a, 0);
+        stage_put(&pair.a, "k", "old");
+        stage_come(&pair.b, &pair.a, 0);
+        pair.b.options.pool_bytes = 8 * PAGE_BYTES;
+        CHECK_OK(stage_try_open(&pair.b));
+        struct part *lazy = stage_cast(&pair.a, do_put, "bulk", "run");
+        lazy->len = BULK_BYTES;
+        lazy->durability = SCN_SYNC_LAZY;
+        CHECK_OK(part_finish(lazy));
+        scn_txn *reader = stage_txn(&pair.b, SCN_READ);
+        scn_txn *other = stage_txn(&pair.b, SCN_READ);
+        CHECK(txn_has(reader, "k", "old"));
+        CHECK_OK(txn_read(other, "bulk"));
+        poison(&pair.a);
+        stage_join(&third, &pair.a, 0);
+        CHECK(stage_has(&third, "bulk", NULL));
+        use_pages(&third);
+        if (has_followed)
+            CHECK(stage_has(&pair.b, "bulk", NULL));
+        stage_speak(&pair.b);
+        CHECK_EQ(txn_read(reader, "bulk"), SCN_SNAPSHOT_GONE);
+        scn_abort(reader);
+        CHECK(txn_has(other, "k", "old")); /* and who does not need it reads on */
+        scn_abort(other);
+        CHECK(stage_has(&pair.b, "k", "old"));
+        stage_close(&third);
+        pair_close(&pair);
+    }
+}
+
 /* ---- 20: a generation that cannot be read any more ---- */
 
 static void lose_newest_root(struct stage *stage)
@@ -117,15 +169,6 @@ static void put_young_run(struct stage *stage)
     stage_put(stage, "x", "2");
     stage_checkpoint(stage);
     stage_put_long(stage, "bulk", "run", BULK_BYTES);
-}
-
-/* Pages that may be used again are. */
-static void use_pages(struct stage *stage)
-{
-    for (int i = 0; i < 6; i++) {
-        stage_put_long(stage, "other", i % 2 ? "one" : "two", BULK_BYTES);
-        stage_checkpoint(stage);
-    }
 }
 
 /* Who falls back to the older generation has a run that is younger. */
