@@ -686,6 +686,17 @@ static void boot_fields(struct store *store, uint64_t out[2])
     out[1] = get_u64(boot_id + 8);
 }
 
+/* Recovery has looked at both slots: what a checkpoint of before was about to give up is
+ * given up in this generation, or it is not. */
+static scn_status tell_first_generation(struct store *store)
+{
+    struct publish_value *line = &store->page.line[PUBLISH_CHECKPOINT];
+    line->field[CHECKPOINT_GEN] = store->superblock.gen;
+    line->field[CHECKPOINT_BASE_LSN] = store->superblock.base.lsn;
+    line->field[CHECKPOINT_DROPPING] = 0;
+    return tell(store, PUBLISH_CHECKPOINT);
+}
+
 scn_status peers_begin_session(struct store *store)
 {
     scn_status st = publish_read(&store->file, &store->page);
@@ -705,7 +716,7 @@ scn_status peers_begin_session(struct store *store)
     if (st == SCN_OK)
         st = tell(store, PUBLISH_SYNC);
     if (st == SCN_OK)
-        st = peers_tell_generation(store, &store->superblock);
+        st = tell_first_generation(store);
     if (st == SCN_OK)
         st = tell(store, PUBLISH_SESSION);
     return st == SCN_OK ? pin_current(store) : st;

@@ -4,6 +4,7 @@
  * The number in a test's name is that of the rule in the design's list of protocol
  * rules. */
 #include "engine/peers.h"
+#include "engine/session.h"
 #include "page/lock.h"
 #include "test/schedule/pair.h"
 
@@ -529,27 +530,41 @@ static bool has_given_up(void *ctx)
     return log_spare_count(giving->log) < giving->spares;
 }
 
+/* A checkpoint that drains is about to write its superblock; whether it gives extents
+ * up. */
+static bool stop_giving_up(struct stage *stage, struct part **checkpoint)
+{
+    uint32_t spares = log_spare_count(store_of(stage)->log);
+    struct giving giving = {store_of(stage)->log, spares};
+    struct sim_stop stop = {.step = SIM_WRITE, .to = 2 * PAGE_BYTES};
+    stop.holds = has_given_up;
+    stop.ctx = &giving;
+    *checkpoint = stage_cast(stage, do_drain, "checkpoint", NULL);
+    return sim_actor_run((*checkpoint)->actor, &stop) == SIM_STOPPED;
+}
+
+/* Spares, and pages that are free. */
+static void fill_and_clear(struct stage *stage)
+{
+    stage_put_long(stage, "bulk", "old", BULK_BYTES);
+    for (int i = 0; i < 4; i++) {
+        stage_put_long(stage, "long", "long", STAGE_LONG_BYTES);
+        stage_checkpoint(stage);
+    }
+    stage_del(stage, "bulk");
+    stage_del(stage, "long");
+}
+
 /* A checkpoint has listed the extents that it gives up, and its superblock is not
  * there. */
 TEST(protocol__24_nobody_links_a_spare_that_is_being_given_up)
 {
     struct pair pair;
+    struct part *checkpoint;
     pair_open(&pair);
-    stage_put_long(&pair.a, "bulk", "old", BULK_BYTES);
-    for (int i = 0; i < 4; i++) {
-        stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
-        stage_checkpoint(&pair.a);
-    }
-    stage_del(&pair.a, "bulk");
-    stage_del(&pair.a, "long");
+    fill_and_clear(&pair.a);
     CHECK(stage_has(&pair.b, "bulk", NULL));
-    uint32_t spares = log_spare_count(store_of(&pair.a)->log);
-    struct part *checkpoint = stage_cast(&pair.a, do_drain, "checkpoint", NULL);
-    struct giving giving = {store_of(&pair.a)->log, spares};
-    struct sim_stop stop = {.step = SIM_WRITE, .to = 2 * PAGE_BYTES};
-    stop.holds = has_given_up;
-    stop.ctx = &giving;
-    bool gives_up = sim_actor_run(checkpoint->actor, &stop) == SIM_STOPPED;
+    bool gives_up = stop_giving_up(&pair.a, &checkpoint);
     CHECK(gives_up || !PAGE_IS_SMALL);
     struct part *writer = stage_cast(&pair.b, do_put, "even", "long");
     writer->len = STAGE_LONG_BYTES;
@@ -564,5 +579,28 @@ TEST(protocol__24_nobody_links_a_spare_that_is_being_given_up)
     }
     CHECK_EQ(stage_has_long(&pair.b, "even", "long", STAGE_LONG_BYTES), st == SCN_OK);
     stage_check_file(&pair.a);
+    pair_close(&pair);
+}
+
+/* It has failed: the superblock is in the page cache, and the medium has the one before.
+ * What it was about to give up is the log's again. */
+TEST(protocol__24_spares_of_a_failed_checkpoint_come_back_with_the_cure)
+{
+    struct pair pair;
+    struct part *checkpoint;
+    pair_open(&pair);
+    fill_and_clear(&pair.a);
+    bool gives_up = stop_giving_up(&pair.a, &checkpoint);
+    CHECK(gives_up || !PAGE_IS_SMALL);
+    stage_fail(&pair.a, SIM_SYNC, 1, EIO);
+    CHECK(part_finish(checkpoint) < 0 || !gives_up);
+    CHECK(stage_has(&pair.b, "bulk", NULL));
+    stage_speak(&pair.b);
+    CHECK_OK(session_cure(store_of(&pair.b)));
+    stage_put(&pair.b, "k", "v");
+    CHECK_EQ(log_spare_count(store_of(&pair.b)->log),
+             store_of(&pair.b)->superblock.spare_count);
+    stage_checkpoint(&pair.b);
+    stage_check_file(&pair.b);
     pair_close(&pair);
 }
