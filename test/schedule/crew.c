@@ -423,9 +423,7 @@ void crew_start_hand(struct crew *crew)
     hand->crew = crew;
     hand->sys = sim_process_create(crew->disk);
     hand->store_flags = crew_roll(&crew->random, 2) ? SCN_NOTHREAD : 0;
-    /* A reader of a file that nobody writes shows what nobody has synced: a sync that
-     * fails later may take it away. */
-    if (crew_roll(&crew->random, 6) == 0 && !(crew->flags & CREW_SYNCS))
+    if (crew_roll(&crew->random, 6) == 0)
         hand->store_flags |= SCN_RDONLY;
     if (hand->sys->ops->mutex_create(hand->sys, &hand->mutex) != 0 ||
         hand->sys->ops->cond_create(hand->sys, &hand->cond) != 0)

@@ -219,3 +219,33 @@ TEST(protocol__20_a_cure_falls_back_beside_who_grows_the_file)
     stage_close(&third);
     pair_close(&pair);
 }
+
+/* ---- 5: who only reads ---- */
+
+/* The sync of a full commit fails, and its process dies before it can say so.  Nobody has
+ * the file then, and the record is still in the page cache. */
+TEST(protocol__05_who_reads_alone_shows_no_commit_that_was_not_visible)
+{
+    struct stage a;
+    struct stage reader;
+    stage_open(&a, 0);
+    stage_put(&a, "k", "old");
+    struct part *lazy = stage_cast(&a, do_put, "lazy", "1");
+    lazy->durability = SCN_SYNC_LAZY;
+    CHECK_OK(part_finish(lazy));
+    struct part *writer = stage_cast(&a, do_put, "k", "new");
+    stage_fail(&a, SIM_DSYNC, 1, EIO);
+    part_until(writer, SIM_DSYNC, SIM_AT_END);
+    stage_leave(&a);
+    stage_come(&reader, &a, SCN_RDONLY);
+    CHECK_OK(stage_try_open(&reader));
+    CHECK(stage_has(&reader, "k", "old"));
+    CHECK(stage_has(&reader, "lazy", "1")); /* all others have seen it */
+    CHECK_OK(stage_try_open(&a));
+    CHECK(stage_has(&a, "k", "old"));
+    CHECK(stage_has(&reader, "k", "old"));
+    stage_put(&a, "k", "newer");
+    CHECK(stage_has(&reader, "k", "newer"));
+    stage_close(&reader);
+    stage_close(&a);
+}
