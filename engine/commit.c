@@ -298,15 +298,15 @@ static bool is_visible_now(struct store *store, const struct scn_txn *txn, uint6
     return full <= store_visible(store) || full > start;
 }
 
-/* The record in the log leads to these pages: everybody knows them now. */
-static void let_grown_go(struct scn_txn *txn)
+static void each_grown(struct scn_txn *txn,
+                       void (*fn)(struct grown *grown, uint32_t pgno, uint32_t count))
 {
     struct grown *grown = &txn->store->grown;
     for (uint32_t i = 0; i < txn->writes.segment_count; i++)
         for (uint32_t k = 0; k < txn->writes.segments[i].run_count; k++) {
             const struct run *run = txn->writes.segments[i].runs[k];
             for (uint32_t n = 0; n < run->range_count; n++)
-                grown_remove(grown, run->ranges[n].pgno, run->ranges[n].pages);
+                fn(grown, run->ranges[n].pgno, run->ranges[n].pages);
         }
 }
 
@@ -338,7 +338,8 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     atomic_store(&store->own_end_lsn, *lsn);
     txn->log_life = log_life(store->log);
     *is_done = is_visible_now(store, txn, start, *lsn);
-    let_grown_go(txn);
+    /* The record in the log leads to these pages: everybody knows them now. */
+    each_grown(txn, grown_remove);
     uint64_t lazy = *is_done ? *lsn : atomic_load(&store->lazy_lsn);
     return peers_tell_lazy(store, lazy) < 0 ? SCN_UNKNOWN : SCN_OK;
 }
@@ -501,8 +502,10 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
         st = txn->writes.adds ? append_with_additions(txn, lsn, &is_done)
                               : append_until_done(txn, NULL, lsn, &is_done);
     if (st < 0) {
-        if (st == SCN_UNKNOWN)
+        if (st == SCN_UNKNOWN) { /* whoever recovers the log decides */
+            each_grown(txn, grown_doubt);
             hand_over_segments(txn);
+        }
         if (st == SCN_CONFLICT && !txn->is_priority)
             show_what_was_met(store);
         return st;

@@ -371,6 +371,19 @@ static void give_up_writers(struct store *store)
     store->sys->ops->mutex_unlock(store->state_mutex);
 }
 
+/* What this process had grown the file by, and did not know whether the log leads there.
+ * Now the log is what recovery has found: what it leads to everybody knows, and an extent
+ * that it leads to must not be linked again. */
+static void settle_grown(struct store *store)
+{
+    struct log_spare had[LOG_SPARE_MAX];
+    uint32_t count = store->log ? log_drop_spares(store->log, 0, 0, had) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (grown_has(&store->grown, had[i].pgno))
+            grown_remove(&store->grown, had[i].pgno, had[i].pages);
+    grown_settle(&store->grown);
+}
+
 /* Another session: this process knows nothing any more. */
 static scn_status enter_session(struct store *store, struct publish *page)
 {
@@ -386,6 +399,7 @@ static scn_status enter_session(struct store *store, struct publish *page)
     atomic_store(&store->lazy_lsn, 0);
     atomic_store(&store->full_lsn, 0);
     atomic_store(&store->known_gen, 0);
+    settle_grown(store);
     scn_status st = go_to_newest(store, page, true);
     if (st < 0)
         atomic_store(&store->file.session, 0);

@@ -26,7 +26,24 @@ void grown_destroy(struct grown *grown)
     if (grown->mutex)
         ops_of(grown)->mutex_destroy(grown->mutex);
     bitmap_destroy(&grown->pages);
+    bitmap_destroy(&grown->doubted);
     *grown = (struct grown){0};
+}
+
+/* The next page at or behind `from` whose bit is so; `end` if there is none. */
+static uint32_t next_page(const struct bitmap *map, uint32_t from, uint32_t end,
+                          bool is_set)
+{
+    while (from < end) {
+        uint64_t word = bitmap_word(map, from / 64);
+        uint64_t hits = (is_set ? word : ~word) >> (from % 64);
+        if (hits != 0) {
+            uint32_t page = from + (uint32_t)__builtin_ctzll(hits);
+            return page < end ? page : end;
+        }
+        from = (from / 64 + 1) * 64;
+    }
+    return end;
 }
 
 /* ---- one's own ---- */
@@ -43,6 +60,8 @@ static int set_lock(struct grown *grown, uint32_t pgno, uint32_t count,
 static scn_status add(struct grown *grown, uint32_t pgno, uint32_t count)
 {
     scn_status st = bitmap_grow(&grown->pages, pgno + count);
+    if (st == SCN_OK) /* no memory is needed later, when there is doubt */
+        st = bitmap_grow(&grown->doubted, pgno + count);
     if (st != SCN_OK)
         return st;
     int error = set_lock(grown, pgno, count, SYS_EXCLUSIVE);
@@ -72,16 +91,43 @@ bool grown_has(struct grown *grown, uint32_t pgno)
     return has;
 }
 
+/* Mutex held.  What stays locked keeps its pages from everybody, and from growing anew;
+ * and a descriptor that is not ours any more is not to be written through. */
+static void give_back(struct grown *grown, uint32_t pgno, uint32_t count)
+{
+    ASSERT(bitmap_has_all(&grown->pages, pgno, count));
+    bitmap_clear(&grown->pages, pgno, count);
+    if (set_lock(grown, pgno, count, SYS_UNLOCK) != 0)
+        file_poison(grown->locks->file);
+}
+
 void grown_remove(struct grown *grown, uint32_t pgno, uint32_t count)
 {
     ASSERT(count > 0);
     ops_of(grown)->mutex_lock(grown->mutex);
-    ASSERT(bitmap_has_all(&grown->pages, pgno, count));
-    bitmap_clear(&grown->pages, pgno, count);
-    /* What stays locked keeps its pages from everybody, and from growing anew; and a
-     * descriptor that is not ours any more is not to be written through. */
-    if (set_lock(grown, pgno, count, SYS_UNLOCK) != 0)
-        file_poison(grown->locks->file);
+    give_back(grown, pgno, count);
+    ops_of(grown)->mutex_unlock(grown->mutex);
+}
+
+void grown_doubt(struct grown *grown, uint32_t pgno, uint32_t count)
+{
+    ops_of(grown)->mutex_lock(grown->mutex);
+    if (bitmap_has_all(&grown->pages, pgno, count))
+        bitmap_set(&grown->doubted, pgno, count);
+    ops_of(grown)->mutex_unlock(grown->mutex);
+}
+
+void grown_settle(struct grown *grown)
+{
+    ops_of(grown)->mutex_lock(grown->mutex);
+    struct bitmap *map = &grown->doubted;
+    uint32_t end = bitmap_end(map);
+    for (uint32_t pgno = next_page(map, 0, end, true); pgno < end;) {
+        uint32_t behind = next_page(map, pgno, end, false);
+        bitmap_clear(map, pgno, behind - pgno);
+        give_back(grown, pgno, behind - pgno);
+        pgno = next_page(map, behind, end, true);
+    }
     ops_of(grown)->mutex_unlock(grown->mutex);
 }
 
@@ -91,22 +137,6 @@ struct walk {
     scn_status (*fn)(void *ctx, uint32_t pgno, uint32_t count);
     void *ctx;
 };
-
-/* The next page at or behind `from` whose bit is so; `end` if there is none. */
-static uint32_t next_page(const struct bitmap *map, uint32_t from, uint32_t end,
-                          bool is_set)
-{
-    while (from < end) {
-        uint64_t word = bitmap_word(map, from / 64);
-        uint64_t hits = (is_set ? word : ~word) >> (from % 64);
-        if (hits != 0) {
-            uint32_t page = from + (uint32_t)__builtin_ctzll(hits);
-            return page < end ? page : end;
-        }
-        from = (from / 64 + 1) * 64;
-    }
-    return end;
-}
 
 static scn_status each_own(struct grown *grown, const struct walk *walk)
 {

@@ -138,6 +138,31 @@ TEST(grown__range_of_a_killed_process_is_gone)
     sim_disk_destroy(disk);
 }
 
+/* What was in doubt is nobody's once the log is recovered; the rest stays. */
+TEST(grown__range_in_doubt_stays_until_it_is_settled)
+{
+    struct sim_disk *disk = disk_with_file();
+    struct side a;
+    struct side b;
+    side_open(&a, disk);
+    side_open(&b, disk);
+    CHECK_OK(grown_add(&a.grown, 3, 5));
+    CHECK_OK(grown_add(&a.grown, 70, 2));
+    grown_doubt(&a.grown, 3, 2);
+    grown_doubt(&a.grown, 70, 2);
+    grown_doubt(&a.grown, 80, 1); /* never was its own */
+    CHECK_EQ(grown_add(&b.grown, 70, 2), SCN_IO);
+    grown_settle(&a.grown);
+    CHECK(!grown_has(&a.grown, 3));
+    CHECK(!grown_has(&a.grown, 71));
+    check_range(&a, 5, 3);
+    CHECK_OK(grown_add(&b.grown, 70, 2));
+    grown_settle(&a.grown);
+    side_close(&a);
+    side_close(&b);
+    sim_disk_destroy(disk);
+}
+
 TEST(grown__alone_is_no_lock)
 {
     struct sim_disk *disk = disk_with_file();

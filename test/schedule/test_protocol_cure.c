@@ -3,6 +3,7 @@
  * somewhere, or dies there, and others go on. */
 #include "test/schedule/pair.h"
 
+#include "engine/room.h"
 #include "engine/session.h"
 #include "page/lock.h"
 #include "page/publish.h"
@@ -148,6 +149,82 @@ TEST(protocol__26_a_snapshot_of_what_a_cure_has_cut_says_so)
         stage_close(&third);
         pair_close(&pair);
     }
+}
+
+/* ---- 3: pages whose record is in doubt ---- */
+
+static bool grows_nothing(struct stage *stage)
+{
+    uint32_t end;
+    CHECK_OK(grown_end(&store_of(stage)->grown, &end));
+    return end == 0;
+}
+
+/* The record that leads to a run cannot be written, or so the system says.  The process
+ * lives on, and its pages are of use to others as soon as the file is cured. */
+TEST(protocol__03_pages_of_an_unknown_commit_are_settled_by_the_cure)
+{
+    for (uint64_t written = 0; written < 2; written++) {
+        struct pair pair;
+        pair_open(&pair);
+        stage_put(&pair.a, "k", "old");
+        struct part *writer = stage_cast(&pair.b, do_put, "bulk", "run");
+        struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_WRITE, .nth = 1};
+        fail.error = EIO;
+        fail.len = written * UINT64_MAX;
+        writer->len = BULK_BYTES;
+        part_until(writer, SIM_SYNC, SIM_AT_END);
+        sim_fault_set(pair.b.sys, &fail);
+        CHECK_EQ(part_finish(writer), SCN_UNKNOWN);
+        CHECK(!grows_nothing(&pair.a));
+        stage_speak(&pair.a);
+        CHECK_OK(session_cure(store_of(&pair.a)));
+        CHECK(!grows_nothing(&pair.a));
+        CHECK(stage_has(&pair.b, "k", "old"));
+        CHECK(grows_nothing(&pair.a));
+        CHECK(grows_nothing(&pair.b));
+        use_pages(&pair.a);
+        stage_put_long(&pair.b, "bulk", "again", BULK_BYTES);
+        stage_check_file(&pair.b);
+        pair_close(&pair);
+    }
+}
+
+/* The same for an extent: the log leads there, and who made it ready was told that it
+ * does not. */
+TEST(protocol__24_an_extent_whose_record_is_in_doubt_is_linked_once)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put_long(&pair.a, "a", "first", STAGE_LONG_BYTES);
+    stage_speak(&pair.b);
+    CHECK_OK(room_extend(store_of(&pair.b), false));
+    struct part *writer = stage_cast(&pair.b, do_put, "b", "second");
+    writer->len = STAGE_LONG_BYTES;
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_WRITE, .len = UINT64_MAX};
+    fail.error = EIO;
+    fail.nth = 3; /* the head of the extent, the link, the record */
+    sim_fault_set(pair.b.sys, &fail);
+    CHECK(part_finish(writer) < 0);
+    CHECK(file_is_poisoned(&store_of(&pair.b)->file));
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    for (int i = 0; i < 6; i++) { /* the log goes on, and uses the extent again */
+        stage_put_long(&pair.a, "long", i % 2 ? "odd" : "even", STAGE_LONG_BYTES);
+        stage_checkpoint(&pair.a);
+    }
+    use_pages(&pair.a);
+    CHECK(stage_has(&pair.b, "none", NULL));
+    CHECK_EQ(log_spare_count(store_of(&pair.b)->log),
+             store_of(&pair.b)->superblock.spare_count);
+    stage_put_long(&pair.b, "c", "third", STAGE_LONG_BYTES);
+    stage_put_long(&pair.b, "d", "fourth", STAGE_LONG_BYTES);
+    stage_check_file(&pair.a);
+    stage_close(&pair.b);
+    stage_kill(&pair.a);
+    CHECK(stage_has_long(&pair.a, "c", "third", STAGE_LONG_BYTES));
+    CHECK(stage_has_long(&pair.a, "d", "fourth", STAGE_LONG_BYTES));
+    stage_close(&pair.a);
 }
 
 /* ---- 20: a generation that cannot be read any more ---- */
