@@ -338,6 +338,8 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     atomic_store(&store->own_end_lsn, *lsn);
     txn->log_life = log_life(store->log);
     *is_done = is_visible_now(store, txn, start, *lsn);
+    if (*is_done)
+        atomic_store(&store->own_lazy_lsn, *lsn);
     /* The record in the log leads to these pages: everybody knows them now. */
     each_grown(txn, grown_remove);
     uint64_t lazy = *is_done ? *lsn : atomic_load(&store->lazy_lsn);

@@ -384,6 +384,16 @@ static void settle_grown(struct store *store)
     grown_settle(&store->grown);
 }
 
+/* Of the session before nothing is synced any more.  What this process has answered for
+ * then, and not synced, it tells when it leaves. */
+static void let_own_go(struct store *store)
+{
+    uint64_t lazy = atomic_exchange(&store->own_lazy_lsn, 0);
+    if (store->log && lazy > log_synced(store->log))
+        atomic_store(&store->has_lost_lazy, true);
+    atomic_store(&store->own_end_lsn, 0);
+}
+
 /* Another session: this process knows nothing any more. */
 static scn_status enter_session(struct store *store, struct publish *page)
 {
@@ -400,6 +410,7 @@ static scn_status enter_session(struct store *store, struct publish *page)
     atomic_store(&store->full_lsn, 0);
     atomic_store(&store->known_gen, 0);
     settle_grown(store);
+    let_own_go(store);
     scn_status st = go_to_newest(store, page, true);
     if (st < 0)
         atomic_store(&store->file.session, 0);
@@ -419,8 +430,7 @@ static bool is_left_behind(struct store *store, struct publish *page)
     return has_moved;
 }
 
-/* Apply lock held.  With the append lock: to the line's end, else to what is visible. */
-static scn_status go_along(struct store *store, struct publish *page, bool to_end)
+static scn_status follow_page(struct store *store, struct publish *page, bool to_end)
 {
     uint64_t tried_gen = 0;
     for (;;) {
@@ -456,6 +466,15 @@ static scn_status go_along(struct store *store, struct publish *page, bool to_en
         if (st < 0)
             return st;
     }
+}
+
+/* Apply lock held.  With the append lock: to the line's end, else to what is visible. */
+static scn_status go_along(struct store *store, struct publish *page, bool to_end)
+{
+    scn_status st = follow_page(store, page, to_end);
+    if (store->log)
+        log_tell_followed(store->log, st == SCN_OK);
+    return st;
 }
 
 /* A commit of another thread may be synced, and visible to others, before it is applied

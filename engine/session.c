@@ -288,5 +288,9 @@ scn_status session_close(struct store *store)
         leave_last(store);
     else if (st == SCN_OK)
         tidy_up(store);
+    if (st == SCN_OK && atomic_load(&store->has_lost_lazy))
+        st = error_set(SCN_UNKNOWN, 0, 0, 0,
+                       "the file was recovered after a failed sync: lazy commits of this "
+                       "process may be lost");
     return st < 0 ? SCN_UNKNOWN : SCN_OK;
 }

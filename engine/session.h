@@ -18,8 +18,8 @@ scn_status session_open(struct store *store) MUST_USE;
  * what recovery answers: nothing has changed. */
 scn_status session_cure(struct store *store) MUST_USE;
 /* Without the background thread: what this process appended is made durable, and who is
- * the last one leaves a log with little to replay.  SCN_UNKNOWN: the sync failed, lazy
- * commits may be lost. */
+ * the last one leaves a log with little to replay.  SCN_UNKNOWN: the sync failed, or one
+ * did before the file was cured; lazy commits may be lost. */
 scn_status session_close(struct store *store) MUST_USE;
 
 #endif

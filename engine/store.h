@@ -177,7 +177,11 @@ struct store {
     uint64_t opened_ns;                 /* open */
     struct log_scan_result recovered;   /* open */
     _Atomic uint64_t epoch_start_lsn;   /* the session's LSNs are not below */
-    _Atomic uint64_t own_end_lsn;       /* of the last record appended here */
+    _Atomic uint64_t own_end_lsn;       /* of the last record appended here; 0: none in
+                                         * the session */
+    _Atomic uint64_t own_lazy_lsn;      /* the last lazy commit acknowledged here; 0: as
+                                         * above */
+    atomic_bool has_lost_lazy;          /* one may be lost, with the session before */
     uint64_t recovery_ns;               /* open; how long it took */
     struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;

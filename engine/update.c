@@ -195,11 +195,9 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
         return error_set(SCN_UNKNOWN, 0, 0, 0,
                          "the LSN belongs to an earlier life of the log, from before the "
                          "store was opened");
-    if (lsn > log_appended(store->log))
-        return error_misuse("scn_wait_durable: no commit has this LSN");
     if (lsn <= log_synced(store->log))
         return SCN_OK;
-    if (timeout_ms == 0)
+    if (timeout_ms == 0 && lsn <= log_appended(store->log))
         return error_set(SCN_BUSY, 0, 0, 0, "the commit is not durable yet");
     return log_sync(store->log, lsn, 0);
 }

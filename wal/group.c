@@ -78,6 +78,15 @@ void log_group_restart(struct log_group *group, const struct log_point *point,
     ops->cond_wake_all(group->cond);
 }
 
+void log_group_set_place(struct log_group *group, enum log_group_place place)
+{
+    const struct sys_ops *ops = group->sys->ops;
+    ops->mutex_lock(group->mutex);
+    group->place = place;
+    ops->mutex_unlock(group->mutex);
+    ops->cond_wake_all(group->cond);
+}
+
 /* Mutex held.  Others append while the leader waits; one who does not want to wait ends
  * it. */
 static void gather(struct log_group *group, uint32_t window_ms)
@@ -113,18 +122,40 @@ static scn_status lead(struct log_group *group, uint32_t window_ms,
     return st;
 }
 
+static scn_status not_appended(uint64_t lsn)
+{
+    return error_misuse("log: lsn %llu is not appended yet", (unsigned long long)lsn);
+}
+
+static scn_status place_is_lost(void)
+{
+    return error_set(SCN_UNKNOWN, 0, 0, 0,
+                     "log: it could not be read anew, and where the commit lies in it is "
+                     "not known; look whether it is there");
+}
+
 /* Mutex held.  Ends: each turn leads a sync that covers lsn, or waits for the end of
- * another's. */
+ * another's, or for who reads the log up to there. */
 static scn_status wait_or_lead(struct log_group *group, uint64_t lsn, uint32_t window_ms,
                                log_group_sync_fn sync, void *ctx)
 {
     const struct sys_ops *ops = group->sys->ops;
     uint64_t life = atomic_load(&group->life);
+    bool was_appended = lsn <= group->appended.lsn;
     while (atomic_load(&group->life) == life && group->synced.lsn < lsn) {
         if (group->has_failed)
             return error_set(
                 SCN_UNKNOWN, 0, 0, 0,
                 "log: a sync failed; reopen the store to learn what was kept");
+        if (lsn > group->appended.lsn) {
+            /* A sync would end before it. */
+            if (group->place != LOG_PLACE_ANEW)
+                return was_appended || group->place == LOG_PLACE_LOST
+                           ? place_is_lost()
+                           : not_appended(lsn);
+            (void)ops->cond_wait(group->cond, group->mutex, 0);
+            continue;
+        }
         if (!group->is_leading) {
             if (lead(group, window_ms, sync, ctx) != SCN_OK)
                 return SCN_UNKNOWN;
@@ -149,11 +180,7 @@ scn_status log_group_wait(struct log_group *group, uint64_t lsn, uint32_t window
     if (atomic_load(&group->synced_lsn) >= lsn)
         return SCN_OK;
     group->sys->ops->mutex_lock(group->mutex);
-    scn_status st;
-    if (lsn > group->appended.lsn)
-        st = error_misuse("log: lsn %llu is not appended yet", (unsigned long long)lsn);
-    else
-        st = wait_or_lead(group, lsn, window_ms, sync, ctx);
+    scn_status st = wait_or_lead(group, lsn, window_ms, sync, ctx);
     group->sys->ops->mutex_unlock(group->mutex);
     return st;
 }

@@ -12,7 +12,8 @@
  *      the process that synced.  It may be ahead of what this process has appended or
  *      read.
  * [Q2] After a failure nobody leads again [L4]: what is not synced has an unknown fate.
- * [Q3] Nobody waits for a thread that is not running: a leader always comes back.
+ * [Q3] Nobody waits for a thread that is not running: a leader always comes back, and so
+ *      does who reads the log anew.
  *
  * Any thread.  Internal to wal/. */
 #ifndef WAL_GROUP_H
@@ -29,12 +30,20 @@ struct log_point {
     uint64_t file_off;
 };
 
+/* How `appended` came to be where it is: who waits may wait for what is behind it. */
+enum log_group_place {
+    LOG_PLACE_KNOWN, /* all that this process has appended lies before it */
+    LOG_PLACE_ANEW,  /* it went back, and a thread is reading on from there */
+    LOG_PLACE_LOST   /* ... and could not */
+};
+
 struct log_group {
     struct sys *sys;
     struct sys_mutex *mutex;
     struct sys_cond *cond;
     struct log_point appended; /* mutex */
     struct log_point synced;   /* mutex */
+    enum log_group_place place; /* mutex; written by who reads the log */
     uint64_t session;          /* mutex; that these belong to, once others can come */
     uint64_t led_session;      /* the leader's; that of the points it was given */
     bool is_leading;           /* mutex */
@@ -66,8 +75,10 @@ void log_group_settle(struct log_group *group, const struct log_point *point);
  * learns that the outcome is not known, and a failure is forgotten. */
 void log_group_restart(struct log_group *group, const struct log_point *point,
                        uint64_t session, bool is_new_life);
-/* SCN_OK: durable up to lsn.  SCN_UNKNOWN: it never will be known.  SCN_MISUSE: lsn is
- * not appended. */
+/* By who reads the log: before it goes back, and when it has read on. */
+void log_group_set_place(struct log_group *group, enum log_group_place place);
+/* SCN_OK: durable up to lsn.  SCN_UNKNOWN: it never will be known, or the place where it
+ * lies is lost.  SCN_MISUSE: lsn is not appended. */
 scn_status log_group_wait(struct log_group *group, uint64_t lsn, uint32_t window_ms,
                           log_group_sync_fn sync, void *ctx) MUST_USE;
 

@@ -214,8 +214,15 @@ scn_status log_restart(struct log *log, const struct log_base *base, bool is_new
     log->at = *base;
     log->has_new_epoch = false;
     atomic_store(&log->epoch, base->epoch);
+    log_group_set_place(&log->group, LOG_PLACE_ANEW);
     log_group_restart(&log->group, &point, file_session(log->file), is_new_life);
     return SCN_OK;
+}
+
+void log_tell_followed(struct log *log, bool is_whole)
+{
+    if (log->group.place != LOG_PLACE_KNOWN)
+        log_group_set_place(&log->group, is_whole ? LOG_PLACE_KNOWN : LOG_PLACE_LOST);
 }
 
 scn_status log_set_spares(struct log *log, const struct log_spare *spares, uint32_t count)

@@ -26,9 +26,10 @@
  *
  * Locking: the place where the log ends, as this process knows it, is guarded by a lock
  * of the caller, `apply`: log_append_room, log_append, log_roll, log_follow, log_restart,
- * log_begin_epoch, log_join_epoch, log_position, log_tell_end, log_set_spares and
- * log_drop_spares need it.  Of them log_append and log_roll need the append lock as well.
- * log_sync takes the sync lock itself.  Everything else is for any thread. */
+ * log_tell_followed, log_begin_epoch, log_join_epoch, log_position, log_tell_end,
+ * log_set_spares and log_drop_spares need it.  Of them log_append and log_roll need the
+ * append lock as well.  log_sync takes the sync lock itself.  Everything else is for any
+ * thread. */
 #ifndef WAL_LOG_H
 #define WAL_LOG_H
 
@@ -147,6 +148,9 @@ scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ct
  * sync learns SCN_UNKNOWN.  SCN_CORRUPT, SCN_NOMEM: the log must not be used. */
 scn_status log_restart(struct log *log, const struct log_base *base,
                        bool is_new_life) MUST_USE;
+/* Who has begun the log anew has read on from there, or cannot: whoever waits for a sync
+ * of what lay behind the base goes on, or learns SCN_UNKNOWN. */
+void log_tell_followed(struct log *log, bool is_whole);
 /* The session's epoch begins at start_lsn: unless the log has it already, with the next
  * record. */
 void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn);

@@ -227,6 +227,101 @@ TEST(protocol__24_an_extent_whose_record_is_in_doubt_is_linked_once)
     stage_close(&pair.a);
 }
 
+/* ---- 26: what a process has answered for ---- */
+
+static scn_status close_store(struct stage *stage)
+{
+    stage_speak(stage);
+    scn_status st = scn_close(stage->db);
+    stage->db = NULL;
+    return st;
+}
+
+/* It was acknowledged, and the cure has cut it: who leaves is told, whatever it has done
+ * since. */
+TEST(protocol__26_a_lost_lazy_commit_is_told_at_the_close)
+{
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        struct pair pair;
+        pair_open(&pair);
+        struct part *lazy = stage_cast(&pair.b, do_put, "lazy", "1");
+        lazy->durability = SCN_SYNC_LAZY;
+        stage_put(&pair.b, "k", "old");
+        CHECK_OK(part_finish(lazy));
+        poison(&pair.a);
+        stage_speak(&pair.a);
+        CHECK_OK(session_cure(store_of(&pair.a)));
+        CHECK(stage_has(&pair.b, "lazy", NULL));
+        if (goes_on)
+            stage_put(&pair.b, "k", "new");
+        CHECK_EQ(close_store(&pair.b), SCN_UNKNOWN);
+        CHECK_OK(close_store(&pair.a));
+        pair_close(&pair);
+    }
+}
+
+/* Who was told that it is unknown need not hear it again; what is to be synced is not
+ * what was cut. */
+TEST(protocol__26_an_unknown_commit_is_not_synced_at_the_close)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    poison(&pair.b);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK(stage_has(&pair.b, "k", "old"));
+    CHECK_OK(close_store(&pair.b));
+    pair_close(&pair);
+}
+
+static void do_wait(struct part *part)
+{
+    part->st = scn_wait_durable(part->stage->db, part->lsn, -1);
+}
+
+static bool is_behind(void *ctx)
+{
+    struct part *waiter = ctx;
+    return log_appended(store_of(waiter->stage)->log) < waiter->lsn;
+}
+
+static void wait_beside_who_reads_anew(bool can_read)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    stage_put(&pair.b, "k", "new");
+    struct part *waiter = stage_cast(&pair.b, do_wait, "waiter", NULL);
+    for (int i = 0; i < 2; i++) { /* their sync needs to know both extents */
+        struct part *lazy = stage_cast(&pair.b, do_put, i ? "even" : "odd", "lazy");
+        lazy->durability = SCN_SYNC_LAZY;
+        lazy->len = STAGE_LONG_BYTES;
+        CHECK_OK(part_finish(lazy));
+        waiter->lsn = lazy->lsn;
+    }
+    store_stop_begins(store_of(&pair.b));
+    struct part *reader = stage_cast(&pair.b, do_read, "k", "new");
+    part_until_holds(reader, SIM_READ, SIM_AT_BEGIN, is_behind, waiter);
+    part_blocks(waiter);
+    if (!can_read)
+        stage_fail(&pair.b, SIM_READ, 1, EIO);
+    CHECK_EQ(part_finish(reader), can_read ? SCN_OK : SCN_IO);
+    CHECK_EQ(part_await(waiter), can_read ? SCN_OK : SCN_UNKNOWN);
+    CHECK(stage_has(&pair.b, "k", "new"));
+    stage_speak(&pair.b);
+    CHECK_OK(scn_wait_durable(pair.b.db, waiter->lsn, -1));
+    pair_close(&pair);
+}
+
+/* A process has given back what it knew of the log, and reads it anew: meanwhile nobody
+ * can sync what lies behind the place where it is. */
+TEST(protocol__09_who_waits_for_a_sync_waits_for_who_reads_the_log_anew)
+{
+    wait_beside_who_reads_anew(true);
+    wait_beside_who_reads_anew(false);
+}
+
 /* ---- 20: a generation that cannot be read any more ---- */
 
 static void lose_newest_root(struct stage *stage)
