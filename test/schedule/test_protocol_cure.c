@@ -392,6 +392,40 @@ TEST(protocol__20_a_cure_falls_back_beside_who_grows_the_file)
     pair_close(&pair);
 }
 
+/* ---- 5: what is lost ---- */
+
+static bool has_failed(void *ctx)
+{
+    return sim_fault_hits(ctx) > 0;
+}
+
+/* Somebody has failed at a sync and died before he could say so, and what he has lost is
+ * read anew: nothing is acknowledged that is chained behind it, over however many
+ * extents. */
+TEST(protocol__05_nothing_is_acknowledged_behind_a_record_that_is_lost)
+{
+    for (int is_long = 0; is_long < 2; is_long++) {
+        struct pair pair;
+        pair_open(&pair);
+        stage_put(&pair.a, "k", "old");
+        struct part *writer = stage_cast(&pair.b, do_put, "lost", "1");
+        writer->len = STAGE_LONG_BYTES;
+        stage_fail(&pair.b, SIM_DSYNC, 1, EIO);
+        stage_fail(&pair.b, SIM_SYNC, 1, EIO);
+        part_until_holds(writer, SIM_ANY, SIM_AT_END, has_failed, pair.b.sys);
+        stage_leave(&pair.b);
+        writer = stage_cast(&pair.a, do_put, "behind", "2");
+        writer->len = is_long ? STAGE_LONG_BYTES : 0;
+        part_until_appended(writer);
+        sim_disk_evict(pair.a.disk);
+        CHECK_EQ(part_finish(writer), SCN_UNKNOWN);
+        stage_kill(&pair.a);
+        CHECK(stage_has(&pair.a, "k", "old"));
+        CHECK(stage_has(&pair.a, "behind", NULL));
+        stage_close(&pair.a);
+    }
+}
+
 /* ---- 5: who only reads ---- */
 
 /* The sync of a full commit fails, and its process dies before it can say so.  Nobody has
