@@ -357,6 +357,30 @@ static int descriptor_count(void)
     return count;
 }
 
+/* Of those that a program that is started now would have. */
+static int inherited_count(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        count += flags >= 0 && !(flags & FD_CLOEXEC);
+    }
+    return count;
+}
+
+TEST(sys_posix__descriptors_are_not_handed_to_programs)
+{
+    struct sys *sys = sys_posix();
+    int before = inherited_count();
+    struct sys_file *file = open_new(sys, "private");
+    uint8_t *region = mem_region(4096);
+    CHECK(file && region);
+    CHECK_EQ(sys->ops->read(file, 0, region, 4096, SYS_UNCACHED), 0);
+    CHECK_EQ(inherited_count(), before);
+    sys->ops->close(file);
+    mem_region_free(region, 4096);
+}
+
 static int look_around_as_child(struct sys *parent, struct sys_file *file, int before)
 {
     char byte;
