@@ -755,6 +755,19 @@ scn_status peers_begin_session(struct store *store)
     return st == SCN_OK ? pin_current(store) : st;
 }
 
+/* A session of no boot: see_no_more. */
+scn_status peers_tell_nothing(struct store *store)
+{
+    struct publish page;
+    scn_status st = publish_read(&store->file, &page);
+    struct publish_value *session = &page.line[PUBLISH_SESSION];
+    if (st < 0 || session->sequence == 0)
+        return st;
+    session->field[SESSION_BOOT_ID] = 0;
+    session->field[SESSION_BOOT_ID + 1] = 0;
+    return publish_write(&store->file, PUBLISH_SESSION, session);
+}
+
 /* The session's processes are gone and the machine is not: what readers saw who came
  * earlier is on the page, and this one must not see more, since the record behind it was
  * told to nobody. */

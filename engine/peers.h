@@ -62,6 +62,9 @@ scn_status peers_join(struct store *store) MUST_USE;
 scn_status peers_read_alone(struct store *store) MUST_USE;
 /* All lines anew, by who is alone: the session that recovery has begun. */
 scn_status peers_begin_session(struct store *store) MUST_USE;
+/* By who is alone and stays so: what is on the page is not true from here on, and who
+ * reads the file afterwards must not go by it. */
+scn_status peers_tell_nothing(struct store *store) MUST_USE;
 
 /* Now and then: without a transaction for a while the current view gives its pin back. */
 void peers_rest(struct store *store);

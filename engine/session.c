@@ -59,6 +59,8 @@ static scn_status open_exclusively(struct store *store)
     store->locks.is_exclusive = st == SCN_OK;
     if (st == SCN_OK)
         st = recovery_run(store);
+    if (st == SCN_OK)
+        st = peers_tell_nothing(store);
     lock_give(&store->locks, LOCK_GATE);
     return st;
 }
@@ -177,7 +179,9 @@ static scn_status join(struct store *store)
     return st == SCN_OK ? peers_join(store) : st;
 }
 
-/* GATE held.  SCN_BUSY: somebody has the file for himself. */
+/* GATE held.  SCN_BUSY: somebody has the file for himself.  Who was met at the first try
+ * may be gone at the second: if he was exclusive, nobody lives, and what the page says is
+ * from before him.  So who has the lock tries once more whether he is alone [Y1]. */
 static scn_status attach(struct store *store)
 {
     scn_status st = lock_attach_alone(&store->locks, LOCK_ATTACH);
@@ -185,7 +189,12 @@ static scn_status attach(struct store *store)
         return recover(store);
     if (st == SCN_BUSY)
         st = lock_attach(&store->locks, LOCK_ATTACH, SYS_SHARED);
-    return st == SCN_OK ? join(store) : st;
+    if (st < 0)
+        return st;
+    st = lock_attach_alone(&store->locks, LOCK_ATTACH);
+    if (st == SCN_OK)
+        return recover(store);
+    return st == SCN_BUSY ? join(store) : st;
 }
 
 static scn_status read_beside(struct store *store)

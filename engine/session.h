@@ -3,7 +3,7 @@
  *
  * [Y1] ATTACH is tried exclusively under GATE, and exchanged for a shared one only when
  *      the file is recovered and the publish page says so: nobody else holds ATTACH
- *      before.
+ *      before.  Who gets it shared joins only if he is not alone then.
  * [Y2] Readers never hold ATTACH: recovery goes on in spite of them. */
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H

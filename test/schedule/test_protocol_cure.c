@@ -455,3 +455,52 @@ TEST(protocol__05_who_reads_alone_shows_no_commit_that_was_not_visible)
     stage_close(&reader);
     stage_close(&a);
 }
+
+/* ---- 19: who has had the file for himself ---- */
+
+/* He told nobody anything, so what others have told before is old. */
+TEST(protocol__19_a_reader_does_not_go_by_what_was_told_before_somebody_was_alone)
+{
+    struct stage a;
+    struct stage alone;
+    struct stage reader;
+    stage_open(&a, 0);
+    stage_put(&a, "k", "old");
+    stage_leave(&a);
+    stage_come(&alone, &a, SCN_EXCLUSIVE);
+    CHECK_OK(stage_try_open(&alone));
+    stage_put(&alone, "k", "new");
+    stage_leave(&alone);
+    stage_come(&reader, &a, SCN_RDONLY);
+    CHECK_OK(stage_try_open(&reader));
+    CHECK(stage_has(&reader, "k", "new"));
+    stage_close(&reader);
+    stage_close(&a);
+}
+
+/* He dies when somebody who comes has just found the file taken: nobody lives who could
+ * be joined. */
+TEST(protocol__19_who_meets_one_alone_that_dies_recovers)
+{
+    struct stage a;
+    struct stage alone;
+    struct stage third;
+    stage_open(&a, 0);
+    stage_put(&a, "k", "old");
+    stage_leave(&a);
+    stage_come(&alone, &a, SCN_EXCLUSIVE);
+    CHECK_OK(stage_try_open(&alone));
+    stage_put(&alone, "k", "new");
+    stage_come(&third, &a, 0);
+    struct part *opener = stage_cast(&third, do_open, "opener", NULL);
+    part_until_lock(opener, LOCK_BASE + LOCK_ATTACH, 1, SIM_AT_END);
+    stage_leave(&alone);
+    CHECK_OK(part_finish(opener));
+    CHECK(stage_has(&third, "k", "new"));
+    stage_put(&third, "j", "newer");
+    stage_kill(&third);
+    CHECK(stage_has(&third, "k", "new"));
+    CHECK(stage_has(&third, "j", "newer"));
+    stage_close(&third);
+    stage_close(&a);
+}
