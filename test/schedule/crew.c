@@ -302,19 +302,47 @@ static void note_closed(struct hand *hand)
     }
 }
 
+/* It has the file, and so does somebody who wants it for himself, or the other way
+ * round. */
+static void judge_company(struct hand *hand)
+{
+    struct crew *crew = hand->crew;
+    bool is_alone = hand->store_flags & SCN_EXCLUSIVE;
+    crew->totals->alone += is_alone;
+    for (uint32_t i = 0; i < crew->hand_count; i++) {
+        const struct hand *other = crew->hands[i];
+        if (other != hand && other->is_open && hand_is_alive(other) &&
+            !other->is_leaving && (is_alone || (other->store_flags & SCN_EXCLUSIVE)))
+            chronicle_fail(&crew->chronicle, "two have a file that is one's alone");
+    }
+}
+
+/* Somebody has the file for himself, or somebody has it while this one wants to. */
+static bool is_kept_out(struct crew *crew, scn_status st)
+{
+    bool is_so = st == SCN_BUSY && (crew->flags & CREW_EXCLUSIVE);
+    crew->totals->refusals += is_so;
+    return is_so;
+}
+
 static void work(void *arg)
 {
     struct hand *hand = arg;
     struct crew *crew = hand->crew;
-    uint32_t timeout_ms = crew->flags & CREW_TIMEOUTS ? 50 : 5000;
-    scn_status st =
-        crew_open(hand->sys, hand->store_flags | SCN_NOCREATE, timeout_ms, &hand->db);
+    bool is_short = crew->flags & (CREW_TIMEOUTS | CREW_EXCLUSIVE);
+    scn_status st = crew_open(hand->sys, hand->store_flags | SCN_NOCREATE,
+                              is_short ? 50 : 5000, &hand->db);
+    if (st == SCN_OK && !(crew->flags & CREW_TIMEOUTS))
+        hand->db->store->options.busy_timeout_ms = 5000;
+    if (st == SCN_OK)
+        judge_company(hand);
     tell_doers(hand, st == SCN_OK);
-    if (st != SCN_OK && !is_excused(crew, st))
+    if (st != SCN_OK && !is_kept_out(crew, st) && !is_excused(crew, st))
         crew_fail(crew, st, "opening");
     wait_for_doers(hand);
     if (st != SCN_OK)
         return;
+    hand->is_leaving = true;
     st = scn_close(hand->db);
     if (st == SCN_OK)
         note_closed(hand);
@@ -425,6 +453,8 @@ void crew_start_hand(struct crew *crew)
     hand->store_flags = crew_roll(&crew->random, 2) ? SCN_NOTHREAD : 0;
     if (crew_roll(&crew->random, 6) == 0)
         hand->store_flags |= SCN_RDONLY;
+    else if ((crew->flags & CREW_EXCLUSIVE) && crew_roll(&crew->random, 5) == 0)
+        hand->store_flags |= SCN_EXCLUSIVE;
     if (hand->sys->ops->mutex_create(hand->sys, &hand->mutex) != 0 ||
         hand->sys->ops->cond_create(hand->sys, &hand->cond) != 0)
         abort();

@@ -14,7 +14,8 @@ enum crew_flags {
     CREW_CUTS = 1, /* power cuts */
     CREW_KILLS = 2,
     CREW_TIMEOUTS = 4, /* deadlines pass early, so locks are not got */
-    CREW_SYNCS = 8     /* syncs fail; then nothing is lazy, and the power stays */
+    CREW_SYNCS = 8,    /* syncs fail; then nothing is lazy, and the power stays */
+    CREW_EXCLUSIVE = 16 /* some want the file for themselves */
 };
 
 struct crew_totals {
@@ -33,6 +34,7 @@ struct crew_totals {
     uint64_t doubts;
     uint64_t kept; /* of these, commits that are in the log */
     uint64_t failures; /* calls that met a failed sync */
+    uint64_t alone;    /* processes that had the file for themselves */
 };
 
 struct doer {
@@ -64,6 +66,7 @@ struct hand {
     bool is_open;    /* mutex */
     bool is_refused; /* mutex */
     uint32_t busy;   /* mutex: doers that are not done */
+    bool is_leaving;
     bool is_gone;
 };
 

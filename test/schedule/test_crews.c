@@ -311,11 +311,12 @@ static void say_totals(const char *name, const struct crew_totals *totals, uint6
                " crash states; %" PRIu64 " commits, %" PRIu64 " conflicts (%" PRIu64
                " for a gap), %" PRIu64 " refusals, %" PRIu64 " readers, %" PRIu64
                " checkpoints, %" PRIu64 " records in doubt, %" PRIu64
-               " of them kept, %" PRIu64 " failures\n",
+               " of them kept, %" PRIu64 " failures, %" PRIu64 " alone\n",
                name, totals->runs, totals->runs * 1000 / (ms + 1), totals->processes,
                totals->kills, totals->steps, totals->states, totals->commits,
                totals->conflicts, totals->gaps, totals->refusals, totals->readers,
-               totals->checkpoints, totals->doubts, totals->kept, totals->failures);
+               totals->checkpoints, totals->doubts, totals->kept, totals->failures,
+               totals->alone);
 }
 
 static void run_for_a_while(const char *name, uint32_t flags)
@@ -375,6 +376,11 @@ TEST(crews__are_serializable_when_locks_are_not_got)
     run_for_a_while("timeouts", CREW_TIMEOUTS);
 }
 
+TEST(crews__are_serializable_beside_who_wants_the_file_alone)
+{
+    run_for_a_while("alone", CREW_EXCLUSIVE | CREW_KILLS);
+}
+
 TEST(crews__lose_nothing_in_power_cuts)
 {
     run_for_a_while("cuts", CREW_CUTS);
@@ -392,5 +398,5 @@ TEST(crews__lose_nothing_when_syncs_fail)
 
 TEST(crews__lose_nothing_in_kills_and_power_cuts)
 {
-    run_for_a_while("all", CREW_KILLS | CREW_CUTS | CREW_TIMEOUTS);
+    run_for_a_while("all", CREW_KILLS | CREW_CUTS | CREW_TIMEOUTS | CREW_EXCLUSIVE);
 }
