@@ -761,7 +761,9 @@ scn_status peers_tell_nothing(struct store *store)
     struct publish page;
     scn_status st = publish_read(&store->file, &page);
     struct publish_value *session = &page.line[PUBLISH_SESSION];
-    if (st < 0 || session->sequence == 0)
+    bool says_something =
+        (session->field[SESSION_BOOT_ID] | session->field[SESSION_BOOT_ID + 1]) != 0;
+    if (st < 0 || session->sequence == 0 || !says_something)
         return st;
     session->field[SESSION_BOOT_ID] = 0;
     session->field[SESSION_BOOT_ID + 1] = 0;
