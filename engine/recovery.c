@@ -408,7 +408,8 @@ static scn_status open_log(struct store *store, const struct replay *replay)
     return SCN_OK;
 }
 
-/* One try with one slot: roots, replay, judgement. */
+/* One try with one slot: roots, replay, judgement.  The log is read from the medium, by
+ * who only reads, too: what the page cache has besides was lost with a failed sync. */
 static scn_status run_slot(struct store *store, const struct slots *slots,
                            uint32_t chosen)
 {
@@ -420,7 +421,7 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
     st = first_view(store);
     if (st == SCN_OK)
         st = log_scan(&store->file, store->superblock.uuid, &store->superblock.base,
-                      known_synced(slots), !store->is_read_only, replay_record, &replay,
+                      known_synced(slots), true, replay_record, &replay,
                       &store->recovered);
     if (st == SCN_OK)
         st = judge_end(store);

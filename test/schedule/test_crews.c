@@ -393,7 +393,7 @@ TEST(crews__lose_nothing_when_processes_are_killed)
 
 TEST(crews__lose_nothing_when_syncs_fail)
 {
-    run_for_a_while("syncs", CREW_SYNCS | CREW_KILLS);
+    run_for_a_while("syncs", CREW_SYNCS | CREW_KILLS | CREW_EXCLUSIVE);
 }
 
 TEST(crews__lose_nothing_in_kills_and_power_cuts)
