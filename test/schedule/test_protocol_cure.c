@@ -408,6 +408,8 @@ TEST(protocol__05_nothing_is_acknowledged_behind_a_record_that_is_lost)
         struct pair pair;
         pair_open(&pair);
         stage_put(&pair.a, "k", "old");
+        stage_speak(&pair.b);
+        CHECK_OK(room_extend(store_of(&pair.b), false)); /* its sync is not meant */
         struct part *writer = stage_cast(&pair.b, do_put, "lost", "1");
         writer->len = STAGE_LONG_BYTES;
         stage_fail(&pair.b, SIM_DSYNC, 1, EIO);

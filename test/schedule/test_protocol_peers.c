@@ -683,29 +683,62 @@ TEST(protocol__29_a_follower_that_is_lapped_starts_anew)
 
 /* The log lay at the end of the file, and a follower is about to read it there: the file
  * is shorter now. */
+static uint64_t drained_bytes(struct stage *stage)
+{
+    uint64_t size = 0;
+    for (int i = 0; i < ROWS; i++)
+        stage_del(stage, row_key(i));
+    stage_speak(stage);
+    CHECK_OK(scn_checkpoint(stage->db));
+    CHECK(sim_file_size(stage->disk, "store", &size));
+    return size;
+}
+
+/* Both have followed it. */
+static void put_log_at_the_end(struct pair *pair)
+{
+    for (int i = 0; i < ROWS; i++)
+        stage_put_long(&pair->a, row_key(i), "old", BULK_BYTES);
+    for (int i = 0; i < 3; i++)
+        stage_put_long(&pair->a, "long", "long", STAGE_LONG_BYTES);
+    CHECK(stage_has_long(&pair->b, "long", "long", STAGE_LONG_BYTES));
+}
+
 TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
 {
     struct pair pair;
     struct log_base at;
-    uint64_t size = 0;
     pair_open(&pair);
-    for (int i = 0; i < ROWS; i++)
-        stage_put_long(&pair.a, row_key(i), "old", BULK_BYTES);
-    for (int i = 0; i < 3; i++)
-        stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
-    CHECK(stage_has_long(&pair.b, "long", "long", STAGE_LONG_BYTES));
+    put_log_at_the_end(&pair);
     log_position(store_of(&pair.b)->log, &at);
     stage_put(&pair.a, "k", "v");
     struct part *reader = stage_cast(&pair.b, do_read, "k", "v");
     part_until_pages(reader, SIM_READ, SIM_AT_BEGIN, at.extent_pgno,
                      at.extent_pgno + at.extent_pages);
-    for (int i = 0; i < ROWS; i++)
-        stage_del(&pair.a, row_key(i));
-    stage_speak(&pair.a);
-    CHECK_OK(scn_checkpoint(pair.a.db));
-    CHECK(sim_file_size(pair.a.disk, "store", &size));
+    uint64_t size = drained_bytes(&pair.a);
     CHECK(!PAGE_IS_SMALL || size <= (uint64_t)at.extent_pgno * PAGE_BYTES);
     CHECK_OK(part_finish(reader));
+    pair_close(&pair);
+}
+
+/* For a transaction that is open it would go on from where it has read last, if that were
+ * still there. */
+TEST(protocol__29_a_follower_with_a_writer_reads_behind_the_end_of_a_file_that_was_cut)
+{
+    struct pair pair;
+    struct log_base at;
+    pair_open(&pair);
+    put_log_at_the_end(&pair);
+    log_position(store_of(&pair.b)->log, &at);
+    scn_txn *txn = stage_txn(&pair.b, SCN_WRITE);
+    CHECK(txn_has(txn, "k", NULL));
+    CHECK_OK(txn_put(txn, "j", "1", 0));
+    stage_put(&pair.a, "k", "v");
+    uint64_t size = drained_bytes(&pair.a);
+    CHECK(!PAGE_IS_SMALL || size <= (uint64_t)at.extent_pgno * PAGE_BYTES);
+    CHECK(stage_has(&pair.b, "k", "v"));
+    stage_speak(&pair.b);
+    CHECK_EQ(scn_commit(txn), SCN_CONFLICT);
     pair_close(&pair);
 }
 
@@ -714,13 +747,8 @@ TEST(protocol__29_a_follower_reads_behind_the_end_of_a_file_that_was_cut)
 TEST(protocol__29_a_follower_whose_base_was_cut_off_looks_again)
 {
     struct pair pair;
-    uint64_t size = 0;
     pair_open(&pair);
-    for (int i = 0; i < ROWS; i++)
-        stage_put_long(&pair.a, row_key(i), "old", BULK_BYTES);
-    for (int i = 0; i < 3; i++)
-        stage_put_long(&pair.a, "long", "long", STAGE_LONG_BYTES);
-    CHECK(stage_has_long(&pair.b, "long", "long", STAGE_LONG_BYTES));
+    put_log_at_the_end(&pair);
     stage_put(&pair.a, "k", "v");
     stage_checkpoint(&pair.a);
     uint32_t base_pgno = store_of(&pair.a)->superblock.base.extent_pgno;
@@ -728,12 +756,9 @@ TEST(protocol__29_a_follower_whose_base_was_cut_off_looks_again)
     part_until_lock(reader, LOCK_PIN_BASE, UINT64_C(1) << 48, SIM_AT_END);
     part_until(reader, SIM_STAT, SIM_AT_END);   /* the superblock is there */
     part_until(reader, SIM_STAT, SIM_AT_BEGIN); /* and it is the newest */
-    for (int i = 0; i < ROWS; i++)
-        stage_del(&pair.a, row_key(i));
+    stage_put(&pair.a, "x", "y");
     stage_checkpoint(&pair.a); /* it begins in the same extent, and that is not pinned */
-    stage_speak(&pair.a);
-    CHECK_OK(scn_checkpoint(pair.a.db));
-    CHECK(sim_file_size(pair.a.disk, "store", &size));
+    uint64_t size = drained_bytes(&pair.a);
     CHECK(!PAGE_IS_SMALL || size <= (uint64_t)base_pgno * PAGE_BYTES);
     CHECK_OK(part_finish(reader));
     pair_close(&pair);
