@@ -10,6 +10,7 @@ void bench_lazy(void);
 void bench_recovery(void);
 void bench_opening(void);
 void bench_space(void);
+void bench_shrink(void);
 /* Of many processes. */
 void bench_crowd(void);
 void bench_patience(void);

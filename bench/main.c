@@ -19,6 +19,7 @@ static const struct group {
     {"beside", bench_beside, false},     {"loads", bench_loads, false},
     {"lazy", bench_lazy, false},         {"recovery", bench_recovery, false},
     {"opening", bench_opening, false},   {"space", bench_space, false},
+    {"shrink", bench_shrink, false},
     {"crowd", bench_crowd, true},        {"patience", bench_patience, true},
     {"begins", bench_begins, true},      {"deaths", bench_deaths, true},
     {"joins", bench_joins, true},
