@@ -97,6 +97,8 @@ static scn_status learn(struct log *log, struct log_walk *walk,
     return st;
 }
 
+/* The end was found on the medium.  The page cache may have something else: a recovery
+ * that failed has cut a record there, and its sync was lost. */
 static scn_status learn_chain(struct log *log, const struct log_base *base,
                               const struct log_base *end)
 {
@@ -105,11 +107,15 @@ static scn_status learn_chain(struct log *log, const struct log_base *base,
     if (end->extent_off + RECORD_EXTENT_BYTES > extent_bytes(end->extent_pages))
         return error_corrupt(end->extent_pgno, log_place_off(end),
                              "log: no room for an EXTENT record [L6]");
-    struct log_walk walk;
-    scn_status st = log_walk_open(&walk, log->file, log->uuid, base, false);
-    if (st == SCN_OK)
-        st = learn(log, &walk, end);
-    log_walk_close(&walk);
+    scn_status st = SCN_CORRUPT;
+    for (int uncached = 0; uncached < 2 && st == SCN_CORRUPT; uncached++) {
+        struct log_walk walk;
+        log_chain_clear(&log->chain);
+        st = log_walk_open(&walk, log->file, log->uuid, base, uncached);
+        if (st == SCN_OK)
+            st = learn(log, &walk, end);
+        log_walk_close(&walk);
+    }
     return st;
 }
 

@@ -428,6 +428,50 @@ TEST(protocol__05_nothing_is_acknowledged_behind_a_record_that_is_lost)
     }
 }
 
+static uint64_t log_end_off(struct stage *stage)
+{
+    struct log_base at;
+    log_position(store_of(stage)->log, &at);
+    return (uint64_t)at.extent_pgno * PAGE_BYTES + at.extent_off;
+}
+
+/* As by a recovery that cuts a record and fails at its sync: the page cache has lost the
+ * record, and the medium has not. */
+static void cut_in_vain(struct stage *stage, uint64_t off)
+{
+    static const uint8_t zeros[8];
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_SYNC, .nth = 1, .error = EIO};
+    struct sys *sys = sim_process_create(stage->disk);
+    struct sys_file *file;
+    sim_sched_speak_for(stage->sched, sys);
+    CHECK_EQ(sys->ops->open(sys, "store", 0, &file), 0);
+    CHECK_EQ(sys->ops->write(file, off, zeros, sizeof zeros, 0), sizeof zeros);
+    sim_fault_set(sys, &fail);
+    CHECK_EQ(sys->ops->sync(file), -EIO);
+    sys->ops->close(file);
+    sim_process_destroy(sys);
+}
+
+TEST(protocol__05_a_recovery_learns_the_log_as_the_medium_has_it)
+{
+    struct stage a;
+    stage_open(&a, 0);
+    stage_put(&a, "k", "old");
+    uint64_t off = log_end_off(&a);
+    stage_put(&a, "k", "new");
+    stage_put(&a, "j", "newer");
+    stage_leave(&a);
+    cut_in_vain(&a, off);
+    CHECK_OK(stage_try_open(&a));
+    CHECK(stage_has(&a, "k", "new"));
+    CHECK(stage_has(&a, "j", "newer"));
+    stage_put(&a, "k", "newest");
+    stage_kill(&a);
+    CHECK(stage_has(&a, "k", "newest"));
+    stage_check_file(&a);
+    stage_close(&a);
+}
+
 /* ---- 5: who only reads ---- */
 
 /* The sync of a full commit fails, and its process dies before it can say so.  Nobody has
