@@ -1,4 +1,4 @@
-/* Compaction of a file of which nine tenths were deleted, while another thread commits. */
+/* Compaction of a file of which nine tenths were deleted, while a thread commits. */
 #include "bench/groups.h"
 
 #include "bench/figure.h"
