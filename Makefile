@@ -44,6 +44,9 @@ LAYERS := page wal buffer engine
 LIB := $(BUILD)/libscrine.a
 LIB_OBJECTS := $(call objects,$(LAYERS))
 UNIT := $(call objects,test/unit)
+# What the second command takes from the first.
+WALCHECK_TOOLS := $(call objects,$(addprefix tools/,text.c outcome.c output.c interrupt.c))
+WALCHECK := $(filter-out %/walcheck.o,$(call objects,tools/walcheck))
 LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
@@ -80,6 +83,11 @@ $(BUILD)/obj/%.cc.o: %.cc Makefile | build/deps/check
 $(BUILD)/scrine: $(call objects,tools) $(LIB_OBJECTS)
 	$(link) -ljansson
 
+# So does the one that looks at files without the engine.  Its --salvage and --estimate write
+# through the public interface, which is why the other layers are there.
+$(BUILD)/scrine-walcheck: $(call objects,tools/walcheck) $(WALCHECK_TOOLS) $(LIB_OBJECTS)
+	$(link) -ljansson
+
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
 	$(link) -ljansson
 
@@ -93,6 +101,11 @@ $(BUILD)/test-wal: $(call objects,test/wal wal page test/sim) $(UNIT)
 $(BUILD)/test-buffer: $(call objects,test/buffer buffer page test/sim) $(UNIT)
 $(BUILD)/test-engine: $(call objects,test/engine test/sim) $(LIB_OBJECTS) $(UNIT)
 $(LAYER_PROGRAMS):
+	$(link)
+
+# walcheck on files that the engine has made and is asked about.
+$(BUILD)/test-walcheck: $(call objects,test/walcheck test/sim) $(WALCHECK) \
+    $(call objects,test/engine/reference.c test/engine/forge.c) $(LIB_OBJECTS) $(UNIT)
 	$(link)
 
 # The fault suite has a main of its own, and its stories from the tests of the engine.
@@ -162,7 +175,7 @@ $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/tes
 # What test/run runs in this mode: the layers where assertions are on, the API everywhere,
 # and a slice of the fault suite where there is something to see in one thread.
 PROGRAMS := $(if $(filter release,$(MODE)),$(API_PROGRAMS:=-static),$(LAYER_PROGRAMS) \
-    $(BUILD)/test-schedule) $(API_PROGRAMS) \
+    $(BUILD)/test-schedule $(BUILD)/test-walcheck) $(API_PROGRAMS) \
     $(if $(filter release tsan,$(MODE)),,$(BUILD)/test-fault $(MANY)) $(CORPUS_PROGRAM)
 programs: $(PROGRAMS) $(LIB)
 print-programs:

@@ -1,0 +1,307 @@
+/* Walking down trees: see descent.h. */
+#include "tools/walcheck/descent.h"
+
+#include "page/inner.h"
+#include "page/mem.h"
+
+#include <inttypes.h>
+
+struct step {
+    struct page_ref ref;
+    uint32_t idx;
+    uint32_t count; /* children; 0 for a leaf, and for a page that is not entered */
+    struct range range;
+    uint8_t *image;
+};
+
+struct descent {
+    struct subject *subject;
+    struct findings *findings;
+    struct step path[TREE_LEVEL_MAX];
+    /* of the tree under way */
+    const struct descent_tree *tree;
+    const struct descent_visitor *visitor;
+    uint64_t pages;
+    uint64_t entered;
+    bool is_whole;
+};
+
+/* ---- bounds ---- */
+
+scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len)
+{
+    if (bound->capacity < len || bound->bytes == NULL) {
+        uint8_t *fresh = mem_alloc(len + 1);
+        if (fresh == NULL)
+            return error_nomem();
+        mem_free(bound->bytes);
+        bound->bytes = fresh;
+        bound->capacity = len + 1;
+    }
+    if (len)
+        memcpy(bound->bytes, bytes, len);
+    bound->len = len;
+    bound->is_set = true;
+    return SCN_OK;
+}
+
+void bound_free(struct bound *bound)
+{
+    mem_free(bound->bytes);
+    *bound = (struct bound){0};
+}
+
+void range_free(struct range *range)
+{
+    bound_free(&range->from);
+    bound_free(&range->to);
+}
+
+static int compare(const struct bound *bound, const uint8_t *key, size_t len)
+{
+    return bytes_compare(key, len, bound->bytes, bound->len);
+}
+
+bool range_has(const struct range *range, const uint8_t *key, size_t len)
+{
+    return (!range->from.is_set || compare(&range->from, key, len) >= 0) &&
+           (!range->to.is_set || compare(&range->to, key, len) < 0);
+}
+
+/* ---- life ---- */
+
+scn_status descent_create(struct subject *subject, struct findings *findings,
+                          struct descent **out)
+{
+    *out = mem_zalloc(sizeof **out);
+    if (*out == NULL)
+        return error_nomem();
+    (*out)->subject = subject;
+    (*out)->findings = findings;
+    return SCN_OK;
+}
+
+void descent_destroy(struct descent *descent)
+{
+    if (descent == NULL)
+        return;
+    for (int i = 0; i < TREE_LEVEL_MAX; i++) {
+        range_free(&descent->path[i].range);
+        subject_image_free(descent->path[i].image);
+    }
+    mem_free(descent);
+}
+
+/* ---- one page ---- */
+
+static void fault(struct descent *descent, uint32_t pgno, const char *what)
+{
+    findings_note(descent->findings, FINDING_TREE, pgno, (uint64_t)pgno * PAGE_BYTES,
+                  "page %" PRIu32 " of %s: %s", pgno, descent->tree->owner, what);
+}
+
+/* What lies below the page cannot be reached. */
+static scn_status lose(struct descent *descent, struct step *step)
+{
+    step->count = 0;
+    descent->is_whole = false;
+    if (descent->visitor->lost == NULL)
+        return SCN_OK;
+    return descent->visitor->lost(descent->visitor->ctx, &step->range, step->ref.pgno);
+}
+
+static scn_status skip(struct descent *descent, struct step *step, const char *what)
+{
+    fault(descent, step->ref.pgno, what);
+    return lose(descent, step);
+}
+
+/* The first and the last key of a page tell for all: page_check has seen that they
+ * ascend.  NULL: they are where the parent says. */
+static const char *bounds_fault(const struct step *step, const uint8_t *first,
+                                uint32_t first_len, const uint8_t *last,
+                                uint32_t last_len)
+{
+    const struct range *range = &step->range;
+    if (range->from.is_set && compare(&range->from, first, first_len) < 0)
+        return "its first key is below what its parent promises";
+    if (range->to.is_set && compare(&range->to, last, last_len) >= 0)
+        return "its last key is beyond what its parent promises";
+    return NULL;
+}
+
+static scn_status visit_records(struct descent *descent, struct step *step)
+{
+    const struct range *within = descent->tree->within;
+    uint32_t count = leaf_count(step->image);
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < count && st >= 0; i++) {
+        struct leaf_record record;
+        leaf_at(step->image, i, &record);
+        if (within == NULL || range_has(within, record.key, record.key_len))
+            st = descent->visitor->record(descent->visitor->ctx, &record,
+                                          step->ref.pgno);
+    }
+    return st;
+}
+
+static scn_status visit_leaf(struct descent *descent, struct step *step)
+{
+    struct leaf_record first;
+    struct leaf_record last;
+    leaf_at(step->image, 0, &first);
+    leaf_at(step->image, leaf_count(step->image) - 1, &last);
+    const char *why =
+        bounds_fault(step, first.key, first.key_len, last.key, last.key_len);
+    if (why)
+        fault(descent, step->ref.pgno, why);
+    return visit_records(descent, step);
+}
+
+static scn_status visit_inner(struct descent *descent, struct step *step)
+{
+    uint32_t first_len;
+    uint32_t last_len;
+    const char *why = NULL;
+    step->count = inner_count(step->image);
+    if (step->count >= 2) {
+        const uint8_t *first = inner_separator(step->image, 1, &first_len);
+        const uint8_t *last = inner_separator(step->image, step->count - 1, &last_len);
+        why = bounds_fault(step, first, first_len, last, last_len);
+    }
+    if (why)
+        fault(descent, step->ref.pgno, why);
+    return SCN_OK;
+}
+
+/* NULL: the pointer can lead to a page of this tree. */
+static const char *strange_pointer(const struct descent *descent,
+                                   const struct page_ref *ref)
+{
+    uint8_t type = ref->level ? PAGE_INNER : PAGE_LEAF;
+    if (ref->level >= TREE_LEVEL_MAX || ref->type != type)
+        return "its pointer leads to no page of a tree";
+    if (ref->birth_gen > ref->link_gen || ref->link_gen > descent->tree->gen)
+        return "its pointer is newer than the generation";
+    if (descent->entered == descent->tree->pages_max)
+        return "the tree has more pages than the file";
+    return NULL;
+}
+
+static scn_status read_step(struct descent *descent, struct step *step, bool *is_good)
+{
+    struct page_header header;
+    *is_good = false;
+    scn_status st = subject_page(descent->subject, &step->ref, step->image);
+    if (st < 0) {
+        st = findings_note_error(descent->findings, FINDING_PAGE, st);
+        return st < 0 ? st : lose(descent, step);
+    }
+    descent->pages++;
+    page_header_decode(step->image, &header);
+    if (header.table_id != descent->tree->table_id)
+        return skip(descent, step, "it is another table's");
+    *is_good = true;
+    return SCN_OK;
+}
+
+/* The page of path[at], whose ref and range are set. */
+static scn_status visit(struct descent *descent, uint32_t at)
+{
+    struct step *step = &descent->path[at];
+    const struct descent_visitor *visitor = descent->visitor;
+    bool is_good;
+    step->idx = 0;
+    step->count = 0;
+    const char *why = strange_pointer(descent, &step->ref);
+    if (why)
+        return skip(descent, step, why);
+    scn_status st = subject_image(&step->image);
+    if (st < 0)
+        return st;
+    if (visitor->may_enter && !visitor->may_enter(visitor->ctx, &step->ref))
+        return lose(descent, step);
+    descent->entered++;
+    st = read_step(descent, step, &is_good);
+    if (st < 0 || !is_good)
+        return st;
+    return step->ref.level ? visit_inner(descent, step) : visit_leaf(descent, step);
+}
+
+/* ---- the way ---- */
+
+/* Bound idx of a parent's children: a separator, or at the edges the parent's own. */
+static scn_status bound_of_child(const struct step *parent, uint32_t idx,
+                                 const struct bound *edge, struct bound *out)
+{
+    uint32_t len;
+    out->is_set = false;
+    if (idx > 0 && idx < parent->count) {
+        const uint8_t *separator = inner_separator(parent->image, idx, &len);
+        return bound_set(out, separator, len);
+    }
+    return edge->is_set ? bound_set(out, edge->bytes, edge->len) : SCN_OK;
+}
+
+static bool is_outside(const struct range *a, const struct range *b)
+{
+    return (a->to.is_set && b->from.is_set &&
+            compare(&b->from, a->to.bytes, a->to.len) <= 0) ||
+           (b->to.is_set && a->from.is_set &&
+            compare(&b->to, a->from.bytes, a->from.len) >= 0);
+}
+
+static scn_status visit_child(struct descent *descent, uint32_t at)
+{
+    struct step *parent = &descent->path[at];
+    struct step *child = &descent->path[at + 1];
+    const struct range *within = descent->tree->within;
+    uint32_t idx = parent->idx++;
+    child->ref = page_ref_decode(inner_ref(parent->image, idx));
+    child->idx = 0;
+    child->count = 0;
+    scn_status st =
+        bound_of_child(parent, idx, &parent->range.from, &child->range.from);
+    if (st == SCN_OK)
+        st = bound_of_child(parent, idx + 1, &parent->range.to, &child->range.to);
+    if (st < 0 || (within && is_outside(&child->range, within)))
+        return st;
+    if (child->ref.level + 1 != parent->ref.level)
+        return skip(descent, child, "it is not one level below its parent");
+    return visit(descent, at + 1);
+}
+
+static scn_status walk(struct descent *descent)
+{
+    struct step *path = descent->path;
+    path[0].ref = descent->tree->root;
+    path[0].range.from.is_set = false;
+    path[0].range.to.is_set = false;
+    scn_status st = visit(descent, 0);
+    /* Each level is one lower than the one before. */
+    for (uint32_t at = 0; st >= 0;) {
+        if (path[at].idx < path[at].count)
+            st = visit_child(descent, at++);
+        else if (at == 0)
+            break;
+        else
+            at--;
+    }
+    return st < 0 ? st : SCN_OK;
+}
+
+scn_status descent_run(struct descent *descent, const struct descent_tree *tree,
+                       const struct descent_visitor *visitor, uint64_t *pages,
+                       bool *is_whole)
+{
+    descent->tree = tree;
+    descent->visitor = visitor;
+    descent->pages = 0;
+    descent->entered = 0;
+    descent->is_whole = true;
+    scn_status st = page_ref_is_null(&tree->root) ? SCN_OK : walk(descent);
+    if (pages)
+        *pages = descent->pages;
+    *is_whole = descent->is_whole;
+    return st;
+}

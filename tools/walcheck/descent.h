@@ -1,0 +1,66 @@
+/* Down a tree: all its records in the order of their keys, from whatever pages can still
+ * be proved.
+ *
+ * A page's own contents are judged by page_check.  Here: that pages fit together, which
+ * is levels, tables, generations, and keys within the bounds that the separators promise.
+ * A page that cannot be followed is told with the range of keys that is lost with it.
+ *
+ * One image a level.  One descent at a time. */
+#ifndef TOOLS_WALCHECK_DESCENT_H
+#define TOOLS_WALCHECK_DESCENT_H
+
+#include "page/leaf.h"
+#include "tools/walcheck/finding.h"
+#include "tools/walcheck/subject.h"
+
+/* A key on which a range borders; not set: it has no border there. */
+struct bound {
+    uint8_t *bytes; /* owned */
+    size_t len;
+    size_t capacity;
+    bool is_set;
+};
+scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len) MUST_USE;
+void bound_free(struct bound *bound);
+
+/* from <= key < to. */
+struct range {
+    struct bound from;
+    struct bound to;
+};
+void range_free(struct range *range);
+bool range_has(const struct range *range, const uint8_t *key, size_t len);
+
+/* What is met on the way; ctx is handed to each.  A negative status ends the descent and
+ * is returned. */
+struct descent_visitor {
+    void *ctx;
+    /* False: the page is not to be followed, which was told.  NULL: all are. */
+    bool (*may_enter)(void *ctx, const struct page_ref *ref);
+    /* key and payload are good during the call. */
+    scn_status (*record)(void *ctx, const struct leaf_record *record, uint32_t pgno);
+    /* The keys of this range cannot be reached.  NULL: nobody wants to know. */
+    scn_status (*lost)(void *ctx, const struct range *range, uint32_t pgno);
+};
+
+struct descent_tree {
+    struct page_ref root; /* null: an empty tree */
+    uint32_t table_id;
+    uint64_t gen;       /* nothing in it is newer */
+    const char *owner;  /* a phrase such as "table 17" */
+    const struct range *within; /* NULL: all keys */
+    uint64_t pages_max; /* no more are entered: trees of forged files may be endless */
+};
+
+struct descent;
+scn_status descent_create(struct subject *subject, struct findings *findings,
+                          struct descent **out) MUST_USE;
+void descent_destroy(struct descent *descent);
+
+/* *pages (may be NULL): how many could be read.  *is_whole: all of them.  SCN_NOMEM,
+ * SCN_INTERRUPTED, or a visitor's status. */
+scn_status descent_run(struct descent *descent, const struct descent_tree *tree,
+                       const struct descent_visitor *visitor, uint64_t *pages,
+                       bool *is_whole) MUST_USE;
+
+#endif
