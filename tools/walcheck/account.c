@@ -1,0 +1,379 @@
+/* Telling what was seen: see account.h. */
+#include "tools/walcheck/account.h"
+
+#include "tools/output.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { KEPT_MAX = 10000 };
+
+static const char *const type_words[] = {"?",    "commit", "extent",
+                                         "epoch", "mark",   "freeze"};
+static const char *const end_words[] = {
+    [LOG_END_CLEAN] = "clean", [LOG_END_TORN] = "torn", [LOG_END_CORRUPT] = "damaged"};
+
+void account_begin(struct account *account, FILE *out, const struct request *request)
+{
+    *account = (struct account){
+        .out = out, .is_json = request->is_json, .from_lsn = request->from_lsn};
+    if (account->is_json) {
+        account->findings = json_array();
+        account->records = json_array();
+        if (account->findings == NULL || account->records == NULL)
+            outcome_no_memory();
+    }
+}
+
+void account_end(struct account *account)
+{
+    json_decref(account->findings);
+    json_decref(account->records);
+    *account = (struct account){0};
+}
+
+static json_t *must(json_t *json)
+{
+    if (json == NULL)
+        outcome_no_memory();
+    return json;
+}
+
+static void keep(json_t *list, json_t *json)
+{
+    if (json_array_append_new(list, must(json)) < 0)
+        outcome_no_memory();
+}
+
+static void set(json_t *object, const char *name, json_t *value)
+{
+    if (json_object_set_new(object, name, must(value)) < 0)
+        outcome_no_memory();
+}
+
+static void set_number(json_t *object, const char *name, uint64_t value)
+{
+    set(object, name, json_integer((json_int_t)value));
+}
+
+/* ---- findings ---- */
+
+static const char *severity_word(enum severity severity)
+{
+    static const char *const words[] = {"none", "handled", "damage", "unreadable",
+                                        "foreign"};
+    return words[severity];
+}
+
+/* Bytes of a path or of the file may be no UTF-8. */
+static json_t *text_json(const char *text)
+{
+    json_t *json = json_string(text);
+    return json ? json : json_string("(not UTF-8)");
+}
+
+void account_finding(struct account *account, const struct finding *finding)
+{
+    const char *word = finding_word(finding->kind);
+    if (!account->is_json) {
+        fprintf(account->out,
+                "finding     %s: page %" PRIu64 ", offset %" PRIu64 ": %s; %s\n", word,
+                finding->page, finding->offset, finding->text,
+                finding_remedy(finding->kind));
+        return;
+    }
+    if (json_array_size(account->findings) >= KEPT_MAX)
+        return;
+    json_t *json = must(json_object());
+    set(json, "kind", json_string(word));
+    set(json, "severity",
+        json_string(severity_word(finding_severity(finding->kind))));
+    set_number(json, "page", finding->page);
+    set_number(json, "offset", finding->offset);
+    set(json, "text", text_json(finding->text));
+    set(json, "remedy", json_string(finding_remedy(finding->kind)));
+    keep(account->findings, json);
+}
+
+/* ---- records ---- */
+
+/* What is in a commit. */
+struct tally {
+    uint64_t puts;
+    uint64_t dels;
+    uint64_t clears;
+    uint64_t runs;
+};
+
+static struct tally tally_of(const struct log_visit *visit)
+{
+    struct tally tally = {0};
+    struct ops_reader reader;
+    struct op op;
+    if (visit->record.type != RECORD_COMMIT)
+        return tally;
+    ops_reader_init(&reader, visit->payload, visit->payload_len);
+    while (ops_next(&reader, &op) == SCN_OK) {
+        tally.puts += op.code == OP_PUT;
+        tally.dels += op.code == OP_DEL;
+        tally.clears += op.code == OP_CLEAR;
+        tally.runs += op.code == OP_RUN;
+    }
+    return tally;
+}
+
+static void print_record(FILE *out, const struct log_visit *visit)
+{
+    const struct record *record = &visit->record;
+    struct tally tally = tally_of(visit);
+    fprintf(out,
+            "record      lsn %" PRIu64 ", offset %" PRIu64 ": %s, %" PRIu32
+            " bytes stored, %" PRIu32 " raw",
+            record->lsn, visit->file_off, type_words[record->type], record->stored_len,
+            record->raw_len);
+    if (record->type == RECORD_COMMIT)
+        fprintf(out,
+                "; %" PRIu64 " puts, %" PRIu64 " deletions, %" PRIu64
+                " ranges, %" PRIu64 " runs",
+                tally.puts, tally.dels, tally.clears, tally.runs);
+    else if (record->type == RECORD_EXTENT)
+        fprintf(out, "; goes on in page %" PRIu32, visit->extent.pgno);
+    fprintf(out, "; synced to %" PRIu64 "\n", record->synced_lsn);
+}
+
+static json_t *record_json(const struct log_visit *visit)
+{
+    const struct record *record = &visit->record;
+    struct tally tally = tally_of(visit);
+    json_t *json = must(json_object());
+    set_number(json, "lsn", record->lsn);
+    set_number(json, "end_lsn", visit->end_lsn);
+    set_number(json, "offset", visit->file_off);
+    set(json, "type", json_string(type_words[record->type]));
+    set_number(json, "stored", record->stored_len);
+    set_number(json, "raw", record->raw_len);
+    set_number(json, "synced_lsn", record->synced_lsn);
+    set_number(json, "epoch", record->epoch);
+    if (record->type == RECORD_COMMIT) {
+        set_number(json, "puts", tally.puts);
+        set_number(json, "deletions", tally.dels);
+        set_number(json, "ranges", tally.clears);
+        set_number(json, "runs", tally.runs);
+    }
+    return json;
+}
+
+void account_record(struct account *account, const struct log_visit *visit)
+{
+    if (visit->record.lsn < account->from_lsn)
+        return;
+    if (!account->is_json)
+        print_record(account->out, visit);
+    else if (json_array_size(account->records) < KEPT_MAX)
+        keep(account->records, record_json(visit));
+}
+
+/* ---- the rest, as text ---- */
+
+static void print_slots(FILE *out, const struct inspection *inspection)
+{
+    const struct generations *generations = &inspection->generations;
+    for (int i = 0; i < 2; i++) {
+        const struct superblock *sb = &generations->sb[i];
+        fprintf(out, "superblock  %d: %s", i,
+                generation_verdict_word(generations->verdict[i]));
+        if (generations->verdict[i] == SUPERBLOCK_GOOD)
+            fprintf(out,
+                    "; generation %" PRIu64 ", log from lsn %" PRIu64 ", %" PRIu32
+                    " pages%s",
+                    sb->gen, sb->base.lsn, sb->page_count,
+                    inspection->chosen == i ? "; an open takes this one" : "");
+        else if (generations->why[i])
+            fprintf(out, " (%s)", generations->why[i]);
+        fputc('\n', out);
+    }
+}
+
+static void print_log(FILE *out, const struct inspection *inspection)
+{
+    const struct trail *trail = &inspection->trail;
+    const struct log_scan_result *end = &trail->end;
+    const struct log_base *base = &inspection->generations.sb[inspection->chosen].base;
+    fprintf(out,
+            "log         from lsn %" PRIu64 " at offset %" PRIu64 " to lsn %" PRIu64
+            " at offset %" PRIu64 "\n",
+            base->lsn, (uint64_t)base->extent_pgno * PAGE_BYTES + base->extent_off,
+            end->end.lsn, end->bad_off);
+    fprintf(out,
+            "log         %" PRIu64 " records, %" PRIu64 " bytes; %" PRIu64
+            " commits with %" PRIu64 " operations; %" PRIu32 " extents, %" PRIu32
+            " bulk runs\n",
+            end->record_count, end->byte_count, trail->commit_count, trail->op_count,
+            trail->extent_count, trail->run_count);
+    fprintf(out, "log         ends %s (%s); durable up to lsn %" PRIu64 " at least\n",
+            inspection->is_live && end->kind == LOG_END_TORN ? "in use"
+                                                             : end_words[end->kind],
+            end->why ? end->why : "log: nothing follows", end->watermark);
+    if (end->kind == LOG_END_CORRUPT)
+        fprintf(out,
+                "log         behind the damage %" PRIu64 " records, %" PRIu64
+                " bytes, %" PRIu64 " commits can be read; %" PRIu64 " gaps\n",
+                inspection->survivors.record_count, inspection->survivors.byte_count,
+                inspection->survivors.commit_count, inspection->survivors.gap_count);
+}
+
+static void print_pages(FILE *out, const struct inspection *inspection)
+{
+    const struct space_stat *space = &inspection->space;
+    fprintf(out,
+            "tables      %" PRIu64 " with %" PRIu64 " rows and %" PRIu64
+            " bytes of values in the generation\n",
+            inspection->table_count, inspection->row_count, inspection->value_bytes);
+    if (space->end_pages)
+        fprintf(out,
+                "pages       %" PRIu64 " used, %" PRIu64 " freed, %" PRIu64 " free\n",
+                space->used_pages - space->freed_pages, space->freed_pages,
+                space->free_pages);
+}
+
+void account_print(struct account *account, const char *path,
+                   const struct inspection *inspection)
+{
+    (void)path;
+    print_slots(account->out, inspection);
+    if (inspection->chosen >= 0) {
+        print_log(account->out, inspection);
+        print_pages(account->out, inspection);
+    }
+    if (inspection->is_live)
+        fputs("in use      somebody has it open for writing\n", account->out);
+}
+
+/* ---- the verdict ---- */
+
+static const char *verdict_of(const struct inspection *inspection)
+{
+    if (inspection->is_unsteady && inspection->findings.worst > SEVERITY_NONE)
+        return "unsteady: it changes faster than it can be looked at; try again when "
+               "less is written";
+    switch (inspection->findings.worst) {
+    case SEVERITY_NONE:
+        return "clean";
+    case SEVERITY_HANDLED:
+        return "whole; the next open or checkpoint puts right what was found";
+    case SEVERITY_CORRUPT:
+        return inspection->is_refused
+                   ? "damaged: an open for writing refuses it"
+                   : "damaged: it opens, and answers SCN_CORRUPT for what is lost";
+    case SEVERITY_UNREADABLE:
+        return "unreadable in places";
+    default:
+        return inspection->generations.newest < 0 &&
+                       !generations_have(&inspection->generations, SUPERBLOCK_NEWER)
+                   ? "no store"
+                   : "of a newer version";
+    }
+}
+
+enum outcome account_outcome(const struct inspection *inspection)
+{
+    static const enum outcome outcomes[] = {
+        [SEVERITY_NONE] = OUTCOME_OK,         [SEVERITY_HANDLED] = OUTCOME_FINDINGS,
+        [SEVERITY_CORRUPT] = OUTCOME_CORRUPT, [SEVERITY_UNREADABLE] = OUTCOME_IO,
+        [SEVERITY_FOREIGN] = OUTCOME_FOREIGN};
+    if (inspection->is_unsteady && inspection->findings.worst > SEVERITY_NONE)
+        return OUTCOME_BUSY;
+    return outcomes[inspection->findings.worst];
+}
+
+void account_print_verdict(struct account *account, const char *path,
+                           const struct inspection *inspection)
+{
+    fprintf(account->out, "verdict     %s: %s (%" PRIu64 " findings)\n", path,
+            verdict_of(inspection), inspection->findings.count);
+}
+
+/* ---- as JSON ---- */
+
+static json_t *slot_json(const struct inspection *inspection, int idx)
+{
+    const struct generations *generations = &inspection->generations;
+    const struct superblock *sb = &generations->sb[idx];
+    json_t *json = must(json_object());
+    set(json, "state", json_string(generation_verdict_word(generations->verdict[idx])));
+    if (generations->why[idx])
+        set(json, "why", json_string(generations->why[idx]));
+    if (generations->verdict[idx] != SUPERBLOCK_GOOD)
+        return json;
+    set_number(json, "generation", sb->gen);
+    set_number(json, "base_lsn", sb->base.lsn);
+    set_number(json, "pages", sb->page_count);
+    set_number(json, "needed_pages", sb->needed_pages);
+    set(json, "is_taken", json_boolean(inspection->chosen == idx));
+    return json;
+}
+
+static json_t *log_json(const struct inspection *inspection)
+{
+    const struct trail *trail = &inspection->trail;
+    const struct survivors *survivors = &inspection->survivors;
+    const struct log_scan_result *end = &trail->end;
+    json_t *json = must(json_object());
+    set_number(json, "from_lsn",
+               inspection->generations.sb[inspection->chosen].base.lsn);
+    set_number(json, "to_lsn", end->end.lsn);
+    set_number(json, "to_offset", end->bad_off);
+    set(json, "end", json_string(end_words[end->kind]));
+    if (end->why)
+        set(json, "why", json_string(end->why));
+    set_number(json, "durable_lsn", end->watermark);
+    set_number(json, "records", end->record_count);
+    set_number(json, "bytes", end->byte_count);
+    set_number(json, "commits", trail->commit_count);
+    set_number(json, "operations", trail->op_count);
+    set_number(json, "extents", trail->extent_count);
+    set_number(json, "runs", trail->run_count);
+    if (end->kind == LOG_END_CORRUPT) {
+        set_number(json, "records_behind", survivors->record_count);
+        set_number(json, "commits_behind", survivors->commit_count);
+        set_number(json, "gaps", survivors->gap_count);
+    }
+    return json;
+}
+
+static void set_pages(json_t *json, const struct inspection *inspection)
+{
+    set_number(json, "tables", inspection->table_count);
+    set_number(json, "rows", inspection->row_count);
+    set_number(json, "value_bytes", inspection->value_bytes);
+    set_number(json, "used_pages",
+               inspection->space.used_pages - inspection->space.freed_pages);
+    set_number(json, "freed_pages", inspection->space.freed_pages);
+    set_number(json, "free_pages", inspection->space.free_pages);
+    set_number(json, "pages_read", inspection->pages_read);
+}
+
+json_t *account_json(struct account *account, const char *path,
+                     const struct inspection *inspection)
+{
+    json_t *json = must(json_object());
+    json_t *slots = must(json_array());
+    set(json, "file", text_json(path));
+    set_number(json, "bytes", inspection->file_bytes);
+    keep(slots, slot_json(inspection, 0));
+    keep(slots, slot_json(inspection, 1));
+    set(json, "superblocks", slots);
+    if (inspection->chosen >= 0) {
+        set(json, "log", log_json(inspection));
+        set_pages(json, inspection);
+    }
+    set(json, "in_use", json_boolean(inspection->is_live));
+    set(json, "opens", json_boolean(!inspection->is_refused));
+    if (json_array_size(account->records))
+        set(json, "log_records", json_incref(account->records));
+    set_number(json, "finding_count", inspection->findings.count);
+    set(json, "findings", json_incref(account->findings));
+    set(json, "verdict", json_string(verdict_of(inspection)));
+    set_number(json, "exit", (uint64_t)account_outcome(inspection));
+    return json;
+}
