@@ -105,8 +105,9 @@ $(LAYER_PROGRAMS):
 
 # walcheck on files that the engine has made and is asked about.
 $(BUILD)/test-walcheck: $(call objects,test/walcheck test/sim) $(WALCHECK) \
-    $(call objects,test/engine/reference.c test/engine/forge.c) $(LIB_OBJECTS) $(UNIT)
-	$(link)
+    $(WALCHECK_TOOLS) $(call objects,test/engine/reference.c test/engine/forge.c) \
+    $(LIB_OBJECTS) $(UNIT)
+	$(link) -ljansson
 
 # The fault suite has a main of its own, and its stories from the tests of the engine.
 STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)

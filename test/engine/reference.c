@@ -154,6 +154,22 @@ static scn_slice value_of(uint32_t version, enum table table, uint32_t row)
     return (scn_slice){*value, tables[table].value_len};
 }
 
+bool reference_row(uint32_t number, uint32_t idx, struct reference_row *out)
+{
+    static uint8_t key[KEY_BYTES_MAX];
+    enum table table = (enum table)(idx / ROWS_MOST);
+    uint32_t row = idx % ROWS_MOST;
+    if (idx >= TABLES * ROWS_MOST)
+        return false;
+    *out = (struct reference_row){.table = tables[table].name};
+    out->table_id = TABLE_FIRST_USER + table;
+    out->key = make_key(key, table, row);
+    out->version = row < tables[table].rows ? version_of(number, table, row) : 0;
+    if (out->version)
+        out->value = value_of(out->version, table, row);
+    return true;
+}
+
 /* ---- one commit ---- */
 
 static scn_status write_row(scn_txn *txn, scn_table_id id, uint32_t n, enum table table,

@@ -40,6 +40,17 @@ scn_status reference_open(struct sys *sys, uint32_t flags, scn_db **db);
 /* Commit number `number`, which is one above the last. */
 scn_status reference_commit(scn_db *db, uint32_t number);
 
+/* The rows that there may be, by number: what row `idx` is after commit `number`.  False:
+ * there are no more.  The key is good until the next call. */
+struct reference_row {
+    uint32_t table_id; /* as the file numbers them */
+    const char *table;
+    scn_slice key;
+    scn_slice value;
+    uint32_t version; /* the commit that wrote it; 0: there is no such row */
+};
+bool reference_row(uint32_t number, uint32_t idx, struct reference_row *out);
+
 struct reading {
     uint32_t least; /* the last commit in the store is one of these */
     uint32_t most;

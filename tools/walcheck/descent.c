@@ -30,7 +30,7 @@ struct descent {
 
 scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len)
 {
-    if (bound->capacity < len || bound->bytes == NULL) {
+    if (bound->capacity < len + 1) {
         uint8_t *fresh = mem_alloc(len + 1);
         if (fresh == NULL)
             return error_nomem();

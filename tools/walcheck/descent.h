@@ -15,7 +15,7 @@
 
 /* A key on which a range borders; not set: it has no border there. */
 struct bound {
-    uint8_t *bytes; /* owned */
+    uint8_t *bytes; /* owned; with room for one more */
     size_t len;
     size_t capacity;
     bool is_set;

@@ -41,6 +41,7 @@ struct table {
     char *name; /* owned; NULL: not known */
     size_t name_len;
     bool exists;        /* it has an 'I' row */
+    bool is_dropped;    /* the log says so */
     bool has_root;      /* it has an 'R' row */
     uint32_t name_rows; /* 'N' rows that lead to it */
     uint64_t name_hash; /* of the last of them */

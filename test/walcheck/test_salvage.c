@@ -1,0 +1,377 @@
+/* Salvage of damaged files: what the damage did not touch comes back as it was, what is
+ * missing or older is told, and nothing comes back that was never committed.
+ *
+ * What a damaged place touches is reckoned here from the healthy file: the keys of a
+ * leaf, the table of an inner page or of a page of values, the commits of the log.  All
+ * else (superblocks, catalog, counts, allocation state, free pages) costs no row, as the
+ * other generation and the log make up for it. */
+#include "engine/store.h"
+#include "page/leaf.h"
+#include "page/mem.h"
+#include "test/engine/forge.h"
+#include "test/sim/disk.h"
+#include "test/unit/unit.h"
+#include "test/walcheck/damage.h"
+#include "tools/walcheck/directory.h"
+#include "tools/walcheck/salvage.h"
+
+#include <time.h>
+
+enum { BUDGET_MS = 700, ROWS = 128, OUT_PAGES = 64 };
+#define OUT_PATH "out"
+
+/* ---- what is told ---- */
+
+struct told {
+    bool has_lost[ROWS]; /* rows of the reference, by number */
+    uint64_t count;
+};
+
+static bool covers(const struct loss *loss, const struct reference_row *row)
+{
+    if (loss->kind == LOSS_LOG)
+        return true;
+    if (loss->table_id == CATALOG_TABLE)
+        return true;
+    if (loss->table_id != row->table_id)
+        return false;
+    int from = loss->has_from ? bytes_compare(row->key.data, row->key.size,
+                                              loss->from.data, loss->from.size)
+                              : 1;
+    if (loss->kind == LOSS_VALUE)
+        return from == 0;
+    return from >= 0 && (!loss->has_to || bytes_compare(row->key.data, row->key.size,
+                                                        loss->to.data, loss->to.size) < 0);
+}
+
+static void note_loss(void *ctx, const struct loss *loss)
+{
+    struct told *told = ctx;
+    struct reference_row row;
+    told->count++;
+    for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
+        told->has_lost[i] |= covers(loss, &row);
+}
+
+/* ---- what is touched ---- */
+
+struct touched {
+    bool row[ROWS];
+    bool log;   /* a commit that no tree holds may be gone */
+    bool slots; /* both superblocks, the log and a page: the odds are against us */
+};
+
+static bool is_log(const struct forge *forge, uint64_t off)
+{
+    for (uint32_t i = 0; i < forge->extent_count; i++)
+        if (off >= forge->extents[i] &&
+            off < forge->extents[i] + LOG_EXTENT_PAGES * PAGE_BYTES)
+            return true;
+    return false;
+}
+
+static bool leaf_has(const uint8_t *page, const struct reference_row *row)
+{
+    bool is_equal;
+    leaf_seek(page, row->key.data, (uint32_t)row->key.size, &is_equal);
+    return is_equal;
+}
+
+static void touch_page(struct touched *touched, struct forge *forge, uint32_t pgno)
+{
+    const uint8_t *page = forge_page(forge, pgno);
+    uint32_t table_id = get_u32(page + 4);
+    struct reference_row row;
+    for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
+        if (row.table_id == table_id && (page[0] != PAGE_LEAF || leaf_has(page, &row)))
+            touched->row[i] = true;
+}
+
+/* Byte by byte: what differs is touched. */
+static void find_touched(const struct damage *damage, struct forge *forge,
+                         const uint8_t *bytes, uint64_t size, struct touched *touched)
+{
+    const struct reference_image *now = &damage->reference.now;
+    bool slot[2] = {false, false};
+    for (uint64_t off = 0; off < now->size; off += 8) {
+        uint32_t pgno = (uint32_t)(off / PAGE_BYTES);
+        if (off + 8 <= size && memcmp(bytes + off, now->bytes + off, 8) == 0)
+            continue;
+        if (pgno < 2)
+            slot[pgno] = true;
+        else if (is_log(forge, off))
+            touched->log = true;
+        else if (pgno > PUBLISH_PAGE_NO && forge_is_reached(forge, pgno))
+            touch_page(touched, forge, pgno);
+        off = off - off % 512 + 504; /* a sector is enough */
+    }
+    touched->slots = slot[0] && slot[1];
+}
+
+/* ---- what came out ---- */
+
+struct outcome_rows {
+    const struct told *told;
+    const struct touched *touched;
+    uint32_t commits;
+    uint32_t older;
+    char wrong[200];
+};
+
+static bool value_equals(scn_slice a, scn_slice b)
+{
+    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+/* The row was once so. */
+static bool was_committed(uint32_t commits, uint32_t idx, scn_slice value)
+{
+    struct reference_row row;
+    for (uint32_t n = 1; n <= commits; n++)
+        if (reference_row(n, idx, &row) && row.version && value_equals(row.value, value))
+            return true;
+    return false;
+}
+
+static void judge_row(struct outcome_rows *rows, scn_txn *txn, uint32_t idx)
+{
+    struct reference_row row;
+    scn_table_id id;
+    scn_slice value = {0};
+    CHECK(reference_row(rows->commits, idx, &row));
+    scn_status st = scn_table(txn, row.table, 0, &id);
+    if (st == SCN_OK)
+        st = scn_get(txn, id, row.key, &value);
+    CHECK(st == SCN_OK || st == SCN_NOTFOUND);
+    bool is_right = st == SCN_NOTFOUND ? row.version == 0
+                                       : row.version && value_equals(row.value, value);
+    if (is_right)
+        return;
+    const char *what = NULL;
+    if (st == SCN_OK && !was_committed(rows->commits, idx, value))
+        what = "was never so";
+    else if (!rows->told->has_lost[idx])
+        what = st == SCN_OK ? "is older, untold" : "is lost, untold";
+    else if (!rows->touched->row[idx] && !rows->touched->log && !rows->touched->slots)
+        what = "is lost, though nothing of it was touched";
+    if (what && rows->wrong[0] == 0)
+        snprintf(rows->wrong, sizeof rows->wrong, "row %u of %s %s", idx % 13, row.table,
+                 what);
+}
+
+static scn_status note_stranger(void *ctx, const char *name, scn_table_id id)
+{
+    struct outcome_rows *rows = ctx;
+    struct reference_row row;
+    (void)id;
+    for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
+        if (strcmp(row.table, name) == 0)
+            return SCN_OK;
+    if (rows->told->count == 0)
+        snprintf(rows->wrong, sizeof rows->wrong, "there is a table %s", name);
+    return SCN_OK;
+}
+
+/* Damage in the last batch looks like a torn tail (docs/durability.md, "The limit"): then
+ * what comes out is all that there was after an earlier commit. */
+static uint32_t last_commit(scn_txn *txn)
+{
+    struct reference_row row;
+    scn_table_id id;
+    scn_slice value;
+    CHECK(reference_row(1, 0, &row));
+    CHECK_OK(scn_table(txn, row.table, 0, &id));
+    CHECK_OK(scn_get(txn, id, row.key, &value));
+    return (uint32_t)get_u64(value.data);
+}
+
+static void judge(struct outcome_rows *rows, scn_db *db)
+{
+    struct reference_row row;
+    scn_txn *txn;
+    uint64_t issues;
+    CHECK_OK(scn_check(db, SCN_CHECK_ALL, NULL, NULL, &issues));
+    CHECK_EQ(issues, 0);
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    CHECK_OK(scn_table_each(txn, note_stranger, rows));
+    if (rows->touched->log && rows->told->count == 0)
+        rows->commits = last_commit(txn);
+    for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
+        judge_row(rows, txn, i);
+    scn_abort(txn);
+}
+
+/* ---- one file ---- */
+
+static scn_status open_out(struct sys *sys, scn_db **db)
+{
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    options.pool_bytes = OUT_PAGES * PAGE_BYTES;
+    return store_open_on(sys, OUT_PATH, &options, db);
+}
+
+/* Whatever is left of the file: salvage says OK, or that there is nothing to begin
+ * with. */
+static void salvage_one(const struct damage *damage, struct forge *forge,
+                        const uint8_t *bytes, uint64_t size, char *wrong)
+{
+    struct told told = {0};
+    struct touched touched = {0};
+    struct outcome_rows rows = {&told, &touched, damage->reference.commits,
+                                damage->reference.in_older_trees, ""};
+    struct salvage_wishes wishes = {.ctx = &told, .loss = note_loss};
+    struct salvage result;
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    scn_db *db;
+    sim_put_file(disk, REFERENCE_PATH, bytes, size);
+    find_touched(damage, forge, bytes, size, &touched);
+    CHECK_OK(open_out(sys, &db));
+    scn_status st = salvage_run(sys, REFERENCE_PATH, db, &wishes, &result);
+    if (st == SCN_OK)
+        judge(&rows, db);
+    else if (!touched.slots || (st != SCN_CORRUPT && st != SCN_NOTADB))
+        snprintf(rows.wrong, sizeof rows.wrong, "salvage says %d: %.140s", st,
+                 error_last()->text);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+    strcpy(wrong, rows.wrong);
+}
+
+static void try_one(const struct damage *damage, struct forge *forge,
+                    enum damage_kind kind, uint64_t n, uint64_t *tried, uint64_t *wrongs)
+{
+    const struct reference_image *now = &damage->reference.now;
+    uint64_t size = now->size;
+    uint8_t *bytes = malloc(size);
+    char wrong[200] = "";
+    CHECK(bytes != NULL);
+    memcpy(bytes, now->bytes, size);
+    if (damage_apply(damage, kind, n, bytes, &size)) {
+        salvage_one(damage, forge, bytes, size, wrong);
+        ++*tried;
+    }
+    if (wrong[0] && ++*wrongs <= 5)
+        printf("    SALVAGE=%s,%llu: %s\n", damage_name(kind), (unsigned long long)n,
+               wrong);
+    free(bytes);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_chosen(enum damage_kind kind, uint64_t *one)
+{
+    const char *wish = getenv("SALVAGE");
+    size_t len = strlen(damage_name(kind));
+    *one = UINT64_MAX;
+    if (wish == NULL || strcmp(wish, "all") == 0)
+        return true;
+    if (strncmp(wish, damage_name(kind), len) != 0)
+        return false;
+    if (wish[len] == ',')
+        *one = strtoull(wish + len + 1, NULL, 10);
+    return wish[len] == ',' || wish[len] == 0;
+}
+
+static void try_all(enum damage_kind kind)
+{
+    struct damage damage;
+    struct forge forge;
+    uint64_t one;
+    uint64_t tried = 0;
+    uint64_t wrong = 0;
+    uint64_t until = now_ms() + BUDGET_MS;
+    if (!is_chosen(kind, &one))
+        return;
+    damage_open(&damage);
+    forge_open(&forge, damage.reference.now.bytes, damage.reference.now.size);
+    uint64_t count = damage_count(&damage, kind);
+    if (one != UINT64_MAX)
+        try_one(&damage, &forge, kind, one, &tried, &wrong);
+    for (uint64_t i = 0; i < count && one == UINT64_MAX; i++) {
+        if (getenv("SALVAGE") == NULL && i > 8 && now_ms() > until)
+            break;
+        try_one(&damage, &forge, kind, damage_pick(count, i, unit_seed()), &tried,
+                &wrong);
+    }
+    if (getenv("VERBOSE"))
+        printf("%-8s %llu of %llu, %llu wrong\n", damage_name(kind),
+               (unsigned long long)tried, (unsigned long long)count,
+               (unsigned long long)wrong);
+    forge_close(&forge);
+    damage_close(&damage);
+    CHECK_EQ(wrong, 0);
+}
+
+TEST(salvage__of_a_healthy_file_is_all_of_it)
+{
+    struct damage damage;
+    struct forge forge;
+    char wrong[200];
+    damage_open(&damage);
+    forge_open(&forge, damage.reference.now.bytes, damage.reference.now.size);
+    size_t live = mem_live();
+    salvage_one(&damage, &forge, damage.reference.now.bytes, damage.reference.now.size,
+                wrong);
+    CHECK_EQ(mem_live(), live);
+    if (wrong[0])
+        unit_fail(__FILE__, __LINE__, "%s", wrong);
+    forge_close(&forge);
+    damage_close(&damage);
+}
+
+TEST(salvage__behind_each_bit)
+{
+    try_all(DAMAGE_BIT);
+}
+
+TEST(salvage__behind_each_sector_of_zeros)
+{
+    try_all(DAMAGE_ZERO);
+}
+
+TEST(salvage__behind_each_sector_of_garbage)
+{
+    try_all(DAMAGE_GARBAGE);
+}
+
+TEST(salvage__behind_pages_that_changed_places)
+{
+    try_all(DAMAGE_SWAP);
+}
+
+TEST(salvage__behind_pages_in_the_place_of_others)
+{
+    try_all(DAMAGE_REPLACE);
+}
+
+TEST(salvage__behind_stale_pages)
+{
+    try_all(DAMAGE_STALE);
+}
+
+TEST(salvage__behind_holes)
+{
+    try_all(DAMAGE_HOLE);
+}
+
+TEST(salvage__behind_cuts)
+{
+    try_all(DAMAGE_CUT);
+}
+
+TEST(salvage__behind_pages_of_another_store)
+{
+    try_all(DAMAGE_FOREIGN);
+}
+
+TEST(salvage__behind_another_uuid)
+{
+    try_all(DAMAGE_UUID);
+}

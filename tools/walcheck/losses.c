@@ -1,0 +1,82 @@
+/* Holes: see losses.h. */
+#include "tools/walcheck/losses.h"
+
+#include "page/mem.h"
+
+enum { HOLES_MAX = 1 << 18, HOLE_BYTES_MAX = 64 << 20 };
+
+void losses_destroy(struct losses *losses)
+{
+    for (uint32_t i = 0; i < losses->count; i++)
+        range_free(&losses->holes[i].range);
+    mem_free(losses->holes);
+    *losses = (struct losses){0};
+}
+
+static scn_status make_room(struct losses *losses)
+{
+    if (losses->count < losses->capacity)
+        return SCN_OK;
+    uint32_t capacity = losses->capacity ? losses->capacity * 2 : 32;
+    void *grown = mem_grow(losses->holes, losses->count * sizeof *losses->holes,
+                           capacity * sizeof *losses->holes);
+    if (grown == NULL)
+        return error_nomem();
+    losses->holes = grown;
+    losses->capacity = capacity;
+    return SCN_OK;
+}
+
+static scn_status copy_bound(const struct bound *from, struct bound *to)
+{
+    return from->is_set ? bound_set(to, from->bytes, from->len) : SCN_OK;
+}
+
+scn_status losses_add(struct losses *losses, uint32_t table_id, const struct range *range,
+                      uint32_t page, struct hole **hole)
+{
+    *hole = NULL;
+    if (losses->count == HOLES_MAX || losses->bytes > HOLE_BYTES_MAX)
+        return SCN_OK;
+    scn_status st = make_room(losses);
+    if (st < 0)
+        return st;
+    struct hole *fresh = &losses->holes[losses->count];
+    *fresh = (struct hole){.table_id = table_id, .page = page};
+    st = copy_bound(&range->from, &fresh->range.from);
+    if (st == SCN_OK)
+        st = copy_bound(&range->to, &fresh->range.to);
+    if (st < 0) {
+        range_free(&fresh->range);
+        return st;
+    }
+    losses->count++;
+    losses->bytes += range->from.len + range->to.len;
+    *hole = fresh;
+    return SCN_OK;
+}
+
+/* The key lies behind the hole. */
+static bool is_behind(const struct hole *hole, uint32_t table_id, scn_slice key)
+{
+    const struct bound *to = &hole->range.to;
+    if (hole->table_id != table_id)
+        return hole->table_id < table_id;
+    return to->is_set && bytes_compare(key.data, key.size, to->bytes, to->len) >= 0;
+}
+
+struct hole *losses_find(const struct losses *losses, uint32_t table_id, scn_slice key)
+{
+    uint32_t low = 0;
+    uint32_t high = losses->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (is_behind(&losses->holes[middle], table_id, key))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_there = low < losses->count && losses->holes[low].table_id == table_id &&
+                    range_has(&losses->holes[low].range, key.data, key.size);
+    return is_there ? &losses->holes[low] : NULL;
+}
