@@ -25,6 +25,7 @@ enum { BUDGET_MS = 700, ROWS = 128, OUT_PAGES = 64 };
 struct told {
     bool has_lost[ROWS]; /* rows of the reference, by number */
     uint64_t count;
+    bool has_lost_log;
 };
 
 static bool covers(const struct loss *loss, const struct reference_row *row)
@@ -49,6 +50,7 @@ static void note_loss(void *ctx, const struct loss *loss)
     struct told *told = ctx;
     struct reference_row row;
     told->count++;
+    told->has_lost_log |= loss->kind == LOSS_LOG;
     for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
         told->has_lost[i] |= covers(loss, &row);
 }
@@ -57,8 +59,9 @@ static void note_loss(void *ctx, const struct loss *loss)
 
 struct touched {
     bool row[ROWS];
-    bool log;   /* a commit that no tree holds may be gone */
-    bool slots; /* both superblocks, the log and a page: the odds are against us */
+    bool log; /* a commit that no tree holds may be gone */
+    uint32_t roots; /* superblocks and pages of catalogs: with one generation gone the
+                       other has all */
 };
 
 static bool is_log(const struct forge *forge, uint64_t off)
@@ -87,25 +90,32 @@ static void touch_page(struct touched *touched, struct forge *forge, uint32_t pg
             touched->row[i] = true;
 }
 
+static bool is_root(struct forge *forge, uint32_t pgno)
+{
+    return pgno < PUBLISH_PAGE_NO ||
+           (forge_is_reached(forge, pgno) &&
+            get_u32(forge_page(forge, pgno) + 4) == TABLE_CATALOG);
+}
+
 /* Byte by byte: what differs is touched. */
 static void find_touched(const struct damage *damage, struct forge *forge,
                          const uint8_t *bytes, uint64_t size, struct touched *touched)
 {
     const struct reference_image *now = &damage->reference.now;
-    bool slot[2] = {false, false};
+    uint32_t last_root = UINT32_MAX;
     for (uint64_t off = 0; off < now->size; off += 8) {
         uint32_t pgno = (uint32_t)(off / PAGE_BYTES);
         if (off + 8 <= size && memcmp(bytes + off, now->bytes + off, 8) == 0)
             continue;
-        if (pgno < 2)
-            slot[pgno] = true;
-        else if (is_log(forge, off))
+        if (is_root(forge, pgno)) {
+            touched->roots += pgno != last_root;
+            last_root = pgno;
+        } else if (is_log(forge, off))
             touched->log = true;
         else if (pgno > PUBLISH_PAGE_NO && forge_is_reached(forge, pgno))
             touch_page(touched, forge, pgno);
         off = off - off % 512 + 504; /* a sector is enough */
     }
-    touched->slots = slot[0] && slot[1];
 }
 
 /* ---- what came out ---- */
@@ -152,7 +162,7 @@ static void judge_row(struct outcome_rows *rows, scn_txn *txn, uint32_t idx)
         what = "was never so";
     else if (!rows->told->has_lost[idx])
         what = st == SCN_OK ? "is older, untold" : "is lost, untold";
-    else if (!rows->touched->row[idx] && !rows->touched->log && !rows->touched->slots)
+    else if (!rows->touched->row[idx] && !rows->touched->log && rows->touched->roots < 2)
         what = "is lost, though nothing of it was touched";
     if (what && rows->wrong[0] == 0)
         snprintf(rows->wrong, sizeof rows->wrong, "row %u of %s %s", idx % 13, row.table,
@@ -174,15 +184,16 @@ static scn_status note_stranger(void *ctx, const char *name, scn_table_id id)
 
 /* Damage in the last batch looks like a torn tail (docs/durability.md, "The limit"): then
  * what comes out is all that there was after an earlier commit. */
-static uint32_t last_commit(scn_txn *txn)
+static uint32_t last_commit(scn_txn *txn, uint32_t commits)
 {
     struct reference_row row;
     scn_table_id id;
     scn_slice value;
     CHECK(reference_row(1, 0, &row));
-    CHECK_OK(scn_table(txn, row.table, 0, &id));
-    CHECK_OK(scn_get(txn, id, row.key, &value));
-    return (uint32_t)get_u64(value.data);
+    scn_status st = scn_table(txn, row.table, 0, &id);
+    if (st == SCN_OK)
+        st = scn_get(txn, id, row.key, &value);
+    return st == SCN_OK ? (uint32_t)get_u64(value.data) : commits;
 }
 
 static void judge(struct outcome_rows *rows, scn_db *db)
@@ -194,8 +205,8 @@ static void judge(struct outcome_rows *rows, scn_db *db)
     CHECK_EQ(issues, 0);
     CHECK_OK(scn_begin(db, SCN_READ, &txn));
     CHECK_OK(scn_table_each(txn, note_stranger, rows));
-    if (rows->touched->log && rows->told->count == 0)
-        rows->commits = last_commit(txn);
+    if (rows->touched->log && !rows->told->has_lost_log)
+        rows->commits = last_commit(txn, rows->commits);
     for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
         judge_row(rows, txn, i);
     scn_abort(txn);
@@ -230,7 +241,7 @@ static void salvage_one(const struct damage *damage, struct forge *forge,
     scn_status st = salvage_run(sys, REFERENCE_PATH, db, &wishes, &result);
     if (st == SCN_OK)
         judge(&rows, db);
-    else if (!touched.slots || (st != SCN_CORRUPT && st != SCN_NOTADB))
+    else if (touched.roots < 2 || (st != SCN_CORRUPT && st != SCN_NOTADB))
         snprintf(rows.wrong, sizeof rows.wrong, "salvage says %d: %.140s", st,
                  error_last()->text);
     CHECK_OK(scn_close(db));
