@@ -1,10 +1,8 @@
 /* Telling what was seen: see account.h. */
 #include "tools/walcheck/account.h"
 
-#include "tools/output.h"
-
 #include <inttypes.h>
-#include <string.h>
+#include <stdlib.h>
 
 enum { KEPT_MAX = 10000 };
 
@@ -236,17 +234,36 @@ static void print_pages(FILE *out, const struct inspection *inspection)
                 space->free_pages);
 }
 
-void account_print(struct account *account, const char *path,
-                   const struct inspection *inspection)
+static uint64_t rate_of(uint64_t bytes, uint64_t ns)
 {
-    (void)path;
-    print_slots(account->out, inspection);
+    return ns ? (uint64_t)((double)bytes * 1000 / (double)ns) : 0;
+}
+
+static void print_estimate(FILE *out, const struct estimate *estimate)
+{
+    fprintf(out,
+            "estimate    an open reads %" PRIu64 " bytes of log in %" PRIu64
+            " us (%" PRIu64 " MB/s, measured) and applies %" PRIu64
+            " operations in %" PRIu64 " us (measured with %" PRIu64
+            " of them): %" PRIu64 " ms\n",
+            estimate->bytes, estimate->read_ns / 1000,
+            rate_of(estimate->bytes, estimate->read_ns), estimate->op_count,
+            estimate->apply_ns / 1000, estimate->sample,
+            (estimate->read_ns + estimate->apply_ns) / 1000000);
+}
+
+static void print_text(FILE *out, const struct inspection *inspection,
+                       const struct estimate *estimate)
+{
+    print_slots(out, inspection);
     if (inspection->chosen >= 0) {
-        print_log(account->out, inspection);
-        print_pages(account->out, inspection);
+        print_log(out, inspection);
+        print_pages(out, inspection);
     }
     if (inspection->is_live)
-        fputs("in use      somebody has it open for writing\n", account->out);
+        fputs("in use      somebody has it open for writing\n", out);
+    if (estimate)
+        print_estimate(out, estimate);
 }
 
 /* ---- the verdict ---- */
@@ -284,13 +301,6 @@ enum outcome account_outcome(const struct inspection *inspection)
     if (inspection->is_unsteady && inspection->findings.worst > SEVERITY_NONE)
         return OUTCOME_BUSY;
     return outcomes[inspection->findings.worst];
-}
-
-void account_print_verdict(struct account *account, const char *path,
-                           const struct inspection *inspection)
-{
-    fprintf(account->out, "verdict     %s: %s (%" PRIu64 " findings)\n", path,
-            verdict_of(inspection), inspection->findings.count);
 }
 
 /* ---- as JSON ---- */
@@ -353,8 +363,19 @@ static void set_pages(json_t *json, const struct inspection *inspection)
     set_number(json, "pages_read", inspection->pages_read);
 }
 
-json_t *account_json(struct account *account, const char *path,
-                     const struct inspection *inspection)
+static json_t *estimate_json(const struct estimate *estimate)
+{
+    json_t *json = must(json_object());
+    set_number(json, "log_bytes", estimate->bytes);
+    set_number(json, "read_us", estimate->read_ns / 1000);
+    set_number(json, "operations", estimate->op_count);
+    set_number(json, "apply_us", estimate->apply_ns / 1000);
+    set_number(json, "measured_with", estimate->sample);
+    return json;
+}
+
+static json_t *all_json(struct account *account, const char *path,
+                        const struct inspection *inspection)
 {
     json_t *json = must(json_object());
     json_t *slots = must(json_array());
@@ -376,4 +397,24 @@ json_t *account_json(struct account *account, const char *path,
     set(json, "verdict", json_string(verdict_of(inspection)));
     set_number(json, "exit", (uint64_t)account_outcome(inspection));
     return json;
+}
+
+void account_print(struct account *account, const char *path,
+                   const struct inspection *inspection, const struct estimate *estimate)
+{
+    if (!account->is_json) {
+        print_text(account->out, inspection, estimate);
+        fprintf(account->out, "verdict     %s: %s (%" PRIu64 " findings)\n", path,
+                verdict_of(inspection), inspection->findings.count);
+        return;
+    }
+    json_t *json = all_json(account, path, inspection);
+    if (estimate)
+        set(json, "estimate", estimate_json(estimate));
+    char *text = json_dumps(json, JSON_INDENT(2));
+    if (text == NULL)
+        outcome_no_memory();
+    fprintf(account->out, "%s\n", text);
+    free(text);
+    json_decref(json);
 }

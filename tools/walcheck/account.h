@@ -6,7 +6,7 @@
 #ifndef TOOLS_WALCHECK_ACCOUNT_H
 #define TOOLS_WALCHECK_ACCOUNT_H
 
-#include "tools/walcheck/inspection.h"
+#include "tools/walcheck/estimate.h"
 #include "tools/walcheck/request.h"
 
 #include <jansson.h>
@@ -27,14 +27,9 @@ void account_end(struct account *account);
 void account_finding(struct account *account, const struct finding *finding);
 void account_record(struct account *account, const struct log_visit *visit);
 
-/* All the rest: superblocks, the log, pages, and in the last line the verdict.  More may
- * be put into *json before account_print_json. */
+/* All the rest: superblocks, the log, pages; estimate may be NULL. */
 void account_print(struct account *account, const char *path,
-                   const struct inspection *inspection);
-json_t *account_json(struct account *account, const char *path,
-                     const struct inspection *inspection);
-void account_print_verdict(struct account *account, const char *path,
-                           const struct inspection *inspection);
+                   const struct inspection *inspection, const struct estimate *estimate);
 
 enum outcome account_outcome(const struct inspection *inspection);
 

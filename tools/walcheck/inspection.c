@@ -156,7 +156,7 @@ static scn_status fall_back(struct look *look, scn_status why)
     look->out->is_refused = true;
     (void)error_set(why, error.sys_errno, error.page, error.offset, "%s", error.text);
     /* The walk meets the catalog's root once more. */
-    if (kind != FINDING_PAGE || look->wishes->is_quick)
+    if (kind != FINDING_PAGE)
         st = findings_note_error(findings_of(look), kind, why);
     if (st == SCN_OK)
         st = generation_load_space(look->subject, look->sb, &look->space);
@@ -566,15 +566,14 @@ static scn_status begin_claims(struct look *look)
 
 static scn_status check_pages(struct look *look)
 {
-    if (look->wishes->is_quick)
-        return SCN_OK;
     look->holdings.is_whole &= look->out->trail.end.kind != LOG_END_CORRUPT &&
                                !look->out->trail.is_refused;
     scn_status st = claim_fixed(look);
     if (st == SCN_OK)
         st = check_catalog(look);
-    if (st == SCN_OK)
-        st = check_tables(look);
+    if (st < 0 || look->wishes->is_quick)
+        return st;
+    st = check_tables(look);
     if (st == SCN_OK)
         st = check_runs(look);
     if (st == SCN_OK)

@@ -30,7 +30,7 @@ struct inspection_wishes {
     scn_status (*record)(void *ctx, const struct log_visit *visit);
     /* See subject.h. */
     bool (*goes_on)(void *ctx, uint64_t pages_done, uint64_t pages_expected);
-    bool is_quick; /* superblocks, roots and the log alone */
+    bool is_quick; /* superblocks, roots, the log and the catalog alone */
 };
 
 struct inspection {

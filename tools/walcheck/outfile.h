@@ -1,0 +1,23 @@
+/* The new store under its name: written beside it, and given the name when it is whole. */
+#ifndef TOOLS_WALCHECK_OUTFILE_H
+#define TOOLS_WALCHECK_OUTFILE_H
+
+#include "page/sys.h"
+#include "tools/outcome.h"
+
+struct outfile {
+    struct sys *sys;
+    const char *path; /* the caller's */
+    char *working;    /* owned */
+    bool is_forced;   /* the name may be taken by another file */
+    scn_db *db;
+};
+
+/* source: must not be overwritten, whatever is forced.  Anything but OUTCOME_OK: it was
+ * said why, and there is nothing to close. */
+enum outcome outfile_open(struct outfile *outfile, struct sys *sys, const char *path,
+                          const char *source, bool is_forced);
+/* Closes the store; with is_whole it gets its name, else it is gone. */
+enum outcome outfile_close(struct outfile *outfile, bool is_whole);
+
+#endif
