@@ -1,6 +1,8 @@
 /* Findings: see finding.h. */
 #include "tools/walcheck/finding.h"
 
+#include "page/limits.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -81,7 +83,8 @@ scn_status findings_note_error(struct findings *findings, enum finding_kind kind
     const struct scn_error *error = error_last();
     if (st != SCN_CORRUPT && st != SCN_IO)
         return st;
-    tell(findings, st == SCN_IO ? FINDING_UNREADABLE : kind, error->page, error->offset,
+    uint64_t page = error->page ? error->page : error->offset / PAGE_BYTES;
+    tell(findings, st == SCN_IO ? FINDING_UNREADABLE : kind, page, error->offset,
          error->text);
     return SCN_OK;
 }

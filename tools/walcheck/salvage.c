@@ -478,7 +478,8 @@ static scn_status apply_log(struct rescue *rescue, const struct log_base *base,
     st = survivors_find(rescue->subject, rescue->layers.uuid, &end, &visitor, &survivors);
     if (st < 0)
         return forgive(rescue, st);
-    tell_gap(rescue, rescue->last_lsn, end.watermark);
+    tell_gap(rescue, rescue->last_lsn,
+             survivors.watermark > end.watermark ? survivors.watermark : end.watermark);
     return SCN_OK;
 }
 

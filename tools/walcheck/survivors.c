@@ -15,6 +15,7 @@ struct search {
     const struct survivors_visitor *visitor;
     struct survivors *out;
     uint64_t watermark; /* all before it was durable */
+    bool is_measuring;  /* the first time, to find the watermark out */
     uint64_t first_epoch;
     uint8_t *raw;
     uint64_t failed_bytes;
@@ -25,6 +26,8 @@ struct search {
     uint64_t lsn;
     uint64_t epoch;
     uint32_t prev_crc;
+    uint64_t last_lsn; /* behind the record that was found last, */
+    uint64_t last_off; /* and where that is in the file */
     bool is_over;
 };
 
@@ -65,55 +68,74 @@ static scn_status tell_gap(struct search *search, const struct record *record,
                            uint64_t file_off)
 {
     struct survivors_gap gap = {
-        .from_off = extent_file_off(search->walk.extent_pgno) + search->off,
-        .from_lsn = search->lsn,
+        .from_off = search->last_off,
+        .from_lsn = search->last_lsn,
         .to_off = file_off,
         .to_lsn = record->lsn,
     };
     search->out->gap_count++;
-    search->out->gap_bytes += gap.to_off - gap.from_off;
     return search->visitor->gap ? search->visitor->gap(search->visitor->ctx, &gap)
                                 : SCN_OK;
 }
 
-static void count(struct search *search, const struct record *record, uint32_t off)
+static void count(struct search *search, const struct record *record)
 {
     struct survivors *out = search->out;
     out->record_count++;
     out->commit_count += record->type == RECORD_COMMIT;
     out->byte_count += record_bytes(record->stored_len);
+}
+
+static void advance(struct search *search, const struct record *record, uint32_t off)
+{
+    if (record->synced_lsn > search->watermark)
+        search->watermark = record->synced_lsn;
     search->off = off + record_bytes(record->stored_len);
     search->lsn = record->lsn + record_bytes(record->stored_len);
+    search->last_lsn = search->lsn;
+    search->last_off = extent_file_off(search->walk.extent_pgno) + search->off;
     search->epoch = record->epoch;
     search->prev_crc = record->crc;
 }
 
-static scn_status accept(struct search *search, const struct record *record, uint32_t off)
+static scn_status show(struct search *search, const struct record *record, uint32_t off)
 {
     const uint8_t *stored = search->walk.extent + off + RECORD_HEADER_BYTES;
     struct log_visit visit = {.record = *record};
-    scn_status st = SCN_OK;
     visit.end_lsn = record->lsn + record_bytes(record->stored_len);
     visit.file_off = extent_file_off(search->walk.extent_pgno) + off;
-    if (record->prev_crc != search->prev_crc)
-        st = tell_gap(search, record, visit.file_off);
     if (record->type == RECORD_EXTENT) {
-        extent_payload_decode(stored, &search->next);
         visit.extent.pgno = search->next.pgno;
         visit.extent.pages = search->next.pages;
         visit.extent.number = search->next.number;
     }
-    count(search, record, off);
-    if (st < 0 || search->visitor->record == NULL ||
-        !unpack(search, record, stored, &visit))
-        return st;
-    return search->visitor->record(search->visitor->ctx, &visit);
+    bool is_wanted = search->visitor->record && unpack(search, record, stored, &visit);
+    return is_wanted ? search->visitor->record(search->visitor->ctx, &visit) : SCN_OK;
+}
+
+static scn_status accept(struct search *search, const struct record *record, uint32_t off)
+{
+    scn_status st = SCN_OK;
+    if (record->type == RECORD_EXTENT)
+        extent_payload_decode(search->walk.extent + off + RECORD_HEADER_BYTES,
+                              &search->next);
+    if (!search->is_measuring) {
+        count(search, record);
+        if (record->prev_crc != search->prev_crc)
+            st = tell_gap(search, record,
+                          extent_file_off(search->walk.extent_pgno) + off);
+        if (st == SCN_OK)
+            st = show(search, record, off);
+    }
+    advance(search, record, off);
+    return st;
 }
 
 /* Behind a gap that nobody has synced over lies what was never acknowledged. */
 static bool is_unproved(const struct search *search, const struct record *record)
 {
-    return record->prev_crc != search->prev_crc && record->lsn >= search->watermark;
+    return !search->is_measuring && record->prev_crc != search->prev_crc &&
+           record->lsn > search->watermark;
 }
 
 /* The extent that was read last, from search->off on. */
@@ -220,36 +242,53 @@ static scn_status search_all(struct search *search)
     return st;
 }
 
+static scn_status search_from(struct search *search, const struct log_base *at)
+{
+    search->extent_number = at->extent_number;
+    search->off = at->extent_off;
+    search->lsn = at->lsn;
+    search->epoch = at->epoch;
+    search->prev_crc = at->prev_crc;
+    search->last_lsn = at->lsn;
+    search->last_off = extent_file_off(at->extent_pgno) + at->extent_off;
+    search->failed_bytes = 0;
+    search->is_over = false;
+    scn_status st = log_walk_read(&search->walk, at->extent_pgno, at->extent_pages);
+    return st == SCN_OK ? search_all(search) : st;
+}
+
+static bool is_place(struct subject *subject, const struct log_base *at)
+{
+    return extent_is_in_file(&subject->file, at->extent_pgno, at->extent_pages) &&
+           at->extent_off >= RECORD_FIRST_OFF && at->extent_off % RECORD_ALIGN == 0 &&
+           at->extent_off <= extent_bytes(at->extent_pages);
+}
+
+/* Twice: the last of the survivors may be who knows that the first gap was durable. */
 scn_status survivors_find(struct subject *subject, const uint8_t uuid[16],
                           const struct log_scan_result *end,
                           const struct survivors_visitor *visitor, struct survivors *out)
 {
-    struct search search = {
-        .subject = subject,
-        .visitor = visitor,
-        .out = out,
-        .watermark = end->watermark,
-        .first_epoch = end->end.epoch,
-        .extent_number = end->end.extent_number,
-        .off = end->end.extent_off,
-        .lsn = end->end.lsn,
-        .epoch = end->end.epoch,
-        .prev_crc = end->end.prev_crc,
-    };
-    const struct log_base *at = &end->end;
+    struct search search = {.subject = subject,
+                            .visitor = visitor,
+                            .out = out,
+                            .watermark = end->watermark,
+                            .first_epoch = end->end.epoch,
+                            .is_measuring = true};
     *out = (struct survivors){0};
-    if (!extent_is_in_file(&subject->file, at->extent_pgno, at->extent_pages) ||
-        at->extent_off < RECORD_FIRST_OFF || at->extent_off % RECORD_ALIGN != 0 ||
-        at->extent_off > extent_bytes(at->extent_pages))
+    if (!is_place(subject, &end->end))
         return SCN_OK;
-    scn_status st = log_walk_open(&search.walk, &subject->file, uuid, at, false);
+    scn_status st =
+        log_walk_open(&search.walk, &subject->file, uuid, &end->end, false);
     search.raw = st == SCN_OK ? mem_alloc(RECORD_PAYLOAD_MAX) : NULL;
     if (st == SCN_OK && search.raw == NULL)
         st = error_nomem();
     if (st == SCN_OK)
-        st = log_walk_read(&search.walk, at->extent_pgno, at->extent_pages);
+        st = search_from(&search, &end->end);
+    search.is_measuring = false;
     if (st == SCN_OK)
-        st = search_all(&search);
+        st = search_from(&search, &end->end);
+    out->watermark = search.watermark;
     mem_free(search.raw);
     log_walk_close(&search.walk);
     return st;

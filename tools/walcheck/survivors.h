@@ -19,7 +19,7 @@ struct survivors {
     uint64_t commit_count;
     uint64_t byte_count;
     uint64_t gap_count; /* places where records are missing */
-    uint64_t gap_bytes; /* of the log's extents, in them */
+    uint64_t watermark; /* all before it was durable once */
 };
 
 struct survivors_gap {
