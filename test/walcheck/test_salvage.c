@@ -17,7 +17,7 @@
 
 #include <time.h>
 
-enum { BUDGET_MS = 700, ROWS = 128, OUT_PAGES = 64 };
+enum { BUDGET_MS = 700, ROWS = 128, COMMITS = 32, OUT_PAGES = 64 };
 #define OUT_PATH "out"
 
 /* ---- what is told ---- */
@@ -26,12 +26,23 @@ struct told {
     bool has_lost[ROWS]; /* rows of the reference, by number */
     uint64_t count;
     bool has_lost_log;
+    const uint64_t *lsns;         /* of the commits, by number; 0: in the trees */
+    bool has_lost_commit[COMMITS];
 };
+
+static void note_gap(struct told *told, const struct loss *loss)
+{
+    told->has_lost_log = true;
+    for (uint32_t n = 0; n < COMMITS; n++)
+        told->has_lost_commit[n] |= told->lsns[n] != 0 &&
+                                    told->lsns[n] >= loss->from_lsn &&
+                                    told->lsns[n] < loss->to_lsn;
+}
 
 static bool covers(const struct loss *loss, const struct reference_row *row)
 {
     if (loss->kind == LOSS_LOG)
-        return true;
+        return false;
     if (loss->table_id == CATALOG_TABLE)
         return true;
     if (loss->table_id != row->table_id)
@@ -50,7 +61,8 @@ static void note_loss(void *ctx, const struct loss *loss)
     struct told *told = ctx;
     struct reference_row row;
     told->count++;
-    told->has_lost_log |= loss->kind == LOSS_LOG;
+    if (loss->kind == LOSS_LOG)
+        note_gap(told, loss);
     for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
         told->has_lost[i] |= covers(loss, &row);
 }
@@ -143,12 +155,32 @@ static bool was_committed(uint32_t commits, uint32_t idx, scn_slice value)
     return false;
 }
 
+static bool commit_touches(uint32_t n, uint32_t idx)
+{
+    struct reference_row before = {0};
+    struct reference_row after = {0};
+    if (n > 1)
+        CHECK(reference_row(n - 1, idx, &before));
+    CHECK(reference_row(n, idx, &after));
+    return before.version != after.version;
+}
+
+/* The row as the commits made it that are not lost. */
+static void expect(const struct outcome_rows *rows, uint32_t idx,
+                   struct reference_row *out)
+{
+    uint32_t n = rows->commits;
+    while (n > 1 && (rows->told->has_lost_commit[n] || !commit_touches(n, idx)))
+        n--;
+    CHECK(reference_row(n, idx, out));
+}
+
 static void judge_row(struct outcome_rows *rows, scn_txn *txn, uint32_t idx)
 {
     struct reference_row row;
     scn_table_id id;
     scn_slice value = {0};
-    CHECK(reference_row(rows->commits, idx, &row));
+    expect(rows, idx, &row);
     scn_status st = scn_table(txn, row.table, 0, &id);
     if (st == SCN_OK)
         st = scn_get(txn, id, row.key, &value);
@@ -205,7 +237,7 @@ static void judge(struct outcome_rows *rows, scn_db *db)
     CHECK_EQ(issues, 0);
     CHECK_OK(scn_begin(db, SCN_READ, &txn));
     CHECK_OK(scn_table_each(txn, note_stranger, rows));
-    if (rows->touched->log && !rows->told->has_lost_log)
+    if (rows->touched->log)
         rows->commits = last_commit(txn, rows->commits);
     for (uint32_t i = 0; i < ROWS && reference_row(1, i, &row); i++)
         judge_row(rows, txn, i);
@@ -221,12 +253,27 @@ static scn_status open_out(struct sys *sys, scn_db **db)
     return store_open_on(sys, OUT_PATH, &options, db);
 }
 
+/* The commits of the log follow those that the trees hold. */
+static void find_lsns(const struct damage *damage, const struct forge *forge,
+                      uint64_t lsns[COMMITS])
+{
+    uint32_t n = damage->reference.in_trees;
+    memset(lsns, 0, COMMITS * sizeof *lsns);
+    for (uint32_t i = 0; i < forge->record_count; i++) {
+        const uint8_t *at = damage->reference.now.bytes + forge->records[i].off;
+        if (at[12] == RECORD_COMMIT)
+            lsns[++n] = get_u64(at + 16);
+    }
+    CHECK_EQ(n, damage->reference.commits);
+}
+
 /* Whatever is left of the file: salvage says OK, or that there is nothing to begin
  * with. */
 static void salvage_one(const struct damage *damage, struct forge *forge,
                         const uint8_t *bytes, uint64_t size, char *wrong)
 {
-    struct told told = {0};
+    uint64_t lsns[COMMITS];
+    struct told told = {.lsns = lsns};
     struct touched touched = {0};
     struct outcome_rows rows = {&told, &touched, damage->reference.commits,
                                 damage->reference.in_older_trees, ""};
@@ -237,6 +284,7 @@ static void salvage_one(const struct damage *damage, struct forge *forge,
     scn_db *db;
     sim_put_file(disk, REFERENCE_PATH, bytes, size);
     find_touched(damage, forge, bytes, size, &touched);
+    find_lsns(damage, forge, lsns);
     CHECK_OK(open_out(sys, &db));
     scn_status st = salvage_run(sys, REFERENCE_PATH, db, &wishes, &result);
     if (st == SCN_OK)
