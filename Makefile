@@ -1,5 +1,6 @@
-# Scrine.  `make` builds build/libscrine.a and build/scrine.  `make demo` and `make check` need
-# nothing but gcc and make: they find out what else is missing and, as root, install it.
+# Scrine.  `make` builds build/libscrine.a and the commands build/scrine and
+# build/scrine-walcheck.  `make demo` and `make check` need nothing but gcc and make: they find
+# out what else is missing and, as root, install it.
 #
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
 # (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, bench-many (BENCH_SECONDS=n, 10),
@@ -54,7 +55,7 @@ link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS
     install \
     programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
-all: $(LIB) $(BUILD)/scrine
+all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-walcheck
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
@@ -213,6 +214,9 @@ install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
 	install -Dm644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libscrine.a
 	install -Dm755 $(BUILD)/scrine $(DESTDIR)$(PREFIX)/bin/scrine
+	install -Dm755 $(BUILD)/scrine-walcheck $(DESTDIR)$(PREFIX)/bin/scrine-walcheck
+	install -Dm644 docs/man/scrine-walcheck.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/scrine-walcheck.1
 
 clean:
 	rm -rf build

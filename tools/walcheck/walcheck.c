@@ -65,8 +65,9 @@ static enum outcome fail(const struct request *request, scn_status st)
 {
     if (st == SCN_NOTFOUND)
         return outcome_say(OUTCOME_IO, "%s: there is no such file", request->file);
+    /* Or nobody reads what we say any more, which is no failure. */
     if (st == SCN_INTERRUPTED)
-        return OUTCOME_INTERRUPTED;
+        return interrupt_seen() ? OUTCOME_INTERRUPTED : OUTCOME_OK;
     return outcome_of_store(NULL, request->file, st);
 }
 
