@@ -52,8 +52,10 @@ static bool covers(const struct loss *loss, const struct reference_row *row)
                               : 1;
     if (loss->kind == LOSS_VALUE)
         return from == 0;
-    return from >= 0 && (!loss->has_to || bytes_compare(row->key.data, row->key.size,
-                                                        loss->to.data, loss->to.size) < 0);
+    int to = loss->has_to ? bytes_compare(row->key.data, row->key.size, loss->to.data,
+                                          loss->to.size)
+                          : -1;
+    return from >= 0 && to < 0;
 }
 
 static void note_loss(void *ctx, const struct loss *loss)

@@ -92,6 +92,7 @@ scn_status estimate_make(struct sys *sys, const char *path,
     out->sample = trial.done;
     ns -= ns < out->read_ns ? ns : out->read_ns;
     if (trial.done)
-        out->apply_ns = (uint64_t)((double)ns / (double)trial.done * (double)out->op_count);
+        out->apply_ns =
+            (uint64_t)((double)ns / (double)trial.done * (double)out->op_count);
     return st;
 }

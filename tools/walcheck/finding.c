@@ -34,7 +34,7 @@ static const struct {
     [FINDING_LOG] = {"log", SEVERITY_CORRUPT, CURE_BY_COPY},
     [FINDING_OPERATION] = {"operation", SEVERITY_CORRUPT, CURE_BY_COPY},
     [FINDING_UNREADABLE] = {"unreadable", SEVERITY_UNREADABLE,
-                            "look at the disk; copy the file elsewhere and check the copy"},
+                            "look at the disk; copy the file and check the copy"},
     [FINDING_NEWER] = {"newer", SEVERITY_FOREIGN, "use a newer scrine"},
     [FINDING_FOREIGN] = {"foreign", SEVERITY_FOREIGN, "it was left alone"},
 };

@@ -1,4 +1,4 @@
-/* The new store under its name: written beside it, and given the name when it is whole. */
+/* A new store, written under another name and given its own when it is whole. */
 #ifndef TOOLS_WALCHECK_OUTFILE_H
 #define TOOLS_WALCHECK_OUTFILE_H
 

@@ -10,9 +10,9 @@
 static const char help[] =
     "usage: scrine-walcheck [OPTIONS] FILE\n"
     "\n"
-    "Looks at a store without opening it: superblocks, the log record by record and how it\n"
-    "ends, every page that is reached and every page that should be.  Also at stores that\n"
-    "nothing else opens, and at those in use.  Changes nothing unless told to.\n"
+    "Looks at a store without opening it: superblocks, the log record by record and how\n"
+    "it ends, every page that is reached and every page that should be.  Also at stores\n"
+    "that nothing else opens, and at those in use.  Changes nothing unless told to.\n"
     "\n"
     "  -v, --verbose  each record of the log and what it does\n"
     "  --from LSN     with -v and --dump: leave out records before this one\n"
@@ -20,15 +20,15 @@ static const char help[] =
     "  --quick        superblocks, the log and the catalog alone\n"
     "  --estimate     how long an open would take to read the log\n"
     "  --json         as one JSON object\n"
-    "  --salvage OUT  write everything that can be proved into a new store OUT, and list\n"
-    "                 what is lost; FILE is only read.  --force: OUT may exist\n"
-    "  --truncate     show what a torn tail holds; with --force cut it, and keep the bytes\n"
-    "                 in FILE.cut-LSN.  Never needed: the next open does the same\n"
+    "  --salvage OUT  write everything that can be proved into a new store OUT, and\n"
+    "                 list what is lost; FILE is only read.  --force: OUT may exist\n"
+    "  --truncate     show what a torn tail holds; with --force cut it, and keep the\n"
+    "                 bytes in FILE.cut-LSN.  Never needed: the next open cuts it\n"
     "  --help, --version\n"
     "\n"
-    "Exit codes: 0 clean; 1 findings that an open or a checkpoint puts right; 2 the file is\n"
-    "damaged; 3 not a store, or of a newer version; 4 input or output failed, or there is no\n"
-    "such file; 64 wrong usage; 75 in use, try again; 130 interrupted.\n";
+    "Exit codes: 0 clean; 1 findings that an open or a checkpoint puts right; 2 the\n"
+    "file is damaged; 3 not a store, or of a newer version; 4 input or output failed,\n"
+    "or there is no such file; 64 wrong usage; 75 in use, try again; 130 interrupted.\n";
 
 static const struct {
     const char *name;

@@ -35,7 +35,8 @@ scn_status subject_breathe(struct subject *subject)
     return error_set(SCN_INTERRUPTED, 0, 0, 0, "interrupted");
 }
 
-scn_status subject_page(struct subject *subject, const struct page_ref *ref, uint8_t *image)
+scn_status subject_page(struct subject *subject, const struct page_ref *ref,
+                        uint8_t *image)
 {
     if (++subject->pages_done % BREATH_PAGES == 0) {
         scn_status stop = subject_breathe(subject);
@@ -99,6 +100,6 @@ void subject_unpin(struct subject *subject)
 
 bool subject_is_live(struct subject *subject)
 {
-    return subject->file.sys->ops->lock_probe(subject->file.handle, LOCK_BASE + LOCK_ATTACH,
-                                             1, NULL) > 0;
+    const struct sys_ops *ops = subject->file.sys->ops;
+    return ops->lock_probe(subject->file.handle, LOCK_BASE + LOCK_ATTACH, 1, NULL) > 0;
 }

@@ -21,7 +21,8 @@ struct subject {
 
 /* SCN_NOTFOUND, SCN_NOTADB, SCN_READONLY (may not be read), SCN_IO, SCN_NOMEM; the file
  * is closed then. */
-scn_status subject_open(struct subject *subject, struct sys *sys, const char *path) MUST_USE;
+scn_status subject_open(struct subject *subject, struct sys *sys,
+                        const char *path) MUST_USE;
 void subject_close(struct subject *subject);
 
 /* One page, judged against the pointer that led to it; what disagrees is read once more

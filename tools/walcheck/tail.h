@@ -18,8 +18,9 @@ scn_status tail_measure(struct sys *sys, const char *path,
                         const struct inspection *inspection, struct tail *out) MUST_USE;
 
 /* Writes the bytes into `keep`, a new file, durably; then zeros over them, durably.
- * SCN_BUSY: somebody has the file open; SCN_EXISTS: `keep` is there already; SCN_CONFLICT:
- * the log does not end there any more; SCN_IO, SCN_FULL, SCN_READONLY, SCN_NOMEM. */
+ * SCN_BUSY: somebody has the file open; SCN_EXISTS: `keep` is there already;
+ * SCN_CONFLICT: the log does not end there any more; SCN_IO, SCN_FULL, SCN_READONLY,
+ * SCN_NOMEM. */
 scn_status tail_cut(struct sys *sys, const char *path,
                     const struct inspection *inspection, const struct tail *tail,
                     const char *keep) MUST_USE;
