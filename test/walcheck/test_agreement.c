@@ -4,110 +4,13 @@
  *
  * There are millions of variants; usually some at equal distances are tried, and
  * AGREEMENT=all in the environment tries all, AGREEMENT=name,n one. */
-#include "engine/store.h"
-#include "page/mem.h"
-#include "test/sim/disk.h"
 #include "test/unit/unit.h"
 #include "test/walcheck/damage.h"
-#include "tools/walcheck/inspection.h"
+#include "test/walcheck/opinion.h"
 
 #include <time.h>
 
 enum { BUDGET_MS = 700 };
-
-/* ---- what the engine says ---- */
-
-struct opinion {
-    bool is_refused;
-    uint32_t kinds; /* bit FINDING_... */
-    bool is_torn;
-    char text[256];
-};
-
-static const enum finding_kind kinds_of_issues[] = {
-    [SCN_ISSUE_SLOT] = FINDING_SLOT,     [SCN_ISSUE_SPACE] = FINDING_SPACE,
-    [SCN_ISSUE_PAGE] = FINDING_PAGE,     [SCN_ISSUE_TREE] = FINDING_TREE,
-    [SCN_ISSUE_VALUE] = FINDING_VALUE,   [SCN_ISSUE_COUNT] = FINDING_COUNT,
-    [SCN_ISSUE_USAGE] = FINDING_USAGE,   [SCN_ISSUE_CATALOG] = FINDING_CATALOG,
-    [SCN_ISSUE_LOG] = FINDING_LOG,       [SCN_ISSUE_SHARED] = FINDING_SHARED,
-    [SCN_ISSUE_LOST] = FINDING_LEAK,
-};
-
-static scn_status note_issue(void *ctx, const scn_issue *issue)
-{
-    struct opinion *opinion = ctx;
-    opinion->kinds |= 1u << kinds_of_issues[issue->kind];
-    snprintf(opinion->text, sizeof opinion->text, "%s", issue->text);
-    return SCN_OK;
-}
-
-static void ask_engine(struct sim_disk *disk, struct opinion *opinion)
-{
-    struct sys *sys = sim_process_create(disk);
-    scn_db *db;
-    scn_stats_t stats = {.struct_size = sizeof stats};
-    scn_status st = reference_open(sys, SCN_NOCREATE, &db);
-    *opinion = (struct opinion){.is_refused = st < 0};
-    if (st < 0) {
-        scn_error error = {.struct_size = sizeof error};
-        scn_last_error(NULL, &error);
-        snprintf(opinion->text, sizeof opinion->text, "%s", error.text);
-        CHECK(st == SCN_CORRUPT || st == SCN_NOTADB || st == SCN_VERSION);
-    } else {
-        CHECK_OK(scn_stats(db, &stats));
-        opinion->is_torn = stats.torn_tail;
-        CHECK_OK(scn_check(db, SCN_CHECK_ALL, note_issue, opinion, NULL));
-        CHECK_OK(scn_close(db));
-    }
-    sim_process_destroy(sys);
-}
-
-/* ---- what walcheck says ---- */
-
-static void note_finding(void *ctx, const struct finding *finding)
-{
-    struct opinion *opinion = ctx;
-    opinion->kinds |= 1u << finding->kind;
-    CHECK(finding->text[0] != 0);
-    snprintf(opinion->text, sizeof opinion->text, "%s", finding->text);
-}
-
-static void ask_walcheck(struct sim_disk *disk, struct opinion *opinion)
-{
-    struct sys *sys = sim_process_create(disk);
-    struct inspection inspection;
-    struct inspection_wishes wishes = {.ctx = opinion, .finding = note_finding};
-    uint64_t hash = sim_hash(disk);
-    size_t live = mem_live();
-    *opinion = (struct opinion){0};
-    CHECK_OK(inspection_run(sys, REFERENCE_PATH, &wishes, &inspection));
-    opinion->is_refused = inspection.is_refused;
-    opinion->is_torn = opinion->kinds >> FINDING_TORN & 1;
-    opinion->kinds &= ~(1u << FINDING_TORN);
-    CHECK(!inspection.is_unsteady);
-    inspection_destroy(&inspection);
-    CHECK_EQ(mem_live(), live);
-    CHECK_EQ(sim_call_count(sys, SIM_WRITE), 0);
-    CHECK(sim_hash(disk) == hash);
-    sim_process_destroy(sys);
-}
-
-/* ---- both ---- */
-
-#define HANDLED (1u << FINDING_SLOT | 1u << FINDING_LEAK)
-
-/* Empty, or how they differ. */
-static const char *difference(const struct opinion *engine,
-                              const struct opinion *walcheck)
-{
-    if (engine->is_refused != walcheck->is_refused)
-        return "one of them refuses it";
-    if (engine->is_refused)
-        return walcheck->kinds & ~HANDLED ? "" : "it is refused without a finding";
-    if (engine->is_torn != walcheck->is_torn)
-        return "one of them sees a torn tail";
-    return engine->kinds == walcheck->kinds ? "" : "they find different things";
-}
 
 static void compare(const struct damage *damage, enum damage_kind kind, uint64_t n,
                     uint64_t *tried, uint64_t *wrong)
@@ -122,11 +25,11 @@ static void compare(const struct damage *damage, enum damage_kind kind, uint64_t
     if (damage_apply(damage, kind, n, bytes, &size)) {
         struct sim_disk *disk = sim_disk_create(1);
         sim_put_file(disk, REFERENCE_PATH, bytes, size);
-        ask_walcheck(disk, &walcheck);
-        ask_engine(disk, &engine);
+        opinion_of_walcheck(disk, &walcheck);
+        opinion_of_engine(disk, &engine);
         sim_disk_destroy(disk);
         ++*tried;
-        const char *how = difference(&engine, &walcheck);
+        const char *how = opinions_differ(&engine, &walcheck);
         if (how[0] && ++*wrong <= 5)
             printf("    AGREEMENT=%s,%llu: %s\n      engine: %s %03x %s\n"
                    "      walcheck: %s %03x %s\n",
@@ -194,8 +97,8 @@ TEST(agreement__on_the_healthy_file)
     struct sim_disk *disk = sim_disk_create(1);
     sim_put_file(disk, REFERENCE_PATH, damage.reference.now.bytes,
                  damage.reference.now.size);
-    ask_walcheck(disk, &walcheck);
-    ask_engine(disk, &engine);
+    opinion_of_walcheck(disk, &walcheck);
+    opinion_of_engine(disk, &engine);
     if (walcheck.kinds || walcheck.is_refused || walcheck.is_torn)
         unit_fail(__FILE__, __LINE__, "%s", walcheck.text);
     CHECK(!engine.is_refused && engine.kinds == 0);

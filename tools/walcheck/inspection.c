@@ -26,6 +26,7 @@ struct look {
     const struct superblock *sb;
     struct space *space; /* NULL: it cannot be read */
     uint64_t run_gen;    /* bulk runs are no newer */
+    bool is_denied;      /* the page that is lost has another owner */
     struct holdings holdings;
     struct descent *descent;
     struct content *content;
@@ -332,8 +333,20 @@ static scn_status claim_fixed(struct look *look)
 static bool may_enter(void *ctx, const struct page_ref *ref)
 {
     struct look *look = ctx;
-    return holdings_take(&look->holdings, ref->pgno, 1, look->owner.kind,
-                         look->owner.name);
+    look->is_denied = !holdings_take(&look->holdings, ref->pgno, 1, look->owner.kind,
+                                     look->owner.name);
+    return !look->is_denied;
+}
+
+/* What lies below a page that somebody else has, has its owner there. */
+static scn_status miss(void *ctx, const struct range *range, uint32_t pgno)
+{
+    struct look *look = ctx;
+    (void)range;
+    (void)pgno;
+    look->holdings.is_whole &= look->is_denied;
+    look->is_denied = false;
+    return SCN_OK;
 }
 
 static void tree_fault(struct look *look, enum finding_kind kind, uint32_t pgno,
@@ -388,16 +401,13 @@ static scn_status check_tree(struct look *look, const struct page_ref *root,
 {
     struct descent_tree tree = {.root = *root, .table_id = table_id,
                                 .pages_max = UINT64_MAX};
-    struct descent_visitor visitor = {look, may_enter, check_record, NULL};
+    struct descent_visitor visitor = {look, may_enter, check_record, miss};
     look->owner = (struct content_owner){
         table_id, table_owner(look->owner_name, table_id), kind};
     look->count = look->tombstones = look->key_bytes = look->value_bytes = 0;
     tree.owner = look->owner.name;
     tree.gen = kind == HOLDING_LATER ? look->run_gen : look->sb->gen;
-    scn_status st = descent_run(look->descent, &tree, &visitor, pages, is_whole);
-    if (!*is_whole)
-        look->holdings.is_whole = false;
-    return st;
+    return descent_run(look->descent, &tree, &visitor, pages, is_whole);
 }
 
 /* ---- the catalog ---- */
