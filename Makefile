@@ -151,8 +151,9 @@ $(BUILD)/unit.a: $(UNIT)
 
 # ---- fuzzing: each target is a libFuzzer program; all of them a test of their corpora ----
 # The corpora were found with tiny limits, and so they are run with them alone.
-FUZZ_FRAME := $(addprefix test/fuzz/,blocks.c stage.c survey.c image.c forge.c model.c)
-FUZZ_TARGETS := pages codecs logs files rows mishaps commands
+FUZZ_FRAME := $(addprefix test/fuzz/,blocks.c stage.c survey.c image.c forge.c \
+    model.c recipe.c)
+FUZZ_TARGETS := pages codecs logs files rows mishaps commands walcheck
 FUZZ_SHARED := $(call objects,$(FUZZ_FRAME) test/sim) $(STORY) $(LIB_OBJECTS)
 # The command's calls of scn_open are led to a store in memory.
 FUZZ_TOOLS := $(filter-out %/scrine.o,$(call objects,tools))
@@ -160,8 +161,10 @@ fuzz_tools = -Wl,--wrap=scn_open -ljansson
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz-%)
 $(FUZZ_PROGRAMS): $(BUILD)/fuzz-%: $(BUILD)/obj/test/fuzz/%.o \
     $(call objects,test/fuzz/entry.c test/unit/dice.c) $(FUZZ_SHARED)
-	$(link) -fsanitize=fuzzer $(if $(findstring commands,$@),$(fuzz_tools))
+	$(link) -fsanitize=fuzzer $(if $(findstring commands,$@),$(fuzz_tools)) \
+	    $(if $(findstring walcheck,$@),-ljansson)
 $(BUILD)/fuzz-commands: $(FUZZ_TOOLS)
+$(BUILD)/fuzz-walcheck: $(WALCHECK) $(WALCHECK_TOOLS)
 fuzz-programs: $(FUZZ_PROGRAMS)
 # The machine that a target runs on is not what is looked at.
 BARE = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_ALL))
@@ -171,7 +174,7 @@ $(call objects,test/sim) $(STORY): CFLAGS_ALL := $(BARE)
 endif
 CORPUS_PROGRAM := $(if $(SMALL),$(if $(filter release,$(MODE)),,$(BUILD)/test-fuzz))
 $(BUILD)/test-fuzz: $(call objects,$(FUZZ_TARGETS:%=test/fuzz/%.c) test/fuzz/test_corpus.c) \
-    $(FUZZ_SHARED) $(FUZZ_TOOLS) $(UNIT)
+    $(FUZZ_SHARED) $(FUZZ_TOOLS) $(WALCHECK) $(UNIT)
 	$(link) $(fuzz_tools)
 
 # What test/run runs in this mode: the layers where assertions are on, the API everywhere,

@@ -112,12 +112,16 @@ TEST(corpus__commands_end_with_their_exit_codes)
     run_corpus("commands");
 }
 
-/* What the mutator makes of a recipe is a file that can be opened, or is refused. */
-TEST(corpus__forged_files_are_used_or_refused)
+TEST(corpus__any_file_is_looked_at_and_salvaged)
+{
+    run_corpus("walcheck");
+}
+
+static void run_forgeries(const char *name)
 {
     enum { ROOM = 65536, FORGERIES = 60 };
     static uint8_t data[ROOM];
-    const struct fuzz_target *target = find_target("files");
+    const struct fuzz_target *target = find_target(name);
     uint64_t seed = unit_seed();
     size_t size = 0;
     for (uint64_t i = 0; i < FORGERIES; i++) {
@@ -128,4 +132,15 @@ TEST(corpus__forged_files_are_used_or_refused)
                  (unsigned long long)seed, (unsigned long long)i);
         target->run(data, size);
     }
+}
+
+/* What the mutator makes of a recipe is a file that can be opened, or is refused. */
+TEST(corpus__forged_files_are_used_or_refused)
+{
+    run_forgeries("files");
+}
+
+TEST(corpus__forged_files_are_looked_at_and_salvaged)
+{
+    run_forgeries("walcheck");
 }
