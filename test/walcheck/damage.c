@@ -5,7 +5,9 @@
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
-enum { SECTOR = 512 };
+#include <time.h>
+
+enum { SECTOR = 512, BUDGET_MS = 700, TRIED_MIN = 8, WRONG_MAX = 5 };
 
 static const char *const names[DAMAGE_KINDS] = {"bit",     "zero",  "garbage", "swap",
                                                 "replace", "stale", "hole",    "cut",
@@ -166,4 +168,85 @@ uint64_t damage_pick(uint64_t count, uint64_t i, uint64_t seed)
     while (has_common_factor(count, stride))
         stride += 2;
     return (seed % count + i % count * (stride % count)) % count;
+}
+
+/* ---- many variants ---- */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t budget_ms(void)
+{
+    const char *given = getenv("BUDGET_MS");
+    return given ? strtoull(given, NULL, 10) : BUDGET_MS;
+}
+
+struct walk {
+    const struct damage *damage;
+    enum damage_kind kind;
+    const char *wish;
+    bool (*is_right)(const struct damage *, const uint8_t *, uint64_t);
+    uint64_t tried;
+    uint64_t wrong;
+};
+
+static void try_one(struct walk *walk, uint64_t n)
+{
+    const struct reference_image *now = &walk->damage->reference.now;
+    uint64_t size = now->size;
+    uint8_t *bytes = malloc(size);
+    CHECK(bytes != NULL);
+    memcpy(bytes, now->bytes, size);
+    if (damage_apply(walk->damage, walk->kind, n, bytes, &size)) {
+        walk->tried++;
+        if (!walk->is_right(walk->damage, bytes, size) && walk->wrong++ < WRONG_MAX)
+            printf("    %s=%s,%llu\n", walk->wish, damage_name(walk->kind),
+                   (unsigned long long)n);
+    }
+    free(bytes);
+}
+
+static void try_some(struct walk *walk, bool are_all)
+{
+    uint64_t count = damage_count(walk->damage, walk->kind);
+    uint64_t until = now_ms() + budget_ms();
+    uint64_t seed = unit_seed();
+    for (uint64_t i = 0; i < count; i++) {
+        if (!are_all && walk->tried > TRIED_MIN && now_ms() > until)
+            break;
+        try_one(walk, damage_pick(count, i, seed));
+    }
+}
+
+static void walk_wished(struct walk *walk)
+{
+    const char *text = getenv(walk->wish);
+    size_t len = strlen(damage_name(walk->kind));
+    if (text == NULL || strcmp(text, "all") == 0)
+        try_some(walk, text != NULL);
+    else if (strncmp(text, damage_name(walk->kind), len) == 0 && text[len] == ',')
+        try_one(walk, strtoull(text + len + 1, NULL, 10));
+    else if (strcmp(text, damage_name(walk->kind)) == 0)
+        try_some(walk, getenv("BUDGET_MS") == NULL);
+}
+
+void damage_walk(enum damage_kind kind, const char *wish,
+                 bool (*is_right)(const struct damage *damage, const uint8_t *bytes,
+                                  uint64_t size))
+{
+    struct damage damage;
+    struct walk walk = {&damage, kind, wish, is_right, 0, 0};
+    damage_open(&damage);
+    walk_wished(&walk);
+    if (getenv("VERBOSE"))
+        printf("%-8s %llu of %llu, %llu wrong\n", damage_name(kind),
+               (unsigned long long)walk.tried,
+               (unsigned long long)damage_count(&damage, kind),
+               (unsigned long long)walk.wrong);
+    damage_close(&damage);
+    CHECK_EQ(walk.wrong, 0);
 }

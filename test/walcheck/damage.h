@@ -32,6 +32,14 @@ uint64_t damage_count(const struct damage *damage, enum damage_kind kind);
 bool damage_apply(const struct damage *damage, enum damage_kind kind, uint64_t n,
                   uint8_t *bytes, uint64_t *size);
 
+/* Tries variants of one kind, some at equal distances for BUDGET_MS (in the environment;
+ * usually less than a second).  `wish` names a variable of the environment: all, or a
+ * kind, or a kind and a number.  is_right says what is wrong itself and gets the damaged
+ * file.  Fails the test where one was. */
+void damage_walk(enum damage_kind kind, const char *wish,
+                 bool (*is_right)(const struct damage *damage, const uint8_t *bytes,
+                                  uint64_t size));
+
 /* Numbers below count that lie everywhere, however early one stops: the i-th of them,
  * from a seed. */
 uint64_t damage_pick(uint64_t count, uint64_t i, uint64_t seed);

@@ -15,9 +15,7 @@
 #include "tools/walcheck/directory.h"
 #include "tools/walcheck/salvage.h"
 
-#include <time.h>
-
-enum { BUDGET_MS = 700, ROWS = 128, COMMITS = 32, OUT_PAGES = 64 };
+enum { ROWS = 128, COMMITS = 32, OUT_PAGES = 64 };
 #define OUT_PATH "out"
 
 /* ---- what is told ---- */
@@ -300,80 +298,32 @@ static void salvage_one(const struct damage *damage, struct forge *forge,
     strcpy(wrong, rows.wrong);
 }
 
-static void try_one(const struct damage *damage, struct forge *forge,
-                    enum damage_kind kind, uint64_t n, uint64_t *tried, uint64_t *wrongs)
-{
-    const struct reference_image *now = &damage->reference.now;
-    uint64_t size = now->size;
-    uint8_t *bytes = malloc(size);
-    char wrong[200] = "";
-    CHECK(bytes != NULL);
-    memcpy(bytes, now->bytes, size);
-    if (damage_apply(damage, kind, n, bytes, &size)) {
-        salvage_one(damage, forge, bytes, size, wrong);
-        ++*tried;
-    }
-    if (wrong[0] && ++*wrongs <= 5)
-        printf("    SALVAGE=%s,%llu: %s\n", damage_name(kind), (unsigned long long)n,
-               wrong);
-    free(bytes);
-}
+/* What the healthy file leads to is learnt once. */
+static struct forge forge;
 
-static uint64_t now_ms(void)
+static bool comes_back(const struct damage *damage, const uint8_t *bytes, uint64_t size)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static bool is_chosen(enum damage_kind kind, uint64_t *one)
-{
-    const char *wish = getenv("SALVAGE");
-    size_t len = strlen(damage_name(kind));
-    *one = UINT64_MAX;
-    if (wish == NULL || strcmp(wish, "all") == 0)
-        return true;
-    if (strncmp(wish, damage_name(kind), len) != 0)
-        return false;
-    if (wish[len] == ',')
-        *one = strtoull(wish + len + 1, NULL, 10);
-    return wish[len] == ',' || wish[len] == 0;
+    char wrong[200];
+    forge_use(&forge, damage->reference.now.bytes);
+    salvage_one(damage, &forge, bytes, size, wrong);
+    if (wrong[0])
+        printf("    %s\n", wrong);
+    return wrong[0] == 0;
 }
 
 static void try_all(enum damage_kind kind)
 {
-    struct damage damage;
-    struct forge forge;
-    uint64_t one;
-    uint64_t tried = 0;
-    uint64_t wrong = 0;
-    uint64_t until = now_ms() + BUDGET_MS;
-    if (!is_chosen(kind, &one))
-        return;
-    damage_open(&damage);
-    forge_open(&forge, damage.reference.now.bytes, damage.reference.now.size);
-    uint64_t count = damage_count(&damage, kind);
-    if (one != UINT64_MAX)
-        try_one(&damage, &forge, kind, one, &tried, &wrong);
-    for (uint64_t i = 0; i < count && one == UINT64_MAX; i++) {
-        if (getenv("SALVAGE") == NULL && i > 8 && now_ms() > until)
-            break;
-        try_one(&damage, &forge, kind, damage_pick(count, i, unit_seed()), &tried,
-                &wrong);
-    }
-    if (getenv("VERBOSE"))
-        printf("%-8s %llu of %llu, %llu wrong\n", damage_name(kind),
-               (unsigned long long)tried, (unsigned long long)count,
-               (unsigned long long)wrong);
+    struct reference reference;
+    reference_make(&reference);
+    forge_open(&forge, reference.now.bytes, reference.now.size);
+    damage_walk(kind, "SALVAGE", comes_back);
     forge_close(&forge);
-    damage_close(&damage);
-    CHECK_EQ(wrong, 0);
+    reference_destroy(&reference);
 }
 
 TEST(salvage__of_a_healthy_file_is_all_of_it)
 {
     struct damage damage;
-    struct forge forge;
     char wrong[200];
     damage_open(&damage);
     forge_open(&forge, damage.reference.now.bytes, damage.reference.now.size);
