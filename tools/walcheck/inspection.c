@@ -535,7 +535,7 @@ static scn_status check_runs(struct look *look)
 {
     const struct trail *trail = &look->out->trail;
     scn_status st = SCN_OK;
-    /* The newest first, as scn_check has it: of two owners it is the older that is told. */
+    /* The newest first, as scn_check has it: of two owners the older one is told. */
     for (uint32_t i = trail->run_count; i > 0 && st == SCN_OK; i--) {
         const struct trail_run *run = &trail->runs[i - 1];
         uint64_t pages;
