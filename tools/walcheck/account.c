@@ -151,7 +151,9 @@ static json_t *record_json(const struct log_visit *visit)
     set_number(json, "stored", record->stored_len);
     set_number(json, "raw", record->raw_len);
     set_number(json, "synced_lsn", record->synced_lsn);
-    set_number(json, "epoch", record->epoch);
+    char epoch[17];
+    snprintf(epoch, sizeof epoch, "%016" PRIx64, record->epoch);
+    set(json, "epoch", json_string(epoch));
     if (record->type == RECORD_COMMIT) {
         set_number(json, "puts", tally.puts);
         set_number(json, "deletions", tally.dels);

@@ -190,15 +190,15 @@ static bool publish_equal(const struct publish *a, const struct publish *b)
     return true;
 }
 
-static scn_status follow_log(struct look *look, struct findings *findings)
+static scn_status follow_log(struct look *look, struct findings *findings, trail_fn fn)
 {
     struct inspection *out = look->out;
     trail_destroy(&out->trail);
     if (look->space)
         space_forget_reservations(look->space);
     return trail_follow(look->subject, findings, look->sb,
-                        generations_synced(&out->generations), look->space,
-                        look->wishes->record, look->wishes->ctx, &out->trail);
+                        generations_synced(&out->generations), look->space, fn,
+                        look->wishes->ctx, &out->trail);
 }
 
 /* A log that is being written may look damaged where somebody is at work: so it is read
@@ -214,7 +214,7 @@ static scn_status await_log(struct look *look, bool *is_fine)
         struct findings unheard = {0};
         if (publish_read(file, &before) < 0)
             before = (struct publish){0};
-        st = follow_log(look, &unheard);
+        st = follow_log(look, &unheard, NULL);
         *is_fine = st == SCN_OK && unheard.count == 0 &&
                    look->out->trail.end.kind != LOG_END_CORRUPT;
         if (i > 0 && publish_read(file, &after) == SCN_OK &&
@@ -225,17 +225,29 @@ static scn_status await_log(struct look *look, bool *is_fine)
     return st;
 }
 
+/* What a file in use has in its log by now; whatever is wrong was told before. */
+static scn_status show_records(struct look *look)
+{
+    struct findings unheard = {0};
+    struct trail trail = {0};
+    scn_status st = trail_follow(look->subject, &unheard, look->sb, 0, NULL,
+                                 look->wishes->record, look->wishes->ctx, &trail);
+    trail_destroy(&trail);
+    return st;
+}
+
 static scn_status read_log(struct look *look)
 {
     struct inspection *out = look->out;
     struct sys *sys = look->subject->file.sys;
     uint64_t begun = sys->ops->now_ns(sys);
     bool is_fine = false;
-    scn_status st = SCN_OK;
-    if (out->is_live && !look->wishes->record)
-        st = await_log(look, &is_fine);
+    scn_status st = out->is_live ? await_log(look, &is_fine) : SCN_OK;
     if (st == SCN_OK && !is_fine)
-        st = follow_log(look, findings_of(look));
+        st = follow_log(look, findings_of(look),
+                        out->is_live ? NULL : look->wishes->record);
+    if (st == SCN_OK && out->is_live && look->wishes->record)
+        st = show_records(look);
     out->log_ns = sys->ops->now_ns(sys) - begun;
     if (st == SCN_IO || st == SCN_CORRUPT) {
         out->is_refused = true;

@@ -100,8 +100,7 @@ static void print_loss(FILE *out, const struct loss *loss)
     if (loss->kind == LOSS_VALUE) {
         print_bound(out, ": the value of ", true, loss->from);
     } else {
-        fputs(is_older ? ": may be older: " : ": ", out);
-        fputs(loss->has_from || loss->has_to ? "keys" : "all keys", out);
+        fputs(loss->has_from || loss->has_to ? ": keys" : ": all keys", out);
         print_bound(out, " from ", loss->has_from, loss->from);
         print_bound(out, " to before ", loss->has_to, loss->to);
     }
