@@ -94,6 +94,20 @@ static void rot_leaf(struct forge *forge)
     forge_page(forge, a_leaf(forge))[PAGE_HEADER_BYTES + 300] ^= 4;
 }
 
+/* A leaf that the older generation has as it was before, and the record between them. */
+static void rot_new_leaf(struct forge *forge)
+{
+    const struct superblock *newest = &forge->sb[forge->newest];
+    const struct log_base *older = &forge->sb[forge->newest ^ 1].base;
+    uint32_t nth = 0;
+    uint32_t pgno;
+    do
+        pgno = forge_find(forge, PAGE_LEAF, 0, TABLE_LONG, nth++);
+    while (get_u64(forge_page(forge, pgno) + 16) != newest->gen);
+    forge_page(forge, pgno)[PAGE_HEADER_BYTES + 300] ^= 4;
+    forge_page(forge, older->extent_pgno)[older->extent_off + 40] ^= 1;
+}
+
 static void rename_leaf(struct forge *forge)
 {
     uint32_t pgno = a_leaf(forge);
@@ -349,6 +363,7 @@ static const struct golden goldens[] = {
     {"salvage-clean.txt", leave_healthy, {.salvage = "out"}, 0},
     {"salvage-page.txt", rot_leaf, {.salvage = "out"}, 0},
     {"salvage-page.json", rot_leaf, {.salvage = "out", .is_json = true}, 0},
+    {"salvage-older.txt", rot_new_leaf, {.salvage = "out"}, 0},
     {"salvage-slots.txt", break_both_slots, {.salvage = "out"}, 0},
     {"salvage-log.txt", rot_log, {.salvage = "out"}, 0},
     {"salvage-value.txt", change_value_hash, {.salvage = "out"}, 0},

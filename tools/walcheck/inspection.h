@@ -25,8 +25,8 @@
 struct inspection_wishes {
     void *ctx;
     void (*finding)(void *ctx, const struct finding *finding);
-    /* Each record of the log that verifies; NULL: nobody wants to know.  With it a file in
-     * use is looked at once, instead of again where it has moved. */
+    /* Each record of the log that verifies; NULL: nobody wants to know.  With it a file
+     * in use is looked at once, instead of again where it has moved. */
     scn_status (*record)(void *ctx, const struct log_visit *visit);
     /* See subject.h. */
     bool (*goes_on)(void *ctx, uint64_t pages_done, uint64_t pages_expected);
