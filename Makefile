@@ -204,7 +204,7 @@ demo: build/deps/base
 	@$(BUILD)/scrine-demo $(DEMO)
 
 bench-smoke bench-many: build/deps/base build/deps/bench
-	@$(MAKE) -s -j2 $(BUILD)/scrine-bench
+	@$(MAKE) -s -j2 $(BUILD)/scrine-bench $(BUILD)/scrine-walcheck
 	@$(BUILD)/scrine-bench $(@:bench-%=%)
 
 # Then: test/fuzz/run TARGET, one of FUZZ_TARGETS.

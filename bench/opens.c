@@ -133,6 +133,24 @@ static void measure_new_file(void)
     figure_at_most("a new file", opened > closed ? opened : closed, 512, "KiB");
 }
 
+/* Of the pages that it looks at, which are in the page cache by then. */
+static void measure_walcheck(const char *path)
+{
+    double rate[ROUNDS];
+    scn_stats_t stats = {.struct_size = sizeof stats};
+    const char *const arguments[] = {"scrine-walcheck", path, NULL};
+    scn_db *db = store_open(path, 0, SCN_NOTHREAD);
+    must(scn_stats(db, &stats), "scn_stats");
+    must(scn_close(db), "scn_close");
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        uint64_t start = wall_ns();
+        require(run_beside(arguments) == 0, "scrine-walcheck finds nothing");
+        rate[i] = (double)stats.used_bytes / (double)(wall_ns() - start);
+    }
+    figure_at_least("scrine-walcheck of 1 GiB in the page cache",
+                    samples_median(rate, ROUNDS), 1, "GB/s");
+}
+
 static void measure_open(void)
 {
     char path[PATH_BYTES];
@@ -153,6 +171,7 @@ static void measure_open(void)
     figure_note("opening it, the first time", first, "ms");
     figure_at_most("opening 1 GiB that was closed cleanly", samples_median(ms, OPENS), 2,
                    "ms");
+    measure_walcheck(path);
     unlink(path);
 }
 

@@ -46,6 +46,8 @@ void store_load(scn_db *db, const struct record_set *set, uint32_t version);
 
 /* This program again, with these arguments; its exit and what it used. */
 int run_again(const char *const arguments[], struct rusage *usage);
+/* The program in the same folder that the first argument names; its exit. */
+int run_beside(const char *const arguments[]);
 /* A fork that runs fn and is expected to end by SIGKILL. */
 void run_killed(void (*fn)(void *ctx), void *ctx);
 
