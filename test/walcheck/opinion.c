@@ -67,6 +67,7 @@ void opinion_of_walcheck(struct sim_disk *disk, struct opinion *opinion)
     *opinion = (struct opinion){0};
     CHECK_OK(inspection_run(sys, REFERENCE_PATH, &wishes, &inspection));
     opinion->is_refused = inspection.is_refused;
+    opinion->has_strays = inspection.has_strays;
     opinion->is_torn = opinion->kinds >> FINDING_TORN & 1;
     opinion->kinds &= ~(1u << FINDING_TORN);
     CHECK(!inspection.is_unsteady);
@@ -81,13 +82,18 @@ void opinion_of_walcheck(struct sim_disk *disk, struct opinion *opinion)
 
 #define HANDLED (1u << FINDING_SLOT | 1u << FINDING_LEAK)
 
+/* An open that makes a checkpoint has put right what checkpoints do before scn_check looks,
+ * or has met damage that an open otherwise leaves to be found. */
 const char *opinions_differ(const struct opinion *engine, const struct opinion *walcheck)
 {
-    if (engine->is_refused != walcheck->is_refused)
+    bool opens_otherwise = walcheck->has_strays && !walcheck->is_refused;
+    if (engine->is_refused != walcheck->is_refused && !opens_otherwise)
         return "one of them refuses it";
     if (engine->is_refused)
         return walcheck->kinds & ~HANDLED ? "" : "it is refused without a finding";
     if (engine->is_torn != walcheck->is_torn)
         return "one of them sees a torn tail";
+    if (opens_otherwise)
+        return engine->kinds & ~walcheck->kinds ? "one of them finds less" : "";
     return engine->kinds == walcheck->kinds ? "" : "they find different things";
 }

@@ -9,6 +9,7 @@ struct opinion {
     bool is_refused;
     uint32_t kinds; /* bit FINDING_..., without FINDING_TORN */
     bool is_torn;
+    bool has_strays; /* walcheck: see inspection.h */
     char text[256]; /* of the last finding or refusal */
 };
 

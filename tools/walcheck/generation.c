@@ -51,22 +51,6 @@ uint64_t generations_synced(const struct generations *generations)
     return known;
 }
 
-/* A slot that cannot be read may have held one that was two newer [H2]. */
-uint64_t generations_bound(const struct generations *generations, int chosen)
-{
-    uint64_t newest = generations->sb[chosen].gen;
-    int other = chosen ^ 1;
-    bool is_good = generations->verdict[other] == SUPERBLOCK_GOOD;
-    uint64_t next = newest + 1;
-    if (is_good && generations->sb[other].gen > newest)
-        next = generations->sb[other].gen + 1;
-    else if (!is_good)
-        next = newest + 3;
-    if (superblock_slot(next) == superblock_slot(newest))
-        next++;
-    return next - 1;
-}
-
 static scn_status check_length(struct subject *subject, const struct superblock *sb)
 {
     uint64_t pages = atomic_load(&subject->file.page_count);

@@ -25,8 +25,6 @@ bool generations_have(const struct generations *generations,
                       enum superblock_verdict verdict);
 /* The highest base lsn of both good slots: everything below it was durable. */
 uint64_t generations_synced(const struct generations *generations);
-/* No generation that was ever begun is newer. */
-uint64_t generations_bound(const struct generations *generations, int chosen);
 
 /* The roots of a generation: the file is long enough, the catalog's root page is right,
  * and the allocation state can be read, which is then in *space (the caller's).

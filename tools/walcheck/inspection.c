@@ -25,7 +25,6 @@ struct look {
     struct inspection *out;
     const struct superblock *sb;
     struct space *space; /* NULL: it cannot be read */
-    uint64_t run_gen;    /* bulk runs are no newer */
     bool is_denied;      /* the page that is lost has another owner */
     struct holdings holdings;
     struct descent *descent;
@@ -135,7 +134,6 @@ static void choose(struct look *look, int slot)
 {
     look->out->chosen = slot;
     look->sb = &look->out->generations.sb[slot];
-    look->run_gen = generations_bound(&look->out->generations, slot);
 }
 
 /* The newest generation's roots cannot be read, and error_last says why. */
@@ -374,7 +372,7 @@ static scn_status check_value(struct look *look, const struct leaf_record *recor
     struct value_ref ref;
     bool is_good;
     uint64_t newest =
-        look->owner.kind == HOLDING_LATER ? look->run_gen : look->sb->gen;
+        look->owner.kind == HOLDING_LATER ? SUPERBLOCK_GEN_MAX : look->sb->gen;
     const char *why = record->payload_len == VALUE_REF_BYTES
                           ? value_ref_decode(record->payload, &ref)
                           : "it is no reference to a value";
@@ -418,7 +416,7 @@ static scn_status check_tree(struct look *look, const struct page_ref *root,
         table_id, table_owner(look->owner_name, table_id), kind};
     look->count = look->tombstones = look->key_bytes = look->value_bytes = 0;
     tree.owner = look->owner.name;
-    tree.gen = kind == HOLDING_LATER ? look->run_gen : look->sb->gen;
+    tree.gen = kind == HOLDING_LATER ? SUPERBLOCK_GEN_MAX : look->sb->gen;
     return descent_run(look->descent, &tree, &visitor, pages, is_whole);
 }
 
@@ -552,6 +550,7 @@ static scn_status check_runs(struct look *look)
         const struct trail_run *run = &trail->runs[i - 1];
         uint64_t pages;
         bool is_whole;
+        look->out->has_strays |= run->root.birth_gen > look->sb->gen;
         st = check_tree(look, &run->root, run->table_id, HOLDING_LATER, &pages,
                         &is_whole);
         if (st == SCN_OK && is_whole &&

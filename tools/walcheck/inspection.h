@@ -39,6 +39,9 @@ struct inspection {
     int chosen;    /* slot whose generation was looked at; -1: none could be */
     bool is_older; /* it is not the newest */
     bool is_refused; /* an open for writing refuses the file */
+    bool has_strays; /* bulk runs are younger than the generation, so an open for writing
+                        makes a checkpoint: it may put right what was found, or fail
+                        where it meets damage */
     bool is_live;  /* somebody had it open for writing */
     bool is_unsteady; /* it changed faster than it could be looked at: findings may be
                          nothing but that */
