@@ -82,8 +82,8 @@ void opinion_of_walcheck(struct sim_disk *disk, struct opinion *opinion)
 
 #define HANDLED (1u << FINDING_SLOT | 1u << FINDING_LEAK)
 
-/* An open that makes a checkpoint has put right what checkpoints do before scn_check looks,
- * or has met damage that an open otherwise leaves to be found. */
+/* An open that makes a checkpoint has put right what checkpoints do before scn_check
+ * looks, or has met damage that an open otherwise leaves to be found. */
 const char *opinions_differ(const struct opinion *engine, const struct opinion *walcheck)
 {
     bool opens_otherwise = walcheck->has_strays && !walcheck->is_refused;
