@@ -71,6 +71,9 @@ struct sys_file {
     int fd;                   /* const after open; -1 in a forked child */
     atomic_int direct_fd;     /* for SYS_UNCACHED; opened by the first who needs it */
     atomic_bool lacks_dsync;  /* the file system refused RWF_DSYNC once */
+    bool is_adopted;          /* const; the host's descriptor, and not listed */
+    bool is_stream;           /* const; of them, one that cannot be sought */
+    uint64_t start;           /* const; of an adopted one, where byte 0 is */
     struct sys_file *next;    /* under guard */
     struct sys_file **link;
 };
@@ -179,6 +182,30 @@ static int posix_open(struct sys *sys, const char *path, uint32_t flags,
     return 0;
 }
 
+/* Linux lets pwrite on a descriptor with O_APPEND write at the end, wherever it is told
+ * to: such a file is a stream as well. */
+static int posix_adopt(struct sys *sys, int fd, bool *can_seek, struct sys **owner,
+                       struct sys_file **out)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    struct sys_file *file = mem_zalloc(sizeof *file);
+    if (!file)
+        return -ENOMEM;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    file->posix = (struct posix *)sys;
+    file->fd = fd;
+    file->is_adopted = true;
+    file->is_stream = at < 0 || (flags & O_APPEND);
+    file->start = at < 0 ? 0 : (uint64_t)at;
+    atomic_init(&file->direct_fd, DIRECT_REFUSED);
+    *can_seek = !file->is_stream;
+    *owner = sys;
+    *out = file;
+    return 0;
+}
+
 static int set_lock(int fd, int command, struct flock *lock)
 {
     int result;
@@ -204,6 +231,10 @@ static void close_descriptors(struct sys_file *file)
 static void posix_close(struct sys_file *file)
 {
     struct flock everything = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    if (file->is_adopted) {
+        mem_free(file);
+        return;
+    }
     pthread_mutex_lock(&guard);
     if (!is_forked(file->posix))
         (void)set_lock(file->fd, F_OFD_SETLK, &everything);
@@ -325,7 +356,8 @@ static int64_t posix_read(struct sys_file *file, uint64_t off, void *buf, uint64
 {
     if (flags & SYS_UNCACHED)
         return read_uncached(file, off, buf, len);
-    ssize_t count = pread(file->fd, buf, len, (off_t)off);
+    ssize_t count = file->is_stream ? read(file->fd, buf, len)
+                                    : pread(file->fd, buf, len, (off_t)(file->start + off));
     return count < 0 ? -errno : count;
 }
 
@@ -357,7 +389,9 @@ static int64_t posix_write(struct sys_file *file, uint64_t off, const void *buf,
 {
     if (flags & SYS_DSYNC)
         return write_dsync(file, off, buf, len);
-    ssize_t count = pwrite(file->fd, buf, len, (off_t)off);
+    ssize_t count = file->is_stream
+                        ? write(file->fd, buf, len)
+                        : pwrite(file->fd, buf, len, (off_t)(file->start + off));
     return count < 0 ? -errno : count;
 }
 
@@ -373,7 +407,8 @@ static int posix_flush_range(struct sys_file *file, uint64_t off, uint64_t len)
         return 0; /* to the kernel, zero means up to the end of the file */
     unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
                    SYNC_FILE_RANGE_WAIT_AFTER;
-    int error = or_errno(sync_file_range(file->fd, (off64_t)off, (off64_t)len, how));
+    off64_t at = (off64_t)(file->start + off);
+    int error = or_errno(sync_file_range(file->fd, at, (off64_t)len, how));
     bool is_missing = error == -ENOSYS || error == -EINVAL || error == -ESPIPE;
     return is_missing ? 0 : error;
 }
@@ -747,6 +782,7 @@ static void posix_cond_wake_all(struct sys_cond *cond)
 
 static const struct sys_ops posix_ops = {
     .open = posix_open,
+    .adopt = posix_adopt,
     .close = posix_close,
     .stat_path = posix_stat_path,
     .stat = posix_stat,

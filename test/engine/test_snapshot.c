@@ -1,0 +1,217 @@
+/* Snapshots: full ones are stores with the same rows, and a base with its increments is
+ * what a full one would be. */
+#include "test/engine/snaplab.h"
+#include "test/engine/story.h"
+
+enum { ROUNDS = PAGE_IS_SMALL ? 60 : 16 };
+
+/* ---- full ---- */
+
+static void put_rows(scn_db *db, const char *name, uint32_t from, uint32_t to,
+                     size_t value_len, uint8_t fill)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    uint8_t *value = malloc(value_len + 1);
+    CHECK(value != NULL);
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, name, SCN_CREATE, &table));
+    for (uint32_t i = from; i < to; i++) {
+        char key[16];
+        memset(value, fill + (int)i, value_len);
+        snprintf(key, sizeof key, "key%06u", i);
+        CHECK_OK(scn_put(txn, table, (scn_slice){key, 9}, (scn_slice){value, value_len},
+                         0));
+    }
+    CHECK_OK(scn_commit(txn));
+    free(value);
+}
+
+static void check_full(struct snaplab *lab, scn_db *db, bool is_stream)
+{
+    scn_db *copy;
+    scn_snapshot_info info;
+    scn_snapshot_info origin = {.struct_size = sizeof origin};
+    CHECK_OK(snaplab_take(lab, db, "full", is_stream, NULL, &info));
+    CHECK_EQ(info.kind, SCN_SNAPSHOT_FULL);
+    snaplab_check(db, info.digest);
+    CHECK_OK(snaplab_open(lab, "full", &copy));
+    snaplab_check(copy, info.digest);
+    CHECK_OK(scn_snapshot_origin(copy, &origin));
+    CHECK(memcmp(origin.digest, info.digest, 16) == 0);
+    CHECK(memcmp(origin.id, info.id, 16) == 0);
+    CHECK_EQ(origin.gen, info.gen);
+    CHECK_OK(scn_checkpoint(copy));
+    snaplab_check(copy, info.digest);
+    put_rows(copy, "more", 0, 100, 50, 7); /* it is a store like any other */
+    CHECK_OK(scn_checkpoint(copy));
+    CHECK_OK(scn_close(copy));
+}
+
+TEST(snapshot__of_an_empty_store_is_an_empty_store)
+{
+    struct snaplab lab;
+    scn_db *db;
+    snaplab_create(&lab, 1);
+    CHECK_OK(snaplab_open(&lab, "store", &db));
+    check_full(&lab, db, false);
+    check_full(&lab, db, true);
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+}
+
+TEST(snapshot__has_what_the_log_holds_and_what_the_trees_hold)
+{
+    struct snaplab lab;
+    scn_db *db;
+    snaplab_create(&lab, 2);
+    CHECK_OK(snaplab_open(&lab, "store", &db));
+    put_rows(db, "a", 0, 300, 20, 1);
+    put_rows(db, "b", 0, 20, PAGE_BYTES / 3, 1);
+    CHECK_OK(scn_checkpoint(db));
+    put_rows(db, "a", 200, 400, 30, 2);
+    put_rows(db, "c", 0, 2, 3 * PAGE_BYTES, 1);
+    check_full(&lab, db, false);
+    check_full(&lab, db, true);
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+}
+
+TEST(snapshot__to_a_stream_is_the_same_but_for_its_names)
+{
+    struct snaplab lab;
+    scn_db *db;
+    scn_snapshot_info a;
+    scn_snapshot_info b;
+    uint64_t size_a;
+    uint64_t size_b;
+    snaplab_create(&lab, 3);
+    CHECK_OK(snaplab_open(&lab, "store", &db));
+    put_rows(db, "a", 0, 500, 20, 1);
+    CHECK_OK(snaplab_take(&lab, db, "file", false, NULL, &a));
+    CHECK_OK(snaplab_take(&lab, db, "pipe", true, NULL, &b));
+    CHECK(memcmp(a.digest, b.digest, 16) == 0);
+    CHECK_EQ(a.pages, b.pages);
+    CHECK(sim_file_size(lab.disk, "file", &size_a));
+    CHECK(sim_file_size(lab.disk, "pipe", &size_b));
+    CHECK_EQ(size_a, a.bytes);
+    CHECK_EQ(size_b, b.bytes);
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+}
+
+/* ---- models ---- */
+
+struct scene {
+    struct snaplab lab;
+    struct story story;
+    scn_db *db;
+    scn_db *base; /* NULL: there is none yet */
+    scn_snapshot_info last; /* what the base is */
+    uint64_t random;
+    uint32_t increments;
+};
+
+static uint64_t dice(struct scene *scene, uint64_t bound)
+{
+    return (unit_random(&scene->random) >> 20) % bound;
+}
+
+static void check_story(struct scene *scene, scn_db *db)
+{
+    uint32_t number;
+    if (!story_check(&scene->story, db, &number))
+        unit_fail(__FILE__, __LINE__, "%s", scene->story.wrong);
+    CHECK_EQ(number, scene->story.begun);
+}
+
+static void take_full(struct scene *scene)
+{
+    scn_db *copy;
+    scn_snapshot_info info;
+    bool is_stream = dice(scene, 3) == 0;
+    CHECK_OK(snaplab_take(&scene->lab, scene->db, "full", is_stream, NULL, &info));
+    CHECK_EQ(info.is_noted, 1);
+    CHECK_OK(snaplab_open(&scene->lab, "full", &copy));
+    snaplab_check(copy, info.digest);
+    check_story(scene, copy);
+    CHECK_OK(scn_close(copy));
+    if (scene->base && dice(scene, 3))
+        return;
+    if (scene->base)
+        CHECK_OK(scn_close(scene->base));
+    snaplab_copy(&scene->lab, "full", "base");
+    CHECK_OK(snaplab_open(&scene->lab, "base", &scene->base));
+    scene->last = info;
+}
+
+static void take_increment(struct scene *scene)
+{
+    scn_snapshot_info info;
+    scn_snapshot_info applied;
+    scn_snapshot_info full;
+    CHECK_OK(snaplab_take(&scene->lab, scene->db, "inc", dice(scene, 2), &scene->last,
+                          &info));
+    CHECK_OK(snaplab_apply(&scene->lab, scene->base, "inc", &applied));
+    snaplab_check(scene->base, applied.digest);
+    check_story(scene, scene->base);
+    CHECK_OK(snaplab_take(&scene->lab, scene->db, "full", false, NULL, &full));
+    CHECK(memcmp(full.digest, applied.digest, 16) == 0);
+    if (dice(scene, 3) == 0)
+        CHECK_OK(scn_checkpoint(scene->base));
+    scene->last = info;
+    scene->increments++;
+}
+
+static void go_on(struct scene *scene)
+{
+    uint64_t commits = 1 + dice(scene, 12);
+    for (uint64_t i = 0; i < commits; i++) {
+        CHECK(story_commit(&scene->story, scene->db) >= 0);
+        if (dice(scene, 10) == 0)
+            CHECK_OK(scn_checkpoint(scene->db));
+        if (dice(scene, 8) == 0)
+            CHECK_OK(scn_tick(scene->db, 0));
+    }
+    story_ack(&scene->story);
+}
+
+static void run_model(uint64_t seed, uint32_t flags)
+{
+    struct scene scene = {.random = seed * 2 + 1};
+    snaplab_create(&scene.lab, seed);
+    story_init(&scene.story, seed, flags);
+    CHECK_OK(snaplab_open(&scene.lab, "store", &scene.db));
+    for (int i = 0; i < ROUNDS; i++) {
+        go_on(&scene);
+        if (scene.base == NULL || dice(&scene, 8) == 0)
+            take_full(&scene);
+        else if (dice(&scene, 3))
+            take_increment(&scene);
+    }
+    CHECK(scene.increments > 0);
+    CHECK_OK(scn_close(scene.base));
+    CHECK_OK(scn_close(scene.db));
+    story_destroy(&scene.story);
+    snaplab_destroy(&scene.lab);
+}
+
+TEST(snapshot__and_increments_follow_a_story)
+{
+    run_model(unit_seed(), 0);
+}
+
+TEST(snapshot__and_increments_follow_a_story_with_tables_and_long_values)
+{
+    run_model(unit_seed() + 1, STORY_BIG | STORY_TABLE);
+}
+
+TEST(snapshot__and_increments_follow_a_story_with_bulk_runs)
+{
+    run_model(unit_seed() + 2, STORY_BULK | STORY_TABLE);
+}
+
+TEST(snapshot__and_increments_follow_a_small_story)
+{
+    run_model(unit_seed() + 3, STORY_TINY | STORY_TABLE);
+}
