@@ -1,5 +1,7 @@
 /* Snapshots: full ones are stores with the same rows, and a base with its increments is
  * what a full one would be. */
+#include "engine/catalog.h"
+#include "engine/txn.h"
 #include "test/engine/snaplab.h"
 #include "test/engine/story.h"
 
@@ -214,4 +216,118 @@ TEST(snapshot__and_increments_follow_a_story_with_bulk_runs)
 TEST(snapshot__and_increments_follow_a_small_story)
 {
     run_model(unit_seed() + 3, STORY_TINY | STORY_TABLE);
+}
+
+/* ---- leaves that go ---- */
+
+/* The keys of one leaf, counted from 0; false: there are not so many leaves. */
+struct leaf_keys {
+    uint32_t wanted;
+    uint32_t seen;
+    uint32_t count;
+    char keys[400][16];
+};
+
+static scn_status note_leaf(void *ctx, const struct page_ref *ref, const uint8_t *page)
+{
+    struct leaf_keys *keys = ctx;
+    if (ref->level > 0 || keys->seen++ != keys->wanted)
+        return SCN_OK;
+    keys->count = leaf_count(page);
+    CHECK(keys->count <= 400);
+    for (uint32_t i = 0; i < keys->count; i++) {
+        struct leaf_record record;
+        leaf_at(page, i, &record);
+        CHECK_EQ(record.key_len, 9);
+        memcpy(keys->keys[i], record.key, 9);
+    }
+    return SCN_OK;
+}
+
+static bool find_leaf(scn_db *db, const char *name, struct leaf_keys *keys)
+{
+    scn_txn *txn;
+    scn_table_id id;
+    struct catalog_root root;
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    CHECK_OK(scn_table(txn, name, 0, &id));
+    pool_enter(db->store->maintenance_reader);
+    CHECK_OK(catalog_read_root(db->store->maintenance_reader, &txn->view->catalog, id,
+                               &root));
+    pool_leave(db->store->maintenance_reader);
+    struct tree tree = {root.root, id};
+    CHECK_OK(tree_walk(db->store->maintenance_reader, &tree, note_leaf, keys));
+    scn_abort(txn);
+    return keys->wanted < keys->seen;
+}
+
+static void delete_keys(scn_db *db, const char *name, const struct leaf_keys *keys)
+{
+    scn_txn *txn;
+    scn_table_id id;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, name, 0, &id));
+    for (uint32_t i = 0; i < keys->count; i++)
+        CHECK_OK(scn_del(txn, id, (scn_slice){keys->keys[i], 9}));
+    CHECK_OK(scn_commit(txn));
+}
+
+/* A base in a file, and the store goes on from there. */
+static void take_base(struct snaplab *lab, scn_db *db, scn_db **base,
+                      scn_snapshot_info *info)
+{
+    CHECK_OK(snaplab_take(lab, db, "base", false, NULL, info));
+    CHECK_EQ(info->is_noted, 1);
+    CHECK_OK(snaplab_open(lab, "base", base));
+}
+
+static void check_increment(struct snaplab *lab, scn_db *db, scn_db *base,
+                            scn_snapshot_info *last)
+{
+    scn_snapshot_info info;
+    scn_snapshot_info applied;
+    uint8_t digest[16];
+    CHECK_OK(snaplab_take(lab, db, "inc", true, last, &info));
+    CHECK_OK(snaplab_apply(lab, base, "inc", &applied));
+    CHECK_OK(snaplab_digest(db, digest));
+    CHECK(memcmp(digest, applied.digest, 16) == 0);
+    snaplab_check(base, digest);
+    *last = info;
+}
+
+/* Exactly the rows of a leaf go, so that nothing of its neighbours changes. */
+static bool lose_leaves(uint32_t first, uint32_t count)
+{
+    struct snaplab lab;
+    scn_db *db;
+    scn_db *base;
+    scn_snapshot_info last;
+    struct leaf_keys keys = {.wanted = first};
+    snaplab_create(&lab, first + 1);
+    CHECK_OK(snaplab_open(&lab, "store", &db));
+    put_rows(db, "a", 0, PAGE_IS_SMALL ? 300 : 1200, 200, 1);
+    CHECK_OK(scn_checkpoint(db));
+    take_base(&lab, db, &base, &last);
+    bool is_there = find_leaf(db, "a", &keys);
+    for (uint32_t i = 0; is_there && i < count; i++) {
+        keys = (struct leaf_keys){.wanted = first + i};
+        if (find_leaf(db, "a", &keys))
+            delete_keys(db, "a", &keys);
+    }
+    CHECK_OK(scn_checkpoint(db));
+    check_increment(&lab, db, base, &last);
+    CHECK_OK(scn_close(base));
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+    return is_there;
+}
+
+TEST(snapshot__increment_knows_of_leaves_that_have_gone)
+{
+    uint32_t leaves = 0;
+    while (lose_leaves(leaves, 1))
+        leaves++;
+    CHECK(leaves > 3);
+    for (uint32_t i = 0; i < leaves; i++)
+        lose_leaves(i, 3);
 }
