@@ -1,5 +1,6 @@
-# Scrine.  `make` builds build/libscrine.a and build/scrine.  `make demo` and `make check` need
-# nothing but gcc and make: they find out what else is missing and, as root, install it.
+# Scrine.  `make` builds build/libscrine.a, build/scrine and build/scrine-snapshot.
+# `make demo` and `make check` need nothing but gcc and make: they find out what else is
+# missing and, as root, install it.
 #
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
 # (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, bench-many (BENCH_SECONDS=n, 10),
@@ -51,7 +52,7 @@ link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS
     install \
     programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
-all: $(LIB) $(BUILD)/scrine
+all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-snapshot
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
@@ -78,6 +79,11 @@ $(BUILD)/obj/%.cc.o: %.cc Makefile | build/deps/check
 
 # The command reads files that the engine refuses, so it needs the layers and not the archive.
 $(BUILD)/scrine: $(call objects,tools) $(LIB_OBJECTS)
+	$(link) -ljansson
+
+# Of the command's files those that both need; and the public interface alone.
+$(BUILD)/scrine-snapshot: $(call objects,tools/snapshot $(addprefix tools/,args.c \
+    fingerprint.c handle.c interrupt.c outcome.c output.c text.c)) $(LIB)
 	$(link) -ljansson
 
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
@@ -199,6 +205,7 @@ install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
 	install -Dm644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libscrine.a
 	install -Dm755 $(BUILD)/scrine $(DESTDIR)$(PREFIX)/bin/scrine
+	install -Dm755 $(BUILD)/scrine-snapshot $(DESTDIR)$(PREFIX)/bin/scrine-snapshot
 
 clean:
 	rm -rf build

@@ -68,6 +68,14 @@ static const char check_help[] =
 static const char checkpoint_help[] =
     "Never needed, as stores do it by themselves; good before a file is copied away.\n";
 
+static const char hash_help[] =
+    "A line a table: a digest of all its rows, how many there are, its name; the last\n"
+    "line is for all tables together.  A digest follows from the rows alone and not from\n"
+    "where they lie, so a store, its snapshot and a copy of its rows have the same one.\n"
+    "Reads every row.\n"
+    "\n"
+    "  --json         as one JSON object\n";
+
 static const char load_help[] =
     "Reads INPUT, or standard input where it is absent or -.  Creates the file and\n"
     "the table where they are missing.  Each line is one JSON object and becomes one\n"
@@ -148,6 +156,11 @@ static const struct command commands[] = {
      "check FILE",
      "look for damage in the whole file",
      check_help},
+    {{"hash", OPTION_BIT(OPTION_JSON), 1, 2},
+     command_hash,
+     "hash FILE [TABLE]",
+     "print digests of the rows of each table",
+     hash_help},
     {{"checkpoint", 0, 1, 1},
      command_checkpoint,
      "checkpoint FILE",
@@ -175,7 +188,7 @@ static const char general_help[] =
     "\n"
     "scrine COMMAND --help tells more.  scrine --version prints the version.  Options\n"
     "may stand anywhere after the command; -- ends them.  Only put and load create a\n"
-    "file; get, scan, tables, stat, check and dump change nothing in it.\n"
+    "file; get, scan, tables, stat, check, hash and dump change nothing in it.\n"
     "\n";
 
 static enum outcome print_help(void)
