@@ -40,7 +40,8 @@ static scn_status foreign_base(scn_slice key)
 static scn_status forget_row(struct amend *amend, scn_slice key)
 {
     scn_slice value;
-    scn_status st = scn_get_flags(amend->txn, amend->table_id, key, SCN_UNTRACKED, &value);
+    scn_status st =
+        scn_get_flags(amend->txn, amend->table_id, key, SCN_UNTRACKED, &value);
     if (st == SCN_OK)
         digest_remove_row(&amend->digest, key, value);
     return st;

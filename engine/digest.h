@@ -5,8 +5,8 @@
  *     table: XXH3-128 of (flags u32 | rows u64 | sum 16 bytes | name)
  *     store: the sum of its tables
  *
- * A sum can be kept up to date: rows are added and taken away in any order.  docs/format.md
- * has it too, since digests are written into files.  One thread. */
+ * A sum can be kept up to date: rows are added and taken away in any order.  It is in
+ * docs/format.md too, since digests are written into files.  One thread. */
 #ifndef ENGINE_DIGEST_H
 #define ENGINE_DIGEST_H
 

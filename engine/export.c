@@ -249,7 +249,9 @@ static scn_status next_root(struct export *export, struct change *out)
         uint32_t idx = export->next_root++;
         const struct catalog_root *root =
             idx == 0 ? &export->usage_root : &export->results[idx - 1].root;
-        uint32_t id = idx == 0 ? (uint32_t)TABLE_USAGE : export->tables.entries[idx - 1].id;
+        uint32_t id = TABLE_USAGE;
+        if (idx > 0)
+            id = export->tables.entries[idx - 1].id;
         if (page_ref_is_null(&root->root))
             continue;
         catalog_root_encode(root, export->row);
@@ -456,7 +458,7 @@ static scn_status write_stream(struct export *export)
     if (st == SCN_OK)
         st = write_trees(export);
     if (st == SCN_OK && !is_repeated(export))
-        return error_corrupt(0, 0, "snapshot: its rows have changed while it was written");
+        return error_corrupt(0, 0, "snapshot: its rows have changed meanwhile");
     return st;
 }
 

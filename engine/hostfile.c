@@ -81,7 +81,7 @@ static scn_status tell_progress(const struct hostfile *file)
     if (file->hooks.progress == NULL ||
         file->hooks.progress(file->hooks.user, file->done, expected) == 0)
         return SCN_OK;
-    return error_set(SCN_INTERRUPTED, 0, 0, 0, "the snapshot was stopped by the program");
+    return error_set(SCN_INTERRUPTED, 0, 0, 0, "the program has stopped the snapshot");
 }
 
 /* ---- writing ---- */
@@ -95,7 +95,7 @@ static scn_status push(struct hostfile *file)
     if (!file->is_dry && file->can_seek && bytes)
         failed = file->sys->ops->flush_range(file->handle, file->push_off, bytes);
     if (failed)
-        return error_sys(failed, file->push_off, "snapshot: the target cannot be written");
+        return error_sys(failed, file->push_off, "snapshot: the target is not written");
     if (!file->is_dry)
         pace(file, bytes);
     return tell_progress(file);
@@ -156,7 +156,9 @@ scn_status hostfile_sync(struct hostfile *file)
     int failed = file->sys->ops->sync(file->handle);
     if (failed == -EINVAL || failed == -EROFS)
         return SCN_OK; /* no file on a disk */
-    return failed ? error_sys(failed, 0, "snapshot: the target cannot be synced") : SCN_OK;
+    if (failed)
+        return error_sys(failed, 0, "snapshot: the target cannot be synced");
+    return SCN_OK;
 }
 
 /* ---- reading ---- */

@@ -155,7 +155,8 @@ static scn_status put_reference(struct increment *increment, scn_slice key,
                         : st;
 }
 
-static scn_status put_record(struct increment *increment, const struct leaf_record *record)
+static scn_status put_record(struct increment *increment,
+                             const struct leaf_record *record)
 {
     scn_slice key = {record->key, record->key_len};
     if (is_cleared(increment, key))

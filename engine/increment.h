@@ -12,12 +12,12 @@
  * 3. Elsewhere, the changes: rows, deletions of rows, deletions of ranges.
  *
  * Why the base then has what the snapshot has, at each key k:
- * - If a commit in (base of G, B'] touched k, the checkpoint that merged it wrote the leaf
- *   that k belongs to, also where it came out as it was, or k's place is in the range of
- *   one that was written instead [T5], or behind the last leaf, or the tree is empty. So
- *   k lies in a range of 1 or 2, and what the base has there is replaced, whatever the
- *   base's own commits above G were.  Later checkpoints may write the leaf again, for k or
- *   for a neighbour: linked later still.
+ * - If a commit in (base of G, B'] touched k, the checkpoint that merged it wrote the
+ *   leaf that k belongs to, also where it came out as it was, or k's place is in the
+ *   range of one that was written instead [T5], or behind the last leaf, or the tree is
+ *   empty. So k lies in a range of 1 or 2, and what the base has there is replaced,
+ *   whatever the base's own commits above G were.  Later checkpoints may write the leaf
+ *   again, for k or for a neighbour: linked later still.
  * - Else the trees of G and G' agree at k.  If a commit above B' touched k, or deleted a
  *   range with k in it, k is among the changes, and it does not matter that the base may
  *   have had the commit already.

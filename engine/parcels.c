@@ -284,7 +284,8 @@ static scn_status get_range(struct parcels_in *in, struct parcels_item *out)
     if (st == SCN_OK)
         st = get_key(in, 1, 0, &out->value);
     if (st == SCN_OK && out->value.size &&
-        bytes_compare(out->key.data, out->key.size, out->value.data, out->value.size) >= 0)
+        bytes_compare(out->key.data, out->key.size, out->value.data,
+                      out->value.size) >= 0)
         return corrupt(in, "increment: an impossible range");
     return st;
 }

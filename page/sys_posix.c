@@ -356,8 +356,9 @@ static int64_t posix_read(struct sys_file *file, uint64_t off, void *buf, uint64
 {
     if (flags & SYS_UNCACHED)
         return read_uncached(file, off, buf, len);
-    ssize_t count = file->is_stream ? read(file->fd, buf, len)
-                                    : pread(file->fd, buf, len, (off_t)(file->start + off));
+    off_t at = (off_t)(file->start + off);
+    ssize_t count =
+        file->is_stream ? read(file->fd, buf, len) : pread(file->fd, buf, len, at);
     return count < 0 ? -errno : count;
 }
 

@@ -70,8 +70,9 @@ static const char checkpoint_help[] =
 
 static const char hash_help[] =
     "A line a table: a digest of all its rows, how many there are, its name; the last\n"
-    "line is for all tables together.  A digest follows from the rows alone and not from\n"
-    "where they lie, so a store, its snapshot and a copy of its rows have the same one.\n"
+    "line is for all tables together.  A digest follows from the rows alone and not\n"
+    "from where they lie, so a store, its snapshot and a copy of its rows have the same\n"
+    "one.\n"
     "Reads every row.\n"
     "\n"
     "  --json         as one JSON object\n";

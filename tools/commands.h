@@ -16,7 +16,7 @@ enum outcome command_del(const struct args *args);
 enum outcome command_scan(const struct args *args);
 /* tools/load.c */
 enum outcome command_load(const struct args *args);
-/* tools/hash.c */
+/* tools/digests.c */
 enum outcome command_hash(const struct args *args);
 /* tools/dump.c */
 enum outcome command_dump(const struct args *args);

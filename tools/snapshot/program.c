@@ -17,8 +17,8 @@ struct command {
 static const char create_help[] =
     "While others read and write SRC.  DST is a store like any other, compact and with\n"
     "an empty log; - is standard output.  With --since it is an increment: what has\n"
-    "changed since another snapshot, which it can be applied to.  Under its name there is\n"
-    "never a half of it: it is written beside, synced and renamed.\n"
+    "changed since another snapshot, which it can be applied to.  There is never a half\n"
+    "of it under its name: it is written beside, synced and renamed.\n"
     "\n"
     "A snapshot is noted in SRC, so that increments can be based on it; where SRC can\n"
     "only be read they cannot.\n"
@@ -30,24 +30,24 @@ static const char create_help[] =
     "  --json         print what was made as one JSON object\n";
 
 static const char apply_help[] =
-    "BASE is the file of a full snapshot and becomes the newer one, by each INC in turn:\n"
-    "as a whole or, if anything is wrong, not at all.  BASE is read and compared with\n"
-    "what it says it holds before.  Exit code 1: it has an INC already, or it was\n"
-    "changed.\n"
+    "BASE is the file of a full snapshot and becomes the newer one, by each INC in\n"
+    "turn: as a whole or, if anything is wrong, not at all.  BASE is read before and\n"
+    "compared with what it says it holds.  Exit code 1: it has an INC already, or it\n"
+    "was changed.\n"
     "\n"
     "  --force        do not compare\n"
     "  --json         print what it has become as one JSON object\n";
 
 static const char verify_help[] =
     "Full snapshots and increments: reads all of each, compares checksums and digests,\n"
-    "and checks the file as scrine check does.  Exit code 1: a store holds something else\n"
-    "than when it was made; 2: damage.\n"
+    "and checks the file as scrine check does.  Exit code 1: a store holds something\n"
+    "else than when it was made; 2: damage.\n"
     "\n"
     "  --json         print what they are as a JSON array\n";
 
 static const char restore_help[] =
-    "The first FILE is a full snapshot; increments follow in their order.  DST becomes a\n"
-    "store with all of it, and the files stay as they are.\n"
+    "The first FILE is a full snapshot; increments follow in their order.  DST becomes\n"
+    "a store with all of it, and the files stay as they are.\n"
     "\n"
     "  --force        replace DST\n"
     "  --json         print what was made as one JSON object\n";
@@ -93,9 +93,9 @@ static const struct command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static const char outcomes_help[] =
-    "Exit codes: 0 done; 1 findings; 2 damaged; 3 not a store or snapshot, or of a newer\n"
-    "version; 4 input or output failed, or there is no such file; 64 wrong usage, or the\n"
-    "wrong base; 75 busy, try again; 130 interrupted.\n";
+    "Exit codes: 0 done; 1 findings; 2 damaged; 3 not a store or snapshot, or of a\n"
+    "newer version; 4 input or output failed, or there is no such file; 64 wrong usage,\n"
+    "or the wrong base; 75 busy, try again; 130 interrupted.\n";
 
 static enum outcome print_help(void)
 {

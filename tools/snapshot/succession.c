@@ -76,7 +76,8 @@ enum outcome snapshot_apply(const struct args *args)
         return outcome;
     outcome = check_base(&handle, args_has(args, OPTION_FORCE));
     if (outcome == OUTCOME_OK)
-        outcome = apply_files(&handle, args->operands + 1, args->operand_count - 1, &info);
+        outcome =
+            apply_files(&handle, args->operands + 1, args->operand_count - 1, &info);
     scn_status st = outcome == OUTCOME_OK ? scn_checkpoint(handle.db) : SCN_OK;
     if (st < 0)
         outcome = handle_fail(&handle, st);
