@@ -345,8 +345,8 @@ enum { SCN_SNAPSHOT_UNNOTED = 1 }; /* flags */
 typedef struct scn_snapshot_options {
     uint32_t struct_size;
     uint32_t flags;            /* SCN_SNAPSHOT_UNNOTED: nothing can be based on it */
-    uint64_t since_gen;        /* gen of an earlier snapshot: an increment on it; 0: a full
-                                * one */
+    uint64_t since_gen;        /* gen of an earlier snapshot: an increment on it; 0: a
+                                * full one */
     uint64_t rate_bytes_per_s; /* no faster; 0: as fast as it goes, but slow enough to
                                 * leave the disk to commits while there are any */
     scn_hooks hooks;           /* progress: bytes written, and how many there may be; what
