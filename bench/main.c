@@ -18,9 +18,10 @@ static const struct group {
     {"reads", bench_reads, false},       {"commits", bench_commits, false},
     {"beside", bench_beside, false},     {"loads", bench_loads, false},
     {"lazy", bench_lazy, false},         {"recovery", bench_recovery, false},
-    {"opening", bench_opening, false},   {"space", bench_space, false},
     {"shrink", bench_shrink, false},
-    {"crowd", bench_crowd, true},        {"patience", bench_patience, true},
+    {"opening", bench_opening, false},   {"space", bench_space, false},
+    {"snapshot", bench_snapshot, false}, {"crowd", bench_crowd, true},
+    {"patience", bench_patience, true},
     {"begins", bench_begins, true},      {"deaths", bench_deaths, true},
     {"joins", bench_joins, true},
 };

@@ -4,7 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 
-enum { PUSH_BYTES = 1 << 20 };
+enum {
+    /* Beside commits: a sync that meets it waits for no more. */
+    PUSH_BYTES_SMALL = 256 << 10,
+    /* Alone: the disk rests while the next ones are made. */
+    PUSH_BYTES_LARGE = 16 << 20
+};
 #define NS_PER_S UINT64_C(1000000000)
 
 /* ---- life ---- */
@@ -47,12 +52,17 @@ void hostfile_close(struct hostfile *file)
 
 static uint64_t rate_now(struct hostfile *file)
 {
+    uint64_t commits = commits_so_far(file->store);
+    file->is_alone = commits == file->commits;
+    file->commits = commits;
     if (file->rate)
         return file->rate;
-    uint64_t commits = commits_so_far(file->store);
-    bool is_alone = commits == file->commits;
-    file->commits = commits;
-    return is_alone ? 0 : HOSTFILE_GENTLE_BYTES;
+    return file->is_alone ? 0 : HOSTFILE_GENTLE_BYTES;
+}
+
+static uint64_t push_bytes(const struct hostfile *file)
+{
+    return file->is_alone && !file->rate ? PUSH_BYTES_LARGE : PUSH_BYTES_SMALL;
 }
 
 static void wait_until(struct store *store, uint64_t until_ns)
@@ -128,7 +138,7 @@ scn_status hostfile_write(struct hostfile *file, uint64_t off, const void *data,
 {
     const uint8_t *at = data;
     while (len > 0) {
-        uint64_t part = len < PUSH_BYTES ? len : PUSH_BYTES;
+        uint64_t part = len < PUSH_BYTES_SMALL ? len : PUSH_BYTES_SMALL;
         scn_status st = file->is_dry ? SCN_OK : write_all(file, off, at, part);
         if (st < 0)
             return st;
@@ -139,7 +149,7 @@ scn_status hostfile_write(struct hostfile *file, uint64_t off, const void *data,
         off += part;
         at += part;
         len -= part;
-        st = file->written >= PUSH_BYTES ? push(file) : SCN_OK;
+        st = file->written >= push_bytes(file) ? push(file) : SCN_OK;
         if (st < 0)
             return st;
     }

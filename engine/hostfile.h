@@ -1,9 +1,9 @@
 /* A descriptor of the host's that a snapshot is written to, or an increment read from.
  *
- * What is written is pushed out a mebibyte at a time, and no more than one is on its way,
- * so that a commit beside it finds few dirty pages.  It goes no faster than the options
- * say or, where they say nothing, no faster than HOSTFILE_GENTLE_BYTES a second while
- * anybody commits, in this process or in another.
+ * What is written is pushed out soon, and waited for: beside commits after less than a
+ * mebibyte, so that they find few dirty pages and a short queue.  It goes no faster than
+ * the options say or, where they say nothing, no faster than HOSTFILE_GENTLE_BYTES a
+ * second while anybody commits, in this process or in another.
  *
  * One thread; nothing of the store is held while it waits. */
 #ifndef ENGINE_HOSTFILE_H
@@ -27,8 +27,9 @@ struct hostfile {
     uint64_t expected; /* the caller's to set, for progress */
     uint64_t written;  /* bytes since the last push */
     uint64_t push_off; /* where they begin */
-    uint64_t due_ns;   /* the next mebibyte */
+    uint64_t due_ns;   /* the next push */
     uint64_t commits;  /* a number that grows with each commit, then */
+    bool is_alone;     /* it had not grown */
 };
 
 /* options may be NULL. SCN_IO (no such descriptor), SCN_NOMEM. */
