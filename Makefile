@@ -103,7 +103,7 @@ $(LAYER_PROGRAMS):
 
 # The fault suite has a main of its own, and its stories from the tests of the engine.
 STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)
-$(BUILD)/test-fault: $(call objects,test/fault test/sim) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
+$(BUILD)/test-fault: $(call objects,test/fault test/sim test/engine/rowsum.c) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
 	$(link)
 
 # So have the schedules, since they replace the library's memory.

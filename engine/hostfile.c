@@ -7,8 +7,9 @@
 enum {
     /* Beside commits: a sync that meets it waits for no more. */
     PUSH_BYTES_SMALL = 256 << 10,
-    /* Alone: the disk rests while the next ones are made. */
-    PUSH_BYTES_LARGE = 16 << 20
+    /* Alone: two of them are on their way, so that the disk does not rest while the next
+     * one is made. */
+    PUSH_BYTES_LARGE = 8 << 20
 };
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -96,6 +97,21 @@ static scn_status tell_progress(const struct hostfile *file)
 
 /* ---- writing ---- */
 
+/* Alone, what was pushed last is waited for while this is on its way. */
+static int push_range(struct hostfile *file, uint64_t off, uint64_t len)
+{
+    const struct sys_ops *ops = file->sys->ops;
+    uint64_t last_off = file->pushed_off;
+    uint64_t last_len = file->pushed;
+    bool is_late = push_bytes(file) == PUSH_BYTES_LARGE;
+    int failed = is_late ? ops->start_flush(file->handle, off, len)
+                         : ops->flush_range(file->handle, off, len);
+    file->pushed_off = off;
+    file->pushed = is_late ? len : 0;
+    return failed || last_len == 0 ? failed
+                                   : ops->flush_range(file->handle, last_off, last_len);
+}
+
 /* A push that fails may have lost bytes, and then so has a later sync: it is the end. */
 static scn_status push(struct hostfile *file)
 {
@@ -103,7 +119,7 @@ static scn_status push(struct hostfile *file)
     int failed = 0;
     file->written = 0;
     if (!file->is_dry && file->can_seek && bytes)
-        failed = file->sys->ops->flush_range(file->handle, file->push_off, bytes);
+        failed = push_range(file, file->push_off, bytes);
     if (failed)
         return error_sys(failed, file->push_off, "snapshot: the target is not written");
     if (!file->is_dry)

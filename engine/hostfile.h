@@ -1,6 +1,6 @@
 /* A descriptor of the host's that a snapshot is written to, or an increment read from.
  *
- * What is written is pushed out soon, and waited for: beside commits after less than a
+ * What is written is pushed out soon, and waited for: beside commits after a quarter of a
  * mebibyte, so that they find few dirty pages and a short queue.  It goes no faster than
  * the options say or, where they say nothing, no faster than HOSTFILE_GENTLE_BYTES a
  * second while anybody commits, in this process or in another.
@@ -27,6 +27,8 @@ struct hostfile {
     uint64_t expected; /* the caller's to set, for progress */
     uint64_t written;  /* bytes since the last push */
     uint64_t push_off; /* where they begin */
+    uint64_t pushed;   /* bytes of the push before that nobody has waited for yet */
+    uint64_t pushed_off;
     uint64_t due_ns;   /* the next push */
     uint64_t commits;  /* a number that grows with each commit, then */
     bool is_alone;     /* it had not grown */

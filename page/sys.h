@@ -77,6 +77,8 @@ struct sys_ops {
     /* Start and await write-back of a range.  Promises no durability; keeps dirty pages
      * few, so that somebody else's sync has little to wait for. */
     int (*flush_range)(struct sys_file *file, uint64_t off, uint64_t len);
+    /* Start it, and wait for nothing but a place in the queue. */
+    int (*start_flush)(struct sys_file *file, uint64_t off, uint64_t len);
     int (*truncate)(struct sys_file *file, uint64_t size);
     int (*rename)(struct sys *sys, const char *from, const char *to);
     /* Fails with -EEXIST when the new name exists. */

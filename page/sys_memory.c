@@ -647,6 +647,7 @@ static void fill_ops(struct sys_ops *ops)
     ops->write = memory_write;
     ops->sync = memory_sync;
     ops->flush_range = memory_flush_range;
+    ops->start_flush = memory_flush_range;
     ops->truncate = memory_truncate;
     ops->rename = memory_rename;
     ops->link = memory_link;

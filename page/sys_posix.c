@@ -402,16 +402,26 @@ static int posix_sync(struct sys_file *file)
     return or_errno(fdatasync(file->fd));
 }
 
-static int posix_flush_range(struct sys_file *file, uint64_t off, uint64_t len)
+static int flush(struct sys_file *file, uint64_t off, uint64_t len, unsigned how)
 {
     if (len == 0)
         return 0; /* to the kernel, zero means up to the end of the file */
-    unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                   SYNC_FILE_RANGE_WAIT_AFTER;
     off64_t at = (off64_t)(file->start + off);
     int error = or_errno(sync_file_range(file->fd, at, (off64_t)len, how));
     bool is_missing = error == -ENOSYS || error == -EINVAL || error == -ESPIPE;
     return is_missing ? 0 : error;
+}
+
+static int posix_flush_range(struct sys_file *file, uint64_t off, uint64_t len)
+{
+    return flush(file, off, len,
+                 SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                     SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+static int posix_start_flush(struct sys_file *file, uint64_t off, uint64_t len)
+{
+    return flush(file, off, len, SYNC_FILE_RANGE_WRITE);
 }
 
 static int posix_truncate(struct sys_file *file, uint64_t size)
@@ -791,6 +801,7 @@ static const struct sys_ops posix_ops = {
     .write = posix_write,
     .sync = posix_sync,
     .flush_range = posix_flush_range,
+    .start_flush = posix_start_flush,
     .truncate = posix_truncate,
     .rename = posix_rename,
     .link = posix_link,

@@ -1,7 +1,7 @@
 /* Snapshots in the simulator: see snaplab.h. */
 #include "test/engine/snaplab.h"
 
-#include "engine/digest.h"
+#include "test/engine/rowsum.h"
 #include "test/unit/unit.h"
 
 void snaplab_create(struct snaplab *lab, uint64_t seed)
@@ -55,48 +55,7 @@ void snaplab_copy(struct snaplab *lab, const char *from, const char *to)
     free(bytes);
 }
 
-/* ---- digests ---- */
-
-struct tally {
-    scn_txn *txn;
-    struct digest_sum sum;
-};
-
-static scn_status add_table(void *ctx, const char *name, scn_table_id id)
-{
-    struct tally *tally = ctx;
-    struct digest digest = {.rows = 0};
-    scn_table_stat stat = {.struct_size = sizeof stat};
-    scn_cursor *cursor;
-    scn_slice key;
-    scn_slice value;
-    scn_status st = scn_table_info(tally->txn, id, &stat);
-    if (st == SCN_OK)
-        st = scn_cursor_open(tally->txn, id, &cursor);
-    if (st < 0)
-        return st;
-    st = scn_first(cursor, &key, &value);
-    while (st == SCN_OK) {
-        digest_add_row(&digest, key, value);
-        st = scn_next(cursor, &key, &value);
-    }
-    scn_cursor_close(cursor);
-    CHECK_EQ(stat.count, digest.rows);
-    digest_add_table(&tally->sum, &digest, stat.flags, name, strlen(name));
-    return st == SCN_END ? SCN_OK : st;
-}
-
-scn_status snaplab_digest(scn_db *db, uint8_t out[16])
-{
-    struct tally tally = {.txn = NULL};
-    scn_status st = scn_begin(db, SCN_READ, &tally.txn);
-    if (st < 0)
-        return st;
-    st = scn_table_each(tally.txn, add_table, &tally);
-    scn_abort(tally.txn);
-    digest_encode(&tally.sum, out);
-    return st;
-}
+/* ---- what is there ---- */
 
 static scn_status say_issue(void *ctx, const scn_issue *issue)
 {
@@ -109,7 +68,7 @@ void snaplab_check(scn_db *db, const uint8_t digest[16])
 {
     uint8_t found[16];
     uint64_t issues = 0;
-    CHECK_OK(snaplab_digest(db, found));
+    CHECK_OK(rowsum_digest(db, found));
     CHECK(memcmp(found, digest, sizeof found) == 0);
     CHECK_OK(scn_check(db, SCN_CHECK_ALL, say_issue, NULL, &issues));
     CHECK_EQ(issues, 0);

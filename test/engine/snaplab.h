@@ -23,8 +23,6 @@ scn_status snaplab_apply(struct snaplab *lab, scn_db *db, const char *path,
 /* The bytes of one file become another. */
 void snaplab_copy(struct snaplab *lab, const char *from, const char *to);
 
-/* Of all rows, by the public interface. */
-scn_status snaplab_digest(scn_db *db, uint8_t out[16]);
 /* Fails the test: another digest, or scn_check has something to say. */
 void snaplab_check(scn_db *db, const uint8_t digest[16]);
 

@@ -1,5 +1,6 @@
 /* Increments: what they must not miss, and what they are refused for. */
 #include "page/parcel.h"
+#include "test/engine/rowsum.h"
 #include "test/engine/snaplab.h"
 #include "test/unit/unit.h"
 
@@ -48,7 +49,7 @@ static void check_increment(struct scene *scene)
     uint8_t digest[16];
     take_increment(scene, "inc", &info);
     CHECK_OK(snaplab_apply(&scene->lab, scene->base, "inc", &applied));
-    CHECK_OK(snaplab_digest(scene->db, digest));
+    CHECK_OK(rowsum_digest(scene->db, digest));
     snaplab_check(scene->base, digest);
     CHECK(memcmp(digest, applied.digest, sizeof digest) == 0);
     scene->last = info;
@@ -233,7 +234,7 @@ TEST(increment__can_rely_on_a_base_that_saw_lazy_commits)
     take_base(&scene);
     crash_and_open(&scene);
     uint8_t digest[16];
-    CHECK_OK(snaplab_digest(scene.db, digest));
+    CHECK_OK(rowsum_digest(scene.db, digest));
     CHECK(memcmp(digest, scene.last.digest, sizeof digest) == 0);
     check_increment(&scene);
     scene_close(&scene);
@@ -290,7 +291,7 @@ TEST(increment__is_refused_twice_and_out_of_order)
     CHECK_OK(snaplab_apply(&scene.lab, scene.base, "second", &applied));
     CHECK_EQ(snaplab_apply(&scene.lab, scene.base, "first", &applied), SCN_MISUSE);
     CHECK_EQ(snaplab_apply(&scene.lab, scene.db, "first", &applied), SCN_MISUSE);
-    CHECK_OK(snaplab_digest(scene.db, digest));
+    CHECK_OK(rowsum_digest(scene.db, digest));
     snaplab_check(scene.base, digest);
     scene_close(&scene);
 }
@@ -420,7 +421,7 @@ TEST(snapshot__that_fails_in_any_write_leaves_no_store)
         CHECK(opened == SCN_NOTADB || opened == SCN_OK);
         if (opened == SCN_OK) { /* all but the last sync was done */
             uint8_t digest[16];
-            CHECK_OK(snaplab_digest(scene.db, digest));
+            CHECK_OK(rowsum_digest(scene.db, digest));
             snaplab_check(copy, digest);
             CHECK_OK(scn_close(copy));
         }

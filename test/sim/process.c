@@ -597,6 +597,7 @@ static const struct sys_ops sim_ops = {
     .write = sim_write,
     .sync = sim_sync,
     .flush_range = sim_flush_range,
+    .start_flush = sim_flush_range,
     .truncate = sim_truncate,
     .rename = sim_rename,
     .link = sim_link,
