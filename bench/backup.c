@@ -14,6 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* As much as scrine-snapshot takes. */
+#define POOL_BYTES (UINT64_C(32) << 20)
+
 enum { ROUNDS = 3, ROW_BYTES = 1000, ROWS = 1 << 20, STEP = 16384, COPY_BYTES = 1 << 20 };
 
 /* ---- the store ---- */
@@ -108,7 +111,7 @@ static double snapshot_seconds(const char *from, const char *to)
 {
     scn_snapshot_info info;
     uint64_t start = wall_ns();
-    scn_db *db = store_open(from, 0, SCN_NOTHREAD);
+    scn_db *db = store_open(from, POOL_BYTES, SCN_NOTHREAD);
     snapshot_into(db, to, 0, NULL, &info);
     must(scn_close(db), "scn_close");
     return (double)(wall_ns() - start) / 1e9;
@@ -189,7 +192,7 @@ static void measure_writer(const char *path)
     require(writer >= 0, "a process can be made");
     if (writer == 0)
         write_on(path, counter);
-    scn_db *db = store_open(path, 0, SCN_NOTHREAD);
+    scn_db *db = store_open(path, POOL_BYTES, SCN_NOTHREAD);
     rig_path("copy", to);
     while (atomic_load(&counter->commits) < 1000)
         usleep(1000);
@@ -217,7 +220,7 @@ static void measure_increment(const char *path, const char *name, double goal,
     scn_stats_t before = {.struct_size = sizeof before};
     scn_stats_t after = {.struct_size = sizeof after};
     scn_snapshot_info info;
-    scn_db *db = store_open(path, 0, SCN_NOTHREAD);
+    scn_db *db = store_open(path, POOL_BYTES, SCN_NOTHREAD);
     must(scn_stats(db, &before), "scn_stats");
     uint64_t start = wall_ns();
     snapshot_into(db, rig_path("inc", to), 0, last, &info);
@@ -247,7 +250,7 @@ static void measure_increments(const char *path)
 {
     char to[PATH_BYTES];
     scn_snapshot_info last;
-    scn_db *db = store_open(path, 0, SCN_NOTHREAD);
+    scn_db *db = store_open(path, POOL_BYTES, SCN_NOTHREAD);
     must(scn_checkpoint(db), "scn_checkpoint");
     snapshot_into(db, rig_path("copy", to), 0, NULL, &last);
     must(scn_close(db), "scn_close");

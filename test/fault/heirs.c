@@ -123,6 +123,8 @@ static scn_status apply(struct life *life, int fd)
     if (st < 0)
         return st;
     st = scn_snapshot_apply(db, fd, NULL);
+    if (st == SCN_NOTADB && life->trouble) /* a bit of its magic was flipped */
+        st = error_corrupt(0, 0, "%s", error_last()->text);
     if (st == SCN_EXISTS) /* what was told to be unknown had been done */
         st = SCN_OK;
     if (st == SCN_OK) {
@@ -133,16 +135,39 @@ static scn_status apply(struct life *life, int fd)
     return st < 0 ? st : closed;
 }
 
+/* An applying whose outcome was not told has taken place, or not. */
+static scn_status settle(struct life *life)
+{
+    struct heirs *heirs = &life->heirs;
+    char path[PATH_BYTES];
+    scn_snapshot_info info = {.struct_size = sizeof info};
+    scn_db *db;
+    if (memcmp(heirs->last.id, heirs->next.id, sizeof info.id) == 0)
+        return SCN_OK;
+    name_of(path, "full", heirs->base);
+    scn_status st = open_heir(life, path, 0, &db);
+    if (st < 0)
+        return st;
+    st = scn_snapshot_origin(db, &info);
+    if (st == SCN_OK && memcmp(info.id, heirs->next.id, sizeof info.id) == 0)
+        heirs->last = heirs->next;
+    scn_status closed = scn_close(db);
+    return st < 0 ? st : closed;
+}
+
 static scn_status follow(struct life *life, const struct step *step)
 {
     struct heirs *heirs = &life->heirs;
     char path[PATH_BYTES];
     scn_snapshot_info info;
+    scn_status st = heirs->has_base ? settle(life) : SCN_OK;
+    if (st < 0)
+        return st;
     if (!heirs->has_base || !heirs->last.is_noted)
         return take_full(life, step);
     name_of(path, "increment", ++heirs->count);
     int fd = make_target(life, path);
-    scn_status st = take_increment(life, fd, &info);
+    st = take_increment(life, fd, &info);
     if (st == SCN_NOTFOUND) /* the base was noted, but the note was never durable */
         return take_full(life, step);
     if (st != SCN_OK)
