@@ -4,7 +4,7 @@
 #
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
 # (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, bench-many (BENCH_SECONDS=n, 10),
-# install (PREFIX=, DESTDIR=), clean.
+# bench-snapshot, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
@@ -49,7 +49,7 @@ LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 .PHONY: all demo check check-fast check-many check-faults soak style bench-smoke bench-many \
-    install \
+    bench-snapshot install \
     programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-snapshot
@@ -57,7 +57,7 @@ all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-snapshot
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
 PROMISING := demo check check-fast check-many check-faults soak style bench-smoke \
-    bench-many fuzz
+    bench-many bench-snapshot fuzz
 AS_ROOT := $(if $(filter $(PROMISING),$(MAKECMDGOALS)),install,tell)
 build/deps/%: .ci/deps
 	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
@@ -190,7 +190,7 @@ demo: build/deps/base
 	@$(MAKE) -s -j2 $(BUILD)/scrine-demo
 	@$(BUILD)/scrine-demo $(DEMO)
 
-bench-smoke bench-many: build/deps/base build/deps/bench
+bench-smoke bench-many bench-snapshot: build/deps/base build/deps/bench
 	@$(MAKE) -s -j2 $(BUILD)/scrine-bench
 	@$(BUILD)/scrine-bench $(@:bench-%=%)
 

@@ -1,5 +1,5 @@
-/* The digest of all rows of a store, as the public interface shows them; also inside hooks
- * of the simulator. */
+/* The digest of all rows of a store, as the public interface shows them; also inside
+ * hooks of the simulator. */
 #ifndef TEST_ENGINE_ROWSUM_H
 #define TEST_ENGINE_ROWSUM_H
 
