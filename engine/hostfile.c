@@ -9,7 +9,11 @@ enum {
     PUSH_BYTES_SMALL = 256 << 10,
     /* Alone: two of them are on their way, so that the disk does not rest while the next
      * one is made. */
-    PUSH_BYTES_LARGE = 8 << 20
+    PUSH_BYTES_LARGE = 8 << 20,
+    /* Beside commits the disk is theirs for so many times as long as a push took: with a
+     * slow disk the rate alone would leave them little. Who names a rate wants less. */
+    REST_TIMES = 2,
+    REST_TIMES_RATED = 4
 };
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -75,15 +79,24 @@ static void wait_until(struct store *store, uint64_t until_ns)
     ops->mutex_unlock(store->state_mutex);
 }
 
-/* What was lost by waiting for the disk is not made up for. */
-static void pace(struct hostfile *file, uint64_t bytes)
+static uint64_t clock_of(const struct hostfile *file)
 {
-    uint64_t now = file->store->sys->ops->now_ns(file->store->sys);
+    return file->store->sys->ops->now_ns(file->store->sys);
+}
+
+/* After a push that began then.  What was lost by waiting for the disk is not made up
+ * for. */
+static void pace(struct hostfile *file, uint64_t bytes, uint64_t began_ns)
+{
+    uint64_t now = clock_of(file);
     uint64_t rate = rate_now(file);
-    uint64_t due = file->due_ns > now ? file->due_ns : now;
-    if (file->due_ns > now && rate)
-        wait_until(file->store, file->due_ns);
-    file->due_ns = rate ? due + bytes * NS_PER_S / rate : now;
+    uint64_t times = file->rate ? REST_TIMES_RATED : REST_TIMES;
+    uint64_t rested = file->is_alone ? now : now + times * (now - began_ns);
+    uint64_t due = file->due_ns > rested ? file->due_ns : rested;
+    if (due > now)
+        wait_until(file->store, due);
+    now = clock_of(file);
+    file->due_ns = rate ? now + bytes * NS_PER_S / rate : now;
 }
 
 static scn_status tell_progress(const struct hostfile *file)
@@ -116,6 +129,7 @@ static int push_range(struct hostfile *file, uint64_t off, uint64_t len)
 static scn_status push(struct hostfile *file)
 {
     uint64_t bytes = file->written;
+    uint64_t began_ns = clock_of(file);
     int failed = 0;
     file->written = 0;
     if (!file->is_dry && file->can_seek && bytes)
@@ -123,7 +137,7 @@ static scn_status push(struct hostfile *file)
     if (failed)
         return error_sys(failed, file->push_off, "snapshot: the target is not written");
     if (!file->is_dry)
-        pace(file, bytes);
+        pace(file, bytes, began_ns);
     return tell_progress(file);
 }
 
