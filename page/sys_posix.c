@@ -21,6 +21,7 @@
  * prints a warning would print it into the store. */
 #include "page/sys.h"
 
+#include "page/fstype.h"
 #include "page/mem.h"
 #include "page/sys_proc.h"
 
@@ -194,9 +195,7 @@ static int posix_adopt(struct sys *sys, int fd, bool *can_seek, struct sys **own
     if (!file)
         return -ENOMEM;
     off_t at = lseek(fd, 0, SEEK_CUR);
-    file->posix = (struct posix *)sys;
-    file->fd = fd;
-    file->is_adopted = true;
+    *file = (struct sys_file){.posix = (struct posix *)sys, .fd = fd, .is_adopted = true};
     file->is_stream = at < 0 || (flags & O_APPEND);
     file->start = at < 0 ? 0 : (uint64_t)at;
     atomic_init(&file->direct_fd, DIRECT_REFUSED);
@@ -244,38 +243,6 @@ static void posix_close(struct sys_file *file)
     mem_free(file);
 }
 
-/* File systems on which a lock may not reach every user of the file: other machines, or
- * the host behind a virtual machine.  Most pass locks on only if they are mounted so. */
-static bool is_lying(uint32_t type)
-{
-    static const uint32_t types[] = {
-        0x00006969, /* NFS */
-        0x0000517b, /* SMB */
-        0xff534d42, /* CIFS */
-        0xfe534d42, /* SMB2 */
-        0x01021997, /* 9P */
-        0x65735546, /* FUSE and virtiofs */
-        0x5346414f, /* AFS */
-        0x6b414653, /* kAFS */
-        0x00c36400, /* Ceph */
-        0x73757245, /* Coda */
-        0x0000564c, /* NCP */
-        0x0bd00bd0, /* Lustre */
-        0x7461636f, /* OCFS2 */
-        0x47504653, /* GPFS */
-        0x19830326, /* BeeGFS */
-        0xaad7aaea, /* PanFS */
-        0x20030528, /* OrangeFS */
-        0x786f4256, /* VirtualBox shared folders */
-        0xbacbacbc, /* VMware shared folders */
-        0x7c7c6673, /* Parallels shared folders */
-    };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (types[i] == type)
-            return true;
-    return false;
-}
-
 static void fill_stat(const struct stat *from, const struct statfs *fs,
                       struct sys_stat *out)
 {
@@ -286,7 +253,7 @@ static void fill_stat(const struct stat *from, const struct statfs *fs,
         .links = from->st_nlink,
         .is_regular = S_ISREG(from->st_mode),
         .is_directory = S_ISDIR(from->st_mode),
-        .has_lying_locks = is_lying((uint32_t)fs->f_type),
+        .has_lying_locks = fstype_is_lying((uint32_t)fs->f_type),
     };
 }
 
@@ -390,9 +357,9 @@ static int64_t posix_write(struct sys_file *file, uint64_t off, const void *buf,
 {
     if (flags & SYS_DSYNC)
         return write_dsync(file, off, buf, len);
-    ssize_t count = file->is_stream
-                        ? write(file->fd, buf, len)
-                        : pwrite(file->fd, buf, len, (off_t)(file->start + off));
+    off_t at = (off_t)(file->start + off);
+    ssize_t count =
+        file->is_stream ? write(file->fd, buf, len) : pwrite(file->fd, buf, len, at);
     return count < 0 ? -errno : count;
 }
 
@@ -401,6 +368,11 @@ static int posix_sync(struct sys_file *file)
 {
     return or_errno(fdatasync(file->fd));
 }
+
+enum {
+    FLUSH_AND_WAIT = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                     SYNC_FILE_RANGE_WAIT_AFTER
+};
 
 static int flush(struct sys_file *file, uint64_t off, uint64_t len, unsigned how)
 {
@@ -414,9 +386,7 @@ static int flush(struct sys_file *file, uint64_t off, uint64_t len, unsigned how
 
 static int posix_flush_range(struct sys_file *file, uint64_t off, uint64_t len)
 {
-    return flush(file, off, len,
-                 SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                     SYNC_FILE_RANGE_WAIT_AFTER);
+    return flush(file, off, len, FLUSH_AND_WAIT);
 }
 
 static int posix_start_flush(struct sys_file *file, uint64_t off, uint64_t len)
