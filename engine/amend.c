@@ -403,16 +403,30 @@ static scn_status take_op(struct amend *amend, const struct parcels_item *item)
     return st == SCN_NOTFOUND ? SCN_OK : st; /* a row that was not there to be deleted */
 }
 
+static scn_status add_tally(struct amend *amend, const struct table_entry *table,
+                            struct digest_sum *sum)
+{
+    struct digest tally;
+    txn_enter(amend->txn);
+    scn_status st = txn_leave(amend->txn, ancestry_tally(amend->txn, table->id, &tally));
+    digest_add_table(sum, &tally, table->flags, table->name, table->name_len);
+    return st < 0 ? st : SCN_OK;
+}
+
 static scn_status put_origin(struct amend *amend)
 {
     const struct parcel_head *head = &amend->from->head;
     struct ancestor origin = {
         .gen = head->gen, .lsn = head->lsn, .wall_ms = head->wall_ms};
+    scn_status st = SCN_OK;
     memcpy(origin.uuid, head->uuid, sizeof origin.uuid);
     memcpy(origin.id, head->id, sizeof origin.id);
+    for (uint32_t i = 0; st == SCN_OK && i < amend->after.count; i++)
+        st = add_tally(amend, &amend->after.entries[i], &origin.digest);
+    if (st < 0)
+        return st;
     txn_enter(amend->txn);
-    scn_status st = ancestry_put_origin(amend->txn, &origin);
-    return txn_leave(amend->txn, st);
+    return txn_leave(amend->txn, ancestry_put_origin(amend->txn, &origin));
 }
 
 static scn_status run(struct amend *amend)

@@ -67,12 +67,12 @@ scn_slice ancestry_key_tally(uint8_t *buf, uint32_t table_id)
 void ancestry_origin_encode(const struct ancestor *origin,
                             uint8_t at[ANCESTRY_ORIGIN_BYTES])
 {
-    memset(at, 0, ANCESTRY_ORIGIN_BYTES);
     memcpy(at, origin->uuid, 16);
     put_u64(at + 16, origin->gen);
     put_u64(at + 24, origin->lsn);
     memcpy(at + 32, origin->id, ANCESTRY_ID_BYTES);
     put_u64(at + 48, origin->wall_ms);
+    digest_encode(&origin->digest, at + 56);
 }
 
 static void origin_decode(const uint8_t *at, struct ancestor *out)
@@ -82,6 +82,7 @@ static void origin_decode(const uint8_t *at, struct ancestor *out)
     out->lsn = get_u64(at + 24);
     memcpy(out->id, at + 32, ANCESTRY_ID_BYTES);
     out->wall_ms = get_u64(at + 48);
+    out->digest = digest_decode(at + 56);
 }
 
 void ancestry_tally_encode(const struct digest *tally, uint8_t at[ANCESTRY_TALLY_BYTES])

@@ -2,8 +2,11 @@
  *
  *     'B' gen (BE u64) lsn (BE u64) id 16 -> wall_ms u64        in the source
  *     'O'                           -> uuid 16 | gen u64 | lsn u64 | id 16 | wall_ms u64
- *                                      | zero u64                in what was made of it
+ *                                      | digest 16               in what was made of it
  *     'O' table id (BE u32)         -> rows u64 | sum 16         of that table then
+ *
+ * The digest is that of all tables then, so that it is not forgotten what tables there
+ * were.
  *
  * Both are written by transactions, so they are as durable and as atomic as rows.
  *
@@ -23,7 +26,7 @@ enum {
     ANCESTRY_ID_BYTES = 16,
     ANCESTRY_NOTE_KEY_BYTES = 33,
     ANCESTRY_NOTE_BYTES = 8,
-    ANCESTRY_ORIGIN_BYTES = 64,
+    ANCESTRY_ORIGIN_BYTES = 72,
     ANCESTRY_TALLY_BYTES = 24,
     /* A year of nights, and a day of minutes; older ones are forgotten. */
     ANCESTRY_NOTES_MAX = PAGE_IS_SMALL ? 8 : 2048
@@ -36,6 +39,7 @@ struct ancestor {
     uint64_t lsn;
     uint8_t id[ANCESTRY_ID_BYTES];
     uint64_t wall_ms;
+    struct digest_sum digest; /* of an origin */
 };
 
 /* Is this operation on a row 'B' or 'O' one that a transaction can have written? */

@@ -42,7 +42,7 @@ struct exported {
 struct export {
     struct scn_txn *txn;
     struct hostfile *to;
-    const struct ancestor *origin;
+    struct ancestor origin;
     struct pool_reader *idle_reader; /* for rebuild_tree, which has nothing to read */
     struct table_list tables;
     struct exported *results; /* one a table */
@@ -59,11 +59,11 @@ struct export {
     uint32_t next_tally; /* 0: the origin */
     uint32_t next_root;  /* 0: the usage */
     uint8_t key[CATALOG_KEY_MAX];
-    uint8_t row[CATALOG_ROOT_BYTES]; /* or an origin, or a tally */
+    uint8_t row[ANCESTRY_ORIGIN_BYTES]; /* or a root, or a tally */
 };
 
-_Static_assert((int)ANCESTRY_ORIGIN_BYTES <= (int)CATALOG_ROOT_BYTES, "an origin fits");
-_Static_assert((int)ANCESTRY_TALLY_BYTES <= (int)CATALOG_ROOT_BYTES, "and a tally");
+_Static_assert((int)CATALOG_ROOT_BYTES <= (int)ANCESTRY_ORIGIN_BYTES, "a root fits");
+_Static_assert((int)ANCESTRY_TALLY_BYTES <= (int)ANCESTRY_ORIGIN_BYTES, "and a tally");
 
 /* ---- pages ---- */
 
@@ -262,13 +262,25 @@ static scn_status next_root(struct export *export, struct change *out)
     return SCN_END;
 }
 
+static struct digest_sum digest_of_all(const struct export *export)
+{
+    struct digest_sum sum = {.low = 0};
+    for (uint32_t i = 0; i < export->tables.count; i++) {
+        const struct table_entry *table = &export->tables.entries[i];
+        digest_add_table(&sum, &export->results[i].digest, table->flags, table->name,
+                         table->name_len);
+    }
+    return sum;
+}
+
 static scn_status next_tally(struct export *export, struct change *out)
 {
     if (export->next_tally > export->tables.count)
         return next_root(export, out);
     uint32_t idx = export->next_tally++;
     if (idx == 0) {
-        ancestry_origin_encode(export->origin, export->row);
+        export->origin.digest = digest_of_all(export);
+        ancestry_origin_encode(&export->origin, export->row);
         out->key = ancestry_key_origin(export->key);
         out->value = (scn_slice){export->row, ANCESTRY_ORIGIN_BYTES};
         return SCN_OK;
@@ -465,13 +477,10 @@ static scn_status write_stream(struct export *export)
 static void sum_up(const struct export *export, struct export_result *out)
 {
     *out = (struct export_result){.pages = export->next_pgno,
-                                  .tables = export->tables.count};
-    for (uint32_t i = 0; i < export->tables.count; i++) {
-        const struct table_entry *table = &export->tables.entries[i];
+                                  .tables = export->tables.count,
+                                  .digest = export->origin.digest};
+    for (uint32_t i = 0; i < export->tables.count; i++)
         out->rows += export->results[i].digest.rows;
-        digest_add_table(&out->digest, &export->results[i].digest, table->flags,
-                         table->name, table->name_len);
-    }
 }
 
 static scn_status prepare(struct export *export)
@@ -493,7 +502,7 @@ scn_status export_store(struct scn_txn *txn, struct hostfile *to,
     struct export *export = mem_zalloc(sizeof *export);
     if (export == NULL)
         return error_nomem();
-    *export = (struct export){.txn = txn, .to = to, .origin = origin};
+    *export = (struct export){.txn = txn, .to = to, .origin = *origin};
     scn_status st = prepare(export);
     if (st == SCN_OK)
         st = to->can_seek ? write_seekable(export) : write_stream(export);

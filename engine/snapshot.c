@@ -57,6 +57,19 @@ static void tell_head(const struct parcel_head *head, scn_snapshot_info *to)
 
 /* ---- taking one ---- */
 
+/* A snapshot into the store's own file would be the end of both. */
+static scn_status check_target(struct store *store, const struct hostfile *to)
+{
+    struct sys_stat found;
+    int failed = to->sys->ops->stat(to->handle, &found);
+    if (failed)
+        return error_sys(failed, 0, "snapshot: cannot look at the target");
+    bool is_own = to->sys == store->sys && found.device == store->file.device &&
+                  found.inode == store->file.inode;
+    return is_own ? error_misuse("snapshot: the descriptor leads to the store itself")
+                  : SCN_OK;
+}
+
 static scn_status take_options(const scn_snapshot_options *from, scn_snapshot_options *to)
 {
     *to = (scn_snapshot_options){.struct_size = sizeof *to};
@@ -175,7 +188,9 @@ scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *from,
         st = hostfile_open(&to, db->store->sys, fd, db->store, &options);
     if (st < 0)
         return st;
-    st = scn_begin(db, SCN_READ, &txn);
+    st = check_target(db->store, &to);
+    if (st == SCN_OK)
+        st = scn_begin(db, SCN_READ, &txn);
     if (st == SCN_OK)
         st = write_snapshot(txn, &to, &options, &self, &info);
     hostfile_close(&to);
@@ -220,12 +235,15 @@ static scn_status check_base(struct scn_txn *txn, const struct parcel_head *head
                         (unsigned long long)head->gen);
 }
 
-/* What the tables hold, by the tallies. */
-static scn_status sum_up(struct scn_txn *txn, scn_snapshot_info *info)
+/* What the store says that it holds. */
+static scn_status sum_up(struct scn_txn *txn, struct ancestor *origin,
+                         scn_snapshot_info *info)
 {
     struct table_list list = {.count = 0};
-    struct digest_sum sum = {.low = 0};
-    scn_status st = table_list_read(&list, txn);
+    txn_enter(txn);
+    scn_status st = txn_leave(txn, ancestry_origin(txn, origin));
+    if (st == SCN_OK)
+        st = table_list_read(&list, txn);
     for (uint32_t i = 0; st == SCN_OK && i < list.count; i++) {
         const struct table_entry *table = &list.entries[i];
         struct digest tally;
@@ -233,11 +251,11 @@ static scn_status sum_up(struct scn_txn *txn, scn_snapshot_info *info)
         st = txn_leave(txn, ancestry_tally(txn, table->id, &tally));
         if (st == SCN_NOTFOUND)
             st = SCN_OK; /* made since */
-        digest_add_table(&sum, &tally, table->flags, table->name, table->name_len);
         info->rows += tally.rows;
     }
     info->tables = list.count;
-    digest_encode(&sum, info->digest);
+    if (st == SCN_OK)
+        digest_encode(&origin->digest, info->digest);
     table_list_destroy(&list);
     return st;
 }
@@ -245,12 +263,13 @@ static scn_status sum_up(struct scn_txn *txn, scn_snapshot_info *info)
 static scn_status apply_in(struct scn_txn *txn, struct parcels_in *in,
                            scn_snapshot_info *info)
 {
+    struct ancestor origin;
     scn_status st = scn_set_durability(txn, SCN_SYNC_FULL);
     if (st == SCN_OK)
         st = check_base(txn, &in->head);
     if (st == SCN_OK)
         st = amend(txn, in);
-    return st == SCN_OK ? sum_up(txn, info) : st;
+    return st == SCN_OK ? sum_up(txn, &origin, info) : st;
 }
 
 static scn_status apply_parcels(scn_db *db, struct parcels_in *in,
@@ -344,10 +363,7 @@ scn_status scn_snapshot_origin(scn_db *db, scn_snapshot_info *out)
         st = scn_begin(db, SCN_READ, &txn);
     if (st < 0)
         return st;
-    txn_enter(txn);
-    st = txn_leave(txn, ancestry_origin(txn, &origin));
-    if (st == SCN_OK)
-        st = sum_up(txn, &info);
+    st = sum_up(txn, &origin, &info);
     scn_abort(txn);
     if (st != SCN_OK)
         return st;

@@ -391,6 +391,16 @@ TEST(snapshot__forgets_the_oldest_of_too_many)
     scene_close(&scene);
 }
 
+TEST(snapshot__is_not_written_into_its_own_source)
+{
+    struct scene scene;
+    scene_open(&scene, 16);
+    put(scene.db, "a", 1, 10, 1);
+    int fd = sim_fd(scene.lab.disk, "store", false);
+    CHECK_EQ(scn_snapshot_to(scene.db, fd, NULL, NULL), SCN_MISUSE);
+    scene_close(&scene);
+}
+
 /* ---- what fails ---- */
 
 /* Nothing that is left by a failure is taken for a snapshot, and the source goes on. */
