@@ -49,9 +49,10 @@ static void put_rows(scn_db *db, uint32_t from, uint32_t count, bool is_random,
     for (uint32_t at = 0; at < count; at += STEP) {
         scn_txn *txn;
         must(scn_begin(db, SCN_WRITE, &txn), "scn_begin");
-        for (uint32_t i = at; i < at + STEP && i < count; i++)
-            put_row(txn, table, is_random ? (uint32_t)(random_next(&seed) % ROWS) : from + i,
-                    version);
+        for (uint32_t i = at; i < at + STEP && i < count; i++) {
+            uint32_t any = (uint32_t)(random_next(&seed) % ROWS);
+            put_row(txn, table, is_random ? any : from + i, version);
+        }
         must(scn_commit(txn), "scn_commit");
     }
     must(scn_checkpoint(db), "scn_checkpoint");
