@@ -201,7 +201,8 @@ typedef struct scn_hooks {
      * scn_close.  The number is the status, the text good during the call. */
     void (*log)(void *user, int status, const char *text);
     int64_t (*now_ms)(void *user);                                /* not called yet */
-    int (*progress)(void *user, uint64_t done, uint64_t expected); /* see scn_compact */
+    int (*progress)(void *user, uint64_t done, uint64_t expected); /* see scn_compact,
+                                                                    * scn_snapshot_to */
     void *user;
 } scn_hooks;
 

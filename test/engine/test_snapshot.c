@@ -207,6 +207,8 @@ static void go_on(struct scene *scene)
             CHECK_OK(scn_checkpoint(scene->db));
         if (dice(scene, 8) == 0)
             CHECK_OK(scn_tick(scene->db, 0));
+        if (dice(scene, 25) == 0)
+            CHECK_OK(scn_compact(scene->db, NULL));
     }
     story_ack(&scene->story);
 }

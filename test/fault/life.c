@@ -169,7 +169,7 @@ static scn_status compact(struct life *life, const struct step *step)
 void life_compact_beside(struct life *life, uint64_t call_count)
 {
     struct step step = {.what = "a compaction", .run = compact, .arg = call_count};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 void life_checkpoint_beside(struct life *life, uint64_t call_count)
