@@ -1,10 +1,10 @@
-# Scrine.  `make` builds build/libscrine.a and the commands build/scrine and
-# build/scrine-walcheck.  `make demo` and `make check` need nothing but gcc and make: they find
-# out what else is missing and, as root, install it.
+# Scrine.  `make` builds build/libscrine.a and the commands scrine, scrine-snapshot and
+# scrine-walcheck, in build/ as well.  `make demo` and `make check` need nothing but gcc and
+# make: they find out what else is missing and, as root, install it.
 #
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
 # (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, bench-many (BENCH_SECONDS=n, 10),
-# install (PREFIX=, DESTDIR=), clean.
+# bench-snapshot, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
@@ -52,15 +52,15 @@ LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 .PHONY: all demo check check-fast check-many check-faults soak style bench-smoke bench-many \
-    install \
+    bench-snapshot install \
     programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
-all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-walcheck
+all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-snapshot $(BUILD)/scrine-walcheck
 
 # ---- what the machine must have: tried once, by compiling and linking ----
 # A plain `make` only tells; the targets that promise to work on a bare machine install.
 PROMISING := demo check check-fast check-many check-faults soak style bench-smoke \
-    bench-many fuzz
+    bench-many bench-snapshot fuzz
 AS_ROOT := $(if $(filter $(PROMISING),$(MAKECMDGOALS)),install,tell)
 build/deps/%: .ci/deps
 	@CC="$(CC)" CXX="$(CXX)" bash .ci/deps $(AS_ROOT) $* && mkdir -p $(@D) && touch $@
@@ -89,6 +89,11 @@ $(BUILD)/scrine: $(call objects,tools) $(LIB_OBJECTS)
 $(BUILD)/scrine-walcheck: $(call objects,tools/walcheck) $(WALCHECK_TOOLS) $(LIB_OBJECTS)
 	$(link) -ljansson
 
+# Of the command's files those that both need; and the public interface alone.
+$(BUILD)/scrine-snapshot: $(call objects,tools/snapshot $(addprefix tools/,args.c \
+    fingerprint.c handle.c interrupt.c outcome.c output.c progress.c text.c)) $(LIB)
+	$(link) -ljansson
+
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
 	$(link) -ljansson
 
@@ -112,7 +117,7 @@ $(BUILD)/test-walcheck: $(call objects,test/walcheck test/sim $(REFERENCE)) $(WA
 
 # The fault suite has a main of its own, and its stories from the tests of the engine.
 STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)
-$(BUILD)/test-fault: $(call objects,test/fault test/sim) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
+$(BUILD)/test-fault: $(call objects,test/fault test/sim test/engine/rowsum.c) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
 	$(link)
 
 # So have the schedules, since they replace the library's memory.
@@ -203,7 +208,7 @@ demo: build/deps/base
 	@$(MAKE) -s -j2 $(BUILD)/scrine-demo
 	@$(BUILD)/scrine-demo $(DEMO)
 
-bench-smoke bench-many: build/deps/base build/deps/bench
+bench-smoke bench-many bench-snapshot: build/deps/base build/deps/bench
 	@$(MAKE) -s -j2 $(BUILD)/scrine-bench $(BUILD)/scrine-walcheck
 	@$(BUILD)/scrine-bench $(@:bench-%=%)
 
@@ -218,9 +223,9 @@ install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
 	install -Dm644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libscrine.a
 	install -Dm755 $(BUILD)/scrine $(DESTDIR)$(PREFIX)/bin/scrine
+	install -Dm755 $(BUILD)/scrine-snapshot $(DESTDIR)$(PREFIX)/bin/scrine-snapshot
 	install -Dm755 $(BUILD)/scrine-walcheck $(DESTDIR)$(PREFIX)/bin/scrine-walcheck
-	install -Dm644 docs/man/scrine-walcheck.1 \
-	    $(DESTDIR)$(PREFIX)/share/man/man1/scrine-walcheck.1
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
 
 clean:
 	rm -rf build

@@ -11,6 +11,7 @@ void bench_recovery(void);
 void bench_opening(void);
 void bench_space(void);
 void bench_shrink(void);
+void bench_snapshot(void);
 /* Of many processes. */
 void bench_crowd(void);
 void bench_patience(void);

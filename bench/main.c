@@ -1,5 +1,5 @@
 /* scrine-bench smoke: every figure of one process.  scrine-bench many: every figure of
- * many.  scrine-bench <group>: one group of them.
+ * many.  scrine-bench <group>: one group of them; snapshot is in neither of the two.
  *
  * Each group runs in a process of its own: what one of them leaves in memory does not
  * count for the next. */
@@ -13,26 +13,26 @@
 static const struct group {
     const char *name;
     void (*run)(void);
-    bool is_of_many; /* processes */
+    enum { OF_ONE, OF_MANY, APART } kind; /* processes */
 } groups[] = {
-    {"reads", bench_reads, false},       {"commits", bench_commits, false},
-    {"beside", bench_beside, false},     {"loads", bench_loads, false},
-    {"lazy", bench_lazy, false},         {"recovery", bench_recovery, false},
-    {"opening", bench_opening, false},   {"space", bench_space, false},
-    {"shrink", bench_shrink, false},
-    {"crowd", bench_crowd, true},        {"patience", bench_patience, true},
-    {"begins", bench_begins, true},      {"deaths", bench_deaths, true},
-    {"joins", bench_joins, true},
+    {"reads", bench_reads, OF_ONE},       {"commits", bench_commits, OF_ONE},
+    {"beside", bench_beside, OF_ONE},     {"loads", bench_loads, OF_ONE},
+    {"lazy", bench_lazy, OF_ONE},         {"recovery", bench_recovery, OF_ONE},
+    {"shrink", bench_shrink, OF_ONE},
+    {"opening", bench_opening, OF_ONE},   {"space", bench_space, OF_ONE},
+    {"crowd", bench_crowd, OF_MANY},      {"patience", bench_patience, OF_MANY},
+    {"begins", bench_begins, OF_MANY},    {"deaths", bench_deaths, OF_MANY},
+    {"joins", bench_joins, OF_MANY},      {"snapshot", bench_snapshot, APART},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 
-static int run_all(const char *program, bool is_of_many)
+static int run_all(const char *program, int kind)
 {
     int failed = 0;
     for (uint32_t i = 0; i < GROUP_COUNT; i++) {
         const char *const arguments[] = {program, groups[i].name, NULL};
         struct rusage usage;
-        if (groups[i].is_of_many == is_of_many && run_again(arguments, &usage) != 0) {
+        if ((int)groups[i].kind == kind && run_again(arguments, &usage) != 0) {
             printf("%s: could not be measured\n", groups[i].name);
             failed = 1;
         }
@@ -64,8 +64,8 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "child-fill") == 0)
         return child_fill(argv[2]), 0;
     if (argc == 1 || strcmp(argv[1], "smoke") == 0)
-        return run_all(argv[0], false);
+        return run_all(argv[0], OF_ONE);
     if (strcmp(argv[1], "many") == 0)
-        return run_all(argv[0], true);
+        return run_all(argv[0], OF_MANY);
     return run_one(argv[1]);
 }

@@ -1,6 +1,7 @@
 /* The catalog: tables by name and by id.  See catalog.h. */
 #include "engine/catalog.h"
 
+#include "engine/ancestry.h"
 #include "engine/txn.h"
 #include "page/mem.h"
 
@@ -79,6 +80,8 @@ static bool key_is_id(scn_slice key)
 bool catalog_op_is_possible(const struct op *op)
 {
     bool is_next = op->key.size == 1 && ((const uint8_t *)op->key.data)[0] == '#';
+    if (ancestry_op_is_possible(op))
+        return true;
     if (op->code == OP_DEL)
         return key_is_name(op->key) || key_is_id(op->key);
     if (op->code != OP_PUT)

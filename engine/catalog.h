@@ -5,6 +5,7 @@
  *     'N' name          -> id u32                                 binding of a name
  *     'I' id (BE u32)   -> flags u32 | name                       the table exists
  *     '#'               -> next id u32
+ *     'B', 'O'          -> about snapshots (engine/ancestry.h)
  *     'R' id (BE u32)   -> pointer 32 | count u64 | key bytes u64 | value bytes u64
  *                          | pages u64
  * 'R' rows are written by checkpoints only and never appear in the log. Ids are never

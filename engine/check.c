@@ -15,6 +15,7 @@
  * repeated while nobody appends, and only that counts. */
 #include "engine/store.h"
 
+#include "engine/ancestry.h"
 #include "engine/catalog.h"
 #include "engine/checkpoint.h"
 #include "engine/recovery.h"
@@ -329,6 +330,10 @@ static scn_status note_catalog_row(void *ctx, const struct leaf_record *record)
         check->next_id = get_u32(record->payload);
         return SCN_OK;
     }
+    if (is_inline &&
+        ancestry_row_is_right((scn_slice){record->key, record->key_len},
+                              (scn_slice){record->payload, record->payload_len}))
+        return SCN_OK;
     return findings_add(&check->findings, SCN_ISSUE_CATALOG,
                         check->superblock.catalog.pgno, 0,
                         "the catalog has a malformed row of kind 0x%02x", letter);

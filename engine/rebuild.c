@@ -64,6 +64,8 @@ struct rebuilder {
     bool moves_values;    /* the leaf in question is in the step of the relocation */
     struct change change; /* the next one */
     bool has_change;
+    bool has_gap;     /* [T5] leaves before this place are gone: */
+    struct bound gap; /* ... the lower bound of the first of them */
     uint32_t depth; /* places taken apart; path[depth] is the one in question */
     struct place path[TREE_LEVEL_MAX + 1];
 };
@@ -378,6 +380,25 @@ static scn_status check_leaf(const struct place *place, const uint8_t *leaf)
     return SCN_OK;
 }
 
+/* [T5] Where the leaf begins, or where those that are gone began.  What waits already has
+ * a bound, and then nothing is gone. */
+static scn_status note_lower(struct rebuilder *rebuilder, const struct place *place)
+{
+    struct bound *gap = &rebuilder->gap;
+    scn_status st = SCN_OK;
+    if (!rebuilder->has_gap)
+        st = bound_set(gap, place->lower.data, place->lower.len);
+    if (st == SCN_OK)
+        leafcut_begin(rebuilder->cut, gap->data, gap->len);
+    return st;
+}
+
+/* Has anything of the leaf's range come out?  Pages may have been written already. */
+static void note_outcome(struct rebuilder *rebuilder)
+{
+    rebuilder->has_gap = leafcut_is_empty(rebuilder->cut);
+}
+
 /* Afterwards nothing is borrowed from the leaf: its records are in new leaves, or, if
  * they are few and more is to come, copied. */
 static scn_status merge_held(struct rebuilder *rebuilder, const struct place *place,
@@ -386,10 +407,12 @@ static scn_status merge_held(struct rebuilder *rebuilder, const struct place *pl
     scn_status st = check_leaf(place, leaf);
     if (st != SCN_OK)
         return st;
-    leafcut_begin(rebuilder->cut, place->lower.data, place->lower.len);
-    st = merge(rebuilder, leaf, &place->upper, has_clears);
+    st = note_lower(rebuilder, place);
+    if (st == SCN_OK)
+        st = merge(rebuilder, leaf, &place->upper, has_clears);
     if (st != SCN_OK)
         return st;
+    note_outcome(rebuilder);
     bool is_last = place->upper.is_open;
     if (!is_last && leafcut_is_small(rebuilder->cut))
         return leafcut_own(rebuilder->cut);
@@ -428,7 +451,7 @@ static scn_status keep(struct rebuilder *rebuilder, const struct place *place,
                        bool *is_kept)
 {
     *is_kept = false;
-    if (!leafcut_is_empty(rebuilder->cut))
+    if (!leafcut_is_empty(rebuilder->cut) || rebuilder->has_gap)
         return SCN_OK;
     scn_status st = levels_settle(rebuilder->levels, place->ref.level, is_kept);
     if (st != SCN_OK || !*is_kept)
@@ -618,6 +641,8 @@ static scn_status visit_all(struct rebuilder *rebuilder)
 static scn_status collapse(struct rebuilder *rebuilder, struct page_ref *root)
 {
     struct rebuild *job = rebuilder->job;
+    if (page_ref_is_null(&job->old.root))
+        return SCN_OK; /* nothing was kept, and what is new may lie in another file */
     while (root->level > 0) {
         const uint8_t *page;
         struct page_ref child;
@@ -705,6 +730,7 @@ scn_status rebuild_tree(struct rebuild *job, struct page_ref *root)
     }
     values_scratch_destroy(&rebuilder.scratch);
     mem_free(rebuilder.moved);
+    mem_free(rebuilder.gap.data);
     leafcut_destroy(rebuilder.cut);
     levels_destroy(rebuilder.levels);
     return st;

@@ -15,7 +15,11 @@
  * [T3] Memory is bounded by a few pages a level, whatever the size of the tree; one path,
  *      no recursion.
  * [T4] On failure the old tree is intact, and what was written is the caller's to
- *      abandon. */
+ *      abandon.
+ * [T5] A kept leaf stands for no more keys than before, but for the last leaf of the
+ *      tree: where leaves have lost all their records and are gone, the next one is
+ *      written anew, and its lower bound is theirs.  So the ranges of the leaves that a
+ *      generation has written hold all that it has changed. */
 #ifndef ENGINE_REBUILD_H
 #define ENGINE_REBUILD_H
 

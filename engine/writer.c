@@ -21,8 +21,9 @@ enum { BATCH_PAGES = WRITER_BATCH_BYTES / PAGE_BYTES };
 _Static_assert(BATCH_PAGES >= 1, "a batch has room for a page");
 
 struct writer {
-    struct file *file;
+    struct file *file; /* or put */
     struct pool *pool;
+    writer_put_fn put;
     uint64_t birth_gen;
     writer_take_fn take;
     writer_pace_fn pace;
@@ -61,6 +62,15 @@ scn_status writer_create(struct file *file, struct pool *pool, uint64_t birth_ge
     return SCN_OK;
 }
 
+scn_status writer_create_for(writer_put_fn put, uint64_t birth_gen, writer_take_fn take,
+                             void *ctx, struct writer **out)
+{
+    scn_status st = writer_create(NULL, NULL, birth_gen, take, NULL, ctx, out);
+    if (st == SCN_OK)
+        (*out)->put = put;
+    return st;
+}
+
 void writer_destroy(struct writer *writer)
 {
     if (writer == NULL)
@@ -91,7 +101,9 @@ scn_status writer_flush(struct writer *writer)
     if (count == 0)
         return SCN_OK;
     scn_status st =
-        file_write_pages(writer->file, writer->batch_first, writer->batch, count);
+        writer->put
+            ? writer->put(writer->ctx, writer->batch_first, writer->batch, count)
+            : file_write_pages(writer->file, writer->batch_first, writer->batch, count);
     if (st != SCN_OK)
         return st;
     for (uint32_t i = 0; writer->pool != NULL && i < count; i++)

@@ -22,12 +22,20 @@ typedef scn_status (*writer_take_fn)(void *ctx, uint32_t wanted, uint32_t *pgno,
 /* Called after each written batch with its bytes: throttling; may be NULL. */
 typedef void (*writer_pace_fn)(void *ctx, uint64_t bytes);
 
+/* Where whole pages go that are not for the store's file; the bytes are good during the
+ * call. */
+typedef scn_status (*writer_put_fn)(void *ctx, uint32_t pgno, const void *pages,
+                                    uint32_t count);
+
 struct writer;
 
 /* pool NULL: do not install. */
 scn_status writer_create(struct file *file, struct pool *pool, uint64_t birth_gen,
                          writer_take_fn take, writer_pace_fn pace, void *ctx,
                          struct writer **out) MUST_USE;
+/* A writer of another file: batches go to put, and not into a pool. */
+scn_status writer_create_for(writer_put_fn put, uint64_t birth_gen, writer_take_fn take,
+                             void *ctx, struct writer **out) MUST_USE;
 void writer_destroy(struct writer *writer);
 uint64_t writer_gen(const struct writer *writer);
 

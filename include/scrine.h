@@ -201,7 +201,8 @@ typedef struct scn_hooks {
      * scn_close.  The number is the status, the text good during the call. */
     void (*log)(void *user, int status, const char *text);
     int64_t (*now_ms)(void *user);                                /* not called yet */
-    int (*progress)(void *user, uint64_t done, uint64_t expected); /* see scn_compact */
+    int (*progress)(void *user, uint64_t done, uint64_t expected); /* see scn_compact,
+                                                                    * scn_snapshot_to */
     void *user;
 } scn_hooks;
 
@@ -333,6 +334,57 @@ typedef struct scn_issue {
     uint64_t offset;  /* in the file */
     const char *text; /* a sentence, good during the call */
 } scn_issue;
+
+/* What scn_snapshot_to writes. */
+enum {
+    SCN_SNAPSHOT_FULL = 1,     /* a store */
+    SCN_SNAPSHOT_INCREMENT = 2 /* what has changed since a snapshot */
+};
+enum { SCN_SNAPSHOT_UNNOTED = 1 }; /* flags */
+
+/* A member that is 0 has its default. */
+typedef struct scn_snapshot_options {
+    uint32_t struct_size;
+    uint32_t flags;            /* SCN_SNAPSHOT_UNNOTED: nothing can be based on it */
+    uint64_t since_gen;        /* gen of an earlier snapshot: an increment on it; 0: a
+                                * full one */
+    uint64_t rate_bytes_per_s; /* no faster; 0: as fast as it goes, but slow enough to
+                                * leave the disk to commits while there are any */
+    scn_hooks hooks;           /* progress: bytes written, and how many there may be; what
+                                * is not 0 ends the snapshot with SCN_INTERRUPTED */
+    uint8_t since_id[16];      /* id of that snapshot; zeros: the newest of since_gen */
+} scn_snapshot_options;
+
+/* A snapshot, or the one that a store was made from. */
+typedef struct scn_snapshot_info {
+    uint32_t struct_size; /* set by the caller: no more is written */
+    uint32_t kind;        /* SCN_SNAPSHOT_FULL ... */
+    uint64_t gen;         /* number of the newest checkpoint of the source then */
+    uint64_t lsn;         /* everything up to here is in it */
+    uint64_t pages;       /* of a full one */
+    uint64_t bytes;       /* that were written, or read */
+    uint8_t uuid[16];     /* of the source */
+    uint8_t digest[16];   /* full: of all rows, independent of their places; increment: of
+                           * its bytes */
+    uint8_t id[16];       /* random */
+    uint8_t since_id[16]; /* increment: of the snapshot that it has to be applied to */
+    uint64_t since_gen;
+    uint64_t since_lsn;
+    int64_t wall_ms;      /* when it was begun, since 1970 */
+    uint64_t tables;
+    uint64_t rows;        /* of an increment: that it holds */
+    uint32_t is_noted;    /* 1: an increment can be based on it */
+    uint32_t reserved;
+} scn_snapshot_info;
+
+/* A table of a snapshot; see scn_snapshot_tables. */
+typedef struct scn_snapshot_table {
+    uint32_t struct_size;
+    uint32_t flags;       /* SCN_COMPRESS */
+    const char *name;     /* good during the call */
+    uint64_t rows;
+    uint8_t digest[16];
+} scn_snapshot_table;
 
 /* ---- library ---- */
 
@@ -699,6 +751,48 @@ scn_status scn_compact(scn_db *db, const scn_compact_options *options);
 scn_status scn_check(scn_db *db, int level,
                      scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
                      uint64_t *issues);
+
+/* ---- snapshots ----
+ *
+ * A snapshot is everything that one transaction for reading would see, written to a
+ * descriptor while others read and write.  A full one is a store of its own: compact,
+ * with an empty log and a new identity, to be opened like any other.  An increment holds
+ * what has changed since an earlier snapshot of the same store; it is applied to that
+ * one, or to what that one has become by increments, which makes it the newer one.
+ *
+ * The store notes each snapshot that was taken through a handle for writing, in a small
+ * commit of its own, after it was written.  Only by such a note it is certain that the
+ * earlier snapshot lies in the past of this very file, and not of a copy of it, or of one
+ * that lost its last commits in a power cut. */
+
+/* Writes a snapshot to fd, which stays the caller's, from where fd stands.  fd may be a
+ * pipe; then a full one is read twice.  A file is synced, its name is not; whatever
+ * fails, what is there is neither a store nor an increment.  With max_snapshot_age the
+ * snapshot may be given up like any other (SCN_SNAPSHOT_GONE).  options and info may be
+ * NULL.  SCN_NOTFOUND: no snapshot of since_gen (and since_id) is noted.  SCN_FULL and
+ * SCN_IO (fd or the store), SCN_CORRUPT, SCN_NOMEM, SCN_INTERRUPTED (the progress hook),
+ * SCN_SNAPSHOT_GONE, SCN_MISUSE (inside scn_update), and statuses of scn_begin. */
+scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *options,
+                           scn_snapshot_info *info);
+/* Applies the increment in fd, read from where it stands, to a store that is its base: in
+ * one transaction, so it is there as a whole and durable, or not at all.  info (may be
+ * NULL) tells of the increment, and rows and digest of the store that it has made.
+ * SCN_EXISTS: the store has this increment already.  SCN_MISUSE: it belongs to another
+ * base, or others come before it.  SCN_NOTADB: it is no increment.  SCN_VERSION,
+ * SCN_CORRUPT (the increment or the base, which also may have been changed since), and
+ * statuses of scn_commit. */
+scn_status scn_snapshot_apply(scn_db *db, int fd, scn_snapshot_info *info);
+/* Reads the increment in fd to its end, and judges all of it.  As scn_snapshot_apply. */
+scn_status scn_snapshot_verify(int fd, scn_snapshot_info *info);
+/* The snapshot that a store was made from, with its digest then.  A program that compares
+ * it with what the rows give now knows whether they are the same.  SCN_NOTFOUND. */
+scn_status scn_snapshot_origin(scn_db *db, scn_snapshot_info *info);
+/* Calls fn for each table of such a store that was in the snapshot, by id, with what it
+ * held then.  What fn returns other than SCN_OK ends the walk and is returned. */
+scn_status scn_snapshot_tables(scn_db *db,
+                               scn_status (*fn)(void *ctx,
+                                                const scn_snapshot_table *table),
+                               void *ctx);
 
 /* Both take well under a millisecond and wait for nobody.  SCN_MISUSE, SCN_FORKED. */
 scn_status scn_stats(scn_db *db, scn_stats_t *out);

@@ -59,6 +59,13 @@ struct sys_stat {
 
 struct sys_ops {
     int (*open)(struct sys *sys, const char *path, uint32_t flags, struct sys_file **out);
+    /* A handle for a descriptor of the host's, which stays the host's: closing the handle
+     * leaves it open.  Byte 0 is where the descriptor stands.  With *can_seek false (a
+     * pipe, a file that is only appended to) each read or write goes on where the one
+     * before has ended, and off is not looked at.  The handle is for the functions of
+     * *owner: a store in memory writes to real files. */
+    int (*adopt)(struct sys *sys, int fd, bool *can_seek, struct sys **owner,
+                 struct sys_file **out);
     void (*close)(struct sys_file *file);
     int (*stat_path)(struct sys *sys, const char *path, struct sys_stat *out);
     int (*stat)(struct sys_file *file, struct sys_stat *out);
@@ -70,6 +77,8 @@ struct sys_ops {
     /* Start and await write-back of a range.  Promises no durability; keeps dirty pages
      * few, so that somebody else's sync has little to wait for. */
     int (*flush_range)(struct sys_file *file, uint64_t off, uint64_t len);
+    /* Start it, and wait for nothing but a place in the queue. */
+    int (*start_flush)(struct sys_file *file, uint64_t off, uint64_t len);
     int (*truncate)(struct sys_file *file, uint64_t size);
     int (*rename)(struct sys *sys, const char *from, const char *to);
     /* Fails with -EEXIST when the new name exists. */

@@ -601,6 +601,12 @@ static void memory_boot_id(struct sys *sys, uint8_t out[16])
     system_of(sys)->ops->boot_id(system_of(sys), out);
 }
 
+static int memory_adopt(struct sys *sys, int fd, bool *can_seek, struct sys **owner,
+                        struct sys_file **out)
+{
+    return system_of(sys)->ops->adopt(system_of(sys), fd, can_seek, owner, out);
+}
+
 static bool memory_is_forked(struct sys *sys)
 {
     return system_of(sys)->ops->is_forked(system_of(sys));
@@ -633,6 +639,7 @@ static int memory_cond_create(struct sys *sys, struct sys_cond **out)
 static void fill_ops(struct sys_ops *ops)
 {
     ops->open = memory_open;
+    ops->adopt = memory_adopt;
     ops->close = memory_close;
     ops->stat_path = memory_stat_path;
     ops->stat = memory_stat;
@@ -640,6 +647,7 @@ static void fill_ops(struct sys_ops *ops)
     ops->write = memory_write;
     ops->sync = memory_sync;
     ops->flush_range = memory_flush_range;
+    ops->start_flush = memory_flush_range;
     ops->truncate = memory_truncate;
     ops->rename = memory_rename;
     ops->link = memory_link;

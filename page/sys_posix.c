@@ -21,6 +21,7 @@
  * prints a warning would print it into the store. */
 #include "page/sys.h"
 
+#include "page/fstype.h"
 #include "page/mem.h"
 #include "page/sys_proc.h"
 
@@ -71,6 +72,9 @@ struct sys_file {
     int fd;                   /* const after open; -1 in a forked child */
     atomic_int direct_fd;     /* for SYS_UNCACHED; opened by the first who needs it */
     atomic_bool lacks_dsync;  /* the file system refused RWF_DSYNC once */
+    bool is_adopted;          /* const; the host's descriptor, and not listed */
+    bool is_stream;           /* const; of them, one that cannot be sought */
+    uint64_t start;           /* const; of an adopted one, where byte 0 is */
     struct sys_file *next;    /* under guard */
     struct sys_file **link;
 };
@@ -179,6 +183,28 @@ static int posix_open(struct sys *sys, const char *path, uint32_t flags,
     return 0;
 }
 
+/* Linux lets pwrite on a descriptor with O_APPEND write at the end, wherever it is told
+ * to: such a file is a stream as well. */
+static int posix_adopt(struct sys *sys, int fd, bool *can_seek, struct sys **owner,
+                       struct sys_file **out)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    struct sys_file *file = mem_zalloc(sizeof *file);
+    if (!file)
+        return -ENOMEM;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    *file = (struct sys_file){.posix = (struct posix *)sys, .fd = fd, .is_adopted = true};
+    file->is_stream = at < 0 || (flags & O_APPEND);
+    file->start = at < 0 ? 0 : (uint64_t)at;
+    atomic_init(&file->direct_fd, DIRECT_REFUSED);
+    *can_seek = !file->is_stream;
+    *owner = sys;
+    *out = file;
+    return 0;
+}
+
 static int set_lock(int fd, int command, struct flock *lock)
 {
     int result;
@@ -204,6 +230,10 @@ static void close_descriptors(struct sys_file *file)
 static void posix_close(struct sys_file *file)
 {
     struct flock everything = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    if (file->is_adopted) {
+        mem_free(file);
+        return;
+    }
     pthread_mutex_lock(&guard);
     if (!is_forked(file->posix))
         (void)set_lock(file->fd, F_OFD_SETLK, &everything);
@@ -211,38 +241,6 @@ static void posix_close(struct sys_file *file)
     close_descriptors(file);
     pthread_mutex_unlock(&guard);
     mem_free(file);
-}
-
-/* File systems on which a lock may not reach every user of the file: other machines, or
- * the host behind a virtual machine.  Most pass locks on only if they are mounted so. */
-static bool is_lying(uint32_t type)
-{
-    static const uint32_t types[] = {
-        0x00006969, /* NFS */
-        0x0000517b, /* SMB */
-        0xff534d42, /* CIFS */
-        0xfe534d42, /* SMB2 */
-        0x01021997, /* 9P */
-        0x65735546, /* FUSE and virtiofs */
-        0x5346414f, /* AFS */
-        0x6b414653, /* kAFS */
-        0x00c36400, /* Ceph */
-        0x73757245, /* Coda */
-        0x0000564c, /* NCP */
-        0x0bd00bd0, /* Lustre */
-        0x7461636f, /* OCFS2 */
-        0x47504653, /* GPFS */
-        0x19830326, /* BeeGFS */
-        0xaad7aaea, /* PanFS */
-        0x20030528, /* OrangeFS */
-        0x786f4256, /* VirtualBox shared folders */
-        0xbacbacbc, /* VMware shared folders */
-        0x7c7c6673, /* Parallels shared folders */
-    };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (types[i] == type)
-            return true;
-    return false;
 }
 
 static void fill_stat(const struct stat *from, const struct statfs *fs,
@@ -255,7 +253,7 @@ static void fill_stat(const struct stat *from, const struct statfs *fs,
         .links = from->st_nlink,
         .is_regular = S_ISREG(from->st_mode),
         .is_directory = S_ISDIR(from->st_mode),
-        .has_lying_locks = is_lying((uint32_t)fs->f_type),
+        .has_lying_locks = fstype_is_lying((uint32_t)fs->f_type),
     };
 }
 
@@ -325,7 +323,9 @@ static int64_t posix_read(struct sys_file *file, uint64_t off, void *buf, uint64
 {
     if (flags & SYS_UNCACHED)
         return read_uncached(file, off, buf, len);
-    ssize_t count = pread(file->fd, buf, len, (off_t)off);
+    off_t at = (off_t)(file->start + off);
+    ssize_t count =
+        file->is_stream ? read(file->fd, buf, len) : pread(file->fd, buf, len, at);
     return count < 0 ? -errno : count;
 }
 
@@ -357,7 +357,9 @@ static int64_t posix_write(struct sys_file *file, uint64_t off, const void *buf,
 {
     if (flags & SYS_DSYNC)
         return write_dsync(file, off, buf, len);
-    ssize_t count = pwrite(file->fd, buf, len, (off_t)off);
+    off_t at = (off_t)(file->start + off);
+    ssize_t count =
+        file->is_stream ? write(file->fd, buf, len) : pwrite(file->fd, buf, len, at);
     return count < 0 ? -errno : count;
 }
 
@@ -367,15 +369,29 @@ static int posix_sync(struct sys_file *file)
     return or_errno(fdatasync(file->fd));
 }
 
-static int posix_flush_range(struct sys_file *file, uint64_t off, uint64_t len)
+enum {
+    FLUSH_AND_WAIT = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                     SYNC_FILE_RANGE_WAIT_AFTER
+};
+
+static int flush(struct sys_file *file, uint64_t off, uint64_t len, unsigned how)
 {
     if (len == 0)
         return 0; /* to the kernel, zero means up to the end of the file */
-    unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                   SYNC_FILE_RANGE_WAIT_AFTER;
-    int error = or_errno(sync_file_range(file->fd, (off64_t)off, (off64_t)len, how));
+    off64_t at = (off64_t)(file->start + off);
+    int error = or_errno(sync_file_range(file->fd, at, (off64_t)len, how));
     bool is_missing = error == -ENOSYS || error == -EINVAL || error == -ESPIPE;
     return is_missing ? 0 : error;
+}
+
+static int posix_flush_range(struct sys_file *file, uint64_t off, uint64_t len)
+{
+    return flush(file, off, len, FLUSH_AND_WAIT);
+}
+
+static int posix_start_flush(struct sys_file *file, uint64_t off, uint64_t len)
+{
+    return flush(file, off, len, SYNC_FILE_RANGE_WRITE);
 }
 
 static int posix_truncate(struct sys_file *file, uint64_t size)
@@ -747,6 +763,7 @@ static void posix_cond_wake_all(struct sys_cond *cond)
 
 static const struct sys_ops posix_ops = {
     .open = posix_open,
+    .adopt = posix_adopt,
     .close = posix_close,
     .stat_path = posix_stat_path,
     .stat = posix_stat,
@@ -754,6 +771,7 @@ static const struct sys_ops posix_ops = {
     .write = posix_write,
     .sync = posix_sync,
     .flush_range = posix_flush_range,
+    .start_flush = posix_start_flush,
     .truncate = posix_truncate,
     .rename = posix_rename,
     .link = posix_link,

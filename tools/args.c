@@ -13,6 +13,8 @@ struct spelling {
 static const struct spelling spellings[OPTION_COUNT] = {
     [OPTION_ALL] = {"all", false},
     [OPTION_BATCH] = {"batch", true},
+    [OPTION_BUDGET] = {"budget", true},
+    [OPTION_FORCE] = {"force", false},
     [OPTION_FROM] = {"from", true},
     [OPTION_HELP] = {"help", false},
     [OPTION_HEX] = {"hex", false},
@@ -21,7 +23,9 @@ static const struct spelling spellings[OPTION_COUNT] = {
     [OPTION_KEYS] = {"keys", false},
     [OPTION_LIMIT] = {"limit", true},
     [OPTION_PREFIX] = {"prefix", true},
+    [OPTION_RATE] = {"rate", true},
     [OPTION_REVERSE] = {"reverse", false},
+    [OPTION_SINCE] = {"since", true},
     [OPTION_SKIP_BAD] = {"skip-bad", false},
     [OPTION_TO] = {"to", true},
 };
@@ -45,8 +49,9 @@ static enum outcome take_option(struct args *args, const struct args_shape *shap
     enum option option = find_option(name, len);
     uint32_t allowed = shape->options | OPTION_BIT(OPTION_HELP);
     if (option == OPTION_COUNT || !(allowed & OPTION_BIT(option)))
-        return outcome_say(OUTCOME_USAGE, "%s has no option --%.*s; see scrine %s --help",
-                           shape->command, (int)len, name, shape->command);
+        return outcome_say(OUTCOME_USAGE, "%s has no option --%.*s; see %s %s --help",
+                           shape->command, (int)len, name, outcome_program(),
+                           shape->command);
     if (!spellings[option].takes_value) {
         args->options[option] = "";
         return equals
@@ -64,8 +69,8 @@ static enum outcome check_count(const struct args *args, const struct args_shape
     if (args_has(args, OPTION_HELP))
         return OUTCOME_OK;
     if (args->operand_count < shape->operands_min)
-        return outcome_say(OUTCOME_USAGE, "%s needs more arguments; see scrine %s --help",
-                           shape->command, shape->command);
+        return outcome_say(OUTCOME_USAGE, "%s needs more arguments; see %s %s --help",
+                           shape->command, outcome_program(), shape->command);
     return OUTCOME_OK;
 }
 
@@ -108,5 +113,28 @@ enum outcome args_number(const struct args *args, enum option option, uint64_t f
         return outcome_say(OUTCOME_USAGE, "--%s: \"%s\" is not a number from 0 to %llu",
                            spellings[option].name, text, (unsigned long long)max);
     *out = value;
+    return OUTCOME_OK;
+}
+
+enum outcome args_bytes(const struct args *args, enum option option, uint64_t *out)
+{
+    static const char units[] = "KMGT";
+    const char *text = args->options[option];
+    char *end = NULL;
+    *out = 0;
+    if (text == NULL)
+        return OUTCOME_OK;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    bool is_size = text[0] >= '0' && text[0] <= '9' && errno == 0 && value > 0 &&
+                   (*end == '\0' || (unit && end[1] == '\0')) &&
+                   value <= (UINT64_MAX >> 1) >> shift;
+    if (!is_size)
+        return outcome_say(OUTCOME_USAGE,
+                           "--%s: \"%s\" is not a number of bytes, such as 64M",
+                           spellings[option].name, text);
+    *out = (uint64_t)value << shift;
     return OUTCOME_OK;
 }

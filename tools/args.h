@@ -10,6 +10,8 @@
 enum option {
     OPTION_ALL,
     OPTION_BATCH,
+    OPTION_BUDGET,
+    OPTION_FORCE,
     OPTION_FROM,
     OPTION_HELP,
     OPTION_HEX,
@@ -18,14 +20,17 @@ enum option {
     OPTION_KEYS,
     OPTION_LIMIT,
     OPTION_PREFIX,
+    OPTION_RATE,
     OPTION_REVERSE,
+    OPTION_SINCE,
     OPTION_SKIP_BAD,
     OPTION_TO,
     OPTION_COUNT
 };
 #define OPTION_BIT(option) (1u << (option))
 
-enum { OPERANDS_MAX = 4 };
+/* As many files as a backup of a year and a half of nights has. */
+enum { OPERANDS_MAX = 512 };
 
 /* Strings belong to argv.  An absent option is NULL, a given one without a value "". */
 struct args {
@@ -56,5 +61,7 @@ static inline bool args_has(const struct args *args, enum option option)
 /* A number up to max; fallback where the option is absent. */
 enum outcome args_number(const struct args *args, enum option option, uint64_t fallback,
                          uint64_t max, uint64_t *out);
+/* Bytes, above 0, with K, M, G or T behind the number; 0 where the option is absent. */
+enum outcome args_bytes(const struct args *args, enum option option, uint64_t *out);
 
 #endif

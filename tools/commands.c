@@ -68,6 +68,32 @@ static const char check_help[] =
 static const char checkpoint_help[] =
     "Never needed, as stores do it by themselves; good before a file is copied away.\n";
 
+static const char compact_help[] =
+    "In steps, each of them a checkpoint: programs read and write FILE meanwhile, and\n"
+    "^C ends it after a step, with all that is done kept.  What open transactions for\n"
+    "reading still need stays.\n"
+    "\n"
+    "  --budget S     begin no step after S seconds; another call goes on\n"
+    "  --json         print the bytes before and after as one JSON object\n";
+
+static const char diff_help[] =
+    "A line a row: - where it is only in FILE, + only in OTHER, ! with another value in\n"
+    "both; table, tab, key, with escapes as in scan.  Both are read as of one moment\n"
+    "each.  Exit code 1: they differ.\n"
+    "\n"
+    "  --all          also tables kept about other tables; their names begin with ~\n"
+    "  --json         a line a row: {\"table\": ..., \"key\": ..., \"in\": \"first\"};\n"
+    "                 \"second\", or \"both\" where the values differ\n";
+
+static const char hash_help[] =
+    "A line a table: a digest of all its rows, how many there are, its name; the last\n"
+    "line is for all tables together.  A digest follows from the rows alone and not\n"
+    "from where they lie, so a store, its snapshot and a copy of its rows have the same\n"
+    "one.\n"
+    "Reads every row.\n"
+    "\n"
+    "  --json         as one JSON object\n";
+
 static const char load_help[] =
     "Reads INPUT, or standard input where it is absent or -.  Creates the file and\n"
     "the table where they are missing.  Each line is one JSON object and becomes one\n"
@@ -148,6 +174,21 @@ static const struct command commands[] = {
      "check FILE",
      "look for damage in the whole file",
      check_help},
+    {{"hash", OPTION_BIT(OPTION_JSON), 1, 2},
+     command_hash,
+     "hash FILE [TABLE]",
+     "print digests of the rows of each table",
+     hash_help},
+    {{"diff", OPTION_BIT(OPTION_ALL) | OPTION_BIT(OPTION_JSON), 2, 3},
+     command_diff,
+     "diff FILE OTHER [TABLE]",
+     "print the rows in which two stores differ",
+     diff_help},
+    {{"compact", OPTION_BIT(OPTION_BUDGET) | OPTION_BIT(OPTION_JSON), 1, 1},
+     command_compact,
+     "compact FILE [--budget S]",
+     "make the file as short as what it holds",
+     compact_help},
     {{"checkpoint", 0, 1, 1},
      command_checkpoint,
      "checkpoint FILE",
@@ -175,7 +216,7 @@ static const char general_help[] =
     "\n"
     "scrine COMMAND --help tells more.  scrine --version prints the version.  Options\n"
     "may stand anywhere after the command; -- ends them.  Only put and load create a\n"
-    "file; get, scan, tables, stat, check and dump change nothing in it.\n"
+    "file; get, scan, tables, stat, check, diff, hash and dump change nothing.\n"
     "\n";
 
 static enum outcome print_help(void)

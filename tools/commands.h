@@ -14,8 +14,14 @@ enum outcome command_get(const struct args *args);
 enum outcome command_del(const struct args *args);
 /* tools/listing.c */
 enum outcome command_scan(const struct args *args);
+/* tools/compaction.c */
+enum outcome command_compact(const struct args *args);
+/* tools/difference.c */
+enum outcome command_diff(const struct args *args);
 /* tools/load.c */
 enum outcome command_load(const struct args *args);
+/* tools/digests.c */
+enum outcome command_hash(const struct args *args);
 /* tools/dump.c */
 enum outcome command_dump(const struct args *args);
 /* tools/report.c */

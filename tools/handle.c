@@ -4,9 +4,16 @@
 
 enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags)
 {
+    return handle_open_with(handle, path, flags, 0);
+}
+
+enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t flags,
+                              uint64_t pool_bytes)
+{
     scn_options options;
     scn_options_init(&options);
     options.flags |= flags;
+    options.pool_bytes = pool_bytes;
     *handle = (struct handle){.path = path};
     scn_status st = scn_open(path, &options, &handle->db);
     if (st == SCN_OK)

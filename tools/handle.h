@@ -13,8 +13,14 @@ struct handle {
     enum outcome warning; /* what handle_close returns when all else went well */
 };
 
+/* Memory for pages of who reads everything once: more would only have to be filled. */
+#define HANDLE_POOL_ONCE (UINT64_C(32) << 20)
+
 /* flags as for scn_open.  Otherwise than OUTCOME_OK: said why, nothing to close. */
 enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags);
+/* The same with so much memory for pages; 0: as usual. */
+enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t flags,
+                              uint64_t pool_bytes);
 /* For a command that only reads: never creates, never changes a byte.  Of a file whose
  * log is damaged it reads what is left, but says so and will end with OUTCOME_CORRUPT:
  * nobody is to take a part for the whole. */

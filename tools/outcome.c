@@ -36,12 +36,24 @@ enum outcome outcome_of(scn_status st)
     }
 }
 
+static const char *program = "scrine";
+
+void outcome_set_program(const char *name)
+{
+    program = name;
+}
+
+const char *outcome_program(void)
+{
+    return program;
+}
+
 enum outcome outcome_say(enum outcome outcome, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     flockfile(stderr);
-    fputs("scrine: ", stderr);
+    fprintf(stderr, "%s: ", program);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     funlockfile(stderr);

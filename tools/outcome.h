@@ -18,6 +18,10 @@ enum outcome {
 /* The outcome that a status of the library stands for. */
 enum outcome outcome_of(scn_status st);
 
+/* The program's name in what it says; "scrine" until then.  Static text. */
+void outcome_set_program(const char *name);
+const char *outcome_program(void);
+
 /* Prints "scrine: ..." and returns the outcome, for `return outcome_say(...)`. */
 enum outcome outcome_say(enum outcome outcome, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -90,7 +90,7 @@ void life_resume_alone(struct life *life)
 
 /* ---- steps ---- */
 
-static void take(struct life *life, const struct step *step)
+void life_take(struct life *life, const struct step *step)
 {
     if (!life_is_fine(life))
         return;
@@ -114,13 +114,13 @@ static scn_status commit(struct life *life, const struct step *step)
 void life_commit(struct life *life, life_act fn, uint64_t arg)
 {
     struct step step = {"a commit", commit, fn, arg, SCN_SYNC_FULL};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 void life_commit_lazy(struct life *life, life_act fn, uint64_t arg)
 {
     struct step step = {"a lazy commit", commit, fn, arg, SCN_SYNC_LAZY};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 static scn_status commit_any(struct life *life, const struct step *step)
@@ -132,7 +132,7 @@ static scn_status commit_any(struct life *life, const struct step *step)
 void life_commit_any(struct life *life)
 {
     struct step step = {.what = "a commit", .run = commit_any};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 static scn_status care(struct life *life, uint64_t beside_after,
@@ -169,13 +169,13 @@ static scn_status compact(struct life *life, const struct step *step)
 void life_compact_beside(struct life *life, uint64_t call_count)
 {
     struct step step = {.what = "a compaction", .run = compact, .arg = call_count};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 void life_checkpoint_beside(struct life *life, uint64_t call_count)
 {
     struct step step = {.what = "a checkpoint", .run = checkpoint, .arg = call_count};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 void life_checkpoint(struct life *life)
@@ -192,7 +192,7 @@ static scn_status tick(struct life *life, const struct step *step)
 void life_tick(struct life *life)
 {
     struct step step = {.what = "a tick", .run = tick};
-    take(life, &step);
+    life_take(life, &step);
 }
 
 void life_reopen(struct life *life)

@@ -26,6 +26,15 @@ struct trouble {
     bool is_over; /* it has struck and is gone, or was taken away */
 };
 
+/* What snapshots were taken; heirs.c. */
+struct heirs {
+    uint32_t count;         /* files so far */
+    uint32_t base;          /* number of the full one that increments are applied to */
+    bool has_base;          /* that is whole */
+    scn_snapshot_info last; /* what it is */
+    scn_snapshot_info next; /* or what is being applied to it */
+};
+
 struct life {
     const struct workload *workload;
     uint64_t seed;
@@ -46,6 +55,8 @@ struct life {
     struct story memory;   /* the story as the reader knows it */
 
     struct trouble *trouble; /* NULL: none */
+
+    struct heirs heirs;
 
     /* Power cuts; survey.c. */
     struct survey *survey; /* NULL: none */
@@ -105,6 +116,7 @@ struct step {
     uint32_t durability;
 };
 
+void life_take(struct life *life, const struct step *step);
 /* A machine and a process.  The store is opened by life_resume. */
 void life_begin(struct life *life, const struct workload *workload, uint64_t seed);
 void life_end(struct life *life);

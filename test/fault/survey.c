@@ -1,6 +1,8 @@
 /* Surveys: see survey.h. */
 #include "test/fault/survey.h"
 
+#include "test/fault/heirs.h"
+
 enum {
     DEPTH_MAX = 3,         /* power cuts in one line of lives */
     DEEPER_ONE_IN = 24,    /* so few lives after a crash are cut again */
@@ -80,6 +82,8 @@ static void survive(struct life *life)
     life->sys = sim_process_create(life->disk);
     life_resume(life);
     if (life_is_fine(life))
+        heirs_check(life);
+    if (life_is_fine(life))
         go_on(life);
     if (life_is_fine(life) && roll(&life->dice, REOPEN_ONE_IN) == 0)
         restart(life);
@@ -139,6 +143,7 @@ static void look_at(void *ctx, struct sim_disk *crashed, const struct sim_choice
         .is_named = life->is_named,
         .may_be_full = life->may_be_full,
         .pages_max = life->pages_max,
+        .heirs = life->heirs,
         .survey = survey,
         .parent = life,
         .choice = *choice,

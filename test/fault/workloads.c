@@ -5,6 +5,8 @@
  * done on purpose and not waited for. */
 #include "test/fault/life.h"
 
+#include "test/fault/heirs.h"
+
 enum { ALPHA, BETA, GAMMA };
 
 /* ---- acts ---- */
@@ -465,6 +467,40 @@ static void tell_one(struct life *life)
         life_commit_any(life);
 }
 
+/* ---- snapshots ---- */
+
+/* Full ones, with rows in the log, in trees and in runs. */
+static void snapshots(struct life *life)
+{
+    heirs_take(life);
+    life_commit(life, put_small, 1);
+    heirs_take(life);
+    life_commit(life, put_page, 2);
+    life_checkpoint(life);
+    life_commit(life, delete_small, 1);
+    life_commit_lazy(life, put_small, 3);
+    heirs_take(life);
+    life_commit(life, put_bulk, 1);
+    heirs_take(life);
+}
+
+/* A base that becomes newer again and again. */
+static void increments(struct life *life)
+{
+    life_commit(life, put_rows, 1);
+    heirs_take(life);
+    for (uint64_t i = 0; i < 6; i++) {
+        life_commit(life, i % 2 ? put_page : put_rows, i);
+        if (i % 3 == 1)
+            life_checkpoint(life);
+        if (i == 3)
+            life_commit(life, delete_rows, 1);
+        heirs_follow(life);
+        if (i == 4)
+            life_reopen(life);
+    }
+}
+
 /* ---- two processes ---- */
 
 /* Commits of both in turn, checkpoints by either and beside the other's commits; they
@@ -558,6 +594,8 @@ const struct workload workloads[] = {
      .story_flags = STORY_TABLE | STORY_LAZY | STORY_BULK | STORY_BIG, .share = 6},
     {"syncs", failed_syncs, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"deaths", deaths, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
+    {"snapshot", snapshots, .story_flags = STORY_TINY, .share = 20},
+    {"increment", increments, .story_flags = STORY_TINY, .share = 30},
     {"peers", peers, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"peers-log", peers_log, .story_flags = STORY_TINY, .is_patient = true, .share = 20},
     {"peers-die", peers_die, .story_flags = STORY_TINY, .is_patient = true, .share = 40},

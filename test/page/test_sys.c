@@ -735,3 +735,67 @@ static void play_locks(struct sys *sys)
 
 TEST(sys_posix__locks_agree_with_a_model) { play_locks(sys_posix()); }
 TEST(sys_memory__locks_agree_with_a_model) { ask_memory(play_locks); }
+
+/* ---- descriptors of the host ---- */
+
+/* What is behind the descriptor from its first byte on, in a fresh file. */
+static void adopts_a_file(struct sys *sys)
+{
+    char buf[8] = {0};
+    bool can_seek = false;
+    struct sys *owner;
+    struct sys_file *file;
+    int fd = open(unit_path("adopted"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    CHECK(fd >= 0);
+    CHECK_EQ(write(fd, "before", 6), 6); /* byte 0 is behind it */
+    CHECK_OK(sys->ops->adopt(sys, fd, &can_seek, &owner, &file));
+    CHECK(can_seek);
+    CHECK_EQ(owner->ops->write(file, 4, "tail", 4, 0), 4);
+    CHECK_EQ(owner->ops->write(file, 0, "head", 4, 0), 4);
+    CHECK_OK(owner->ops->start_flush(file, 0, 8));
+    CHECK_OK(owner->ops->flush_range(file, 0, 8));
+    CHECK_OK(owner->ops->sync(file));
+    CHECK_EQ(owner->ops->read(file, 2, buf, 4, 0), 4);
+    CHECK(memcmp(buf, "adta", 4) == 0);
+    owner->ops->close(file);
+    CHECK_EQ(pread(fd, buf, 8, 4), 8); /* the descriptor is still the host's */
+    CHECK(memcmp(buf, "reheadta", 8) == 0);
+    close(fd);
+    CHECK_EQ(sys->ops->adopt(sys, fd, &can_seek, &owner, &file), -EBADF);
+}
+
+static void adopts_streams(struct sys *sys)
+{
+    char buf[8] = {0};
+    bool can_seek = true;
+    struct sys *owner;
+    struct sys_file *file;
+    int ends[2];
+    CHECK_OK(pipe(ends));
+    CHECK_OK(sys->ops->adopt(sys, ends[1], &can_seek, &owner, &file));
+    CHECK(!can_seek);
+    CHECK_EQ(owner->ops->write(file, 77, "ab", 2, 0), 2);
+    CHECK_EQ(owner->ops->write(file, 0, "cd", 2, 0), 2);
+    owner->ops->close(file);
+    CHECK_OK(sys->ops->adopt(sys, ends[0], &can_seek, &owner, &file));
+    CHECK_EQ(owner->ops->read(file, 0, buf, 3, 0), 3);
+    CHECK_EQ(owner->ops->read(file, 0, buf + 3, 1, 0), 1);
+    CHECK(memcmp(buf, "abcd", 4) == 0);
+    owner->ops->close(file);
+    close(ends[0]);
+    close(ends[1]);
+    int fd = open(unit_path("appended"), O_WRONLY | O_APPEND | O_CREAT, 0600);
+    CHECK(fd >= 0);
+    CHECK_OK(sys->ops->adopt(sys, fd, &can_seek, &owner, &file));
+    CHECK(!can_seek); /* it would write at the end, whatever it is told */
+    owner->ops->close(file);
+    close(fd);
+}
+
+TEST(sys_posix__adopts_a_descriptor_and_leaves_it_open) { adopts_a_file(sys_posix()); }
+TEST(sys_posix__adopts_what_cannot_be_sought) { adopts_streams(sys_posix()); }
+TEST(sys_memory__adopts_descriptors_of_the_system)
+{
+    ask_memory(adopts_a_file);
+    ask_memory(adopts_streams);
+}

@@ -79,6 +79,10 @@ bool sim_rot(struct sim_disk *disk, const char *path, uint64_t off, const void *
 void sim_put_file(struct sim_disk *disk, const char *path, const void *bytes,
                   uint64_t len);
 
+/* The number by which a process adopts a file as a descriptor of its host's; the file is
+ * made where it is absent. A stream stands at its first byte and cannot be sought. */
+int sim_fd(struct sim_disk *disk, const char *path, bool is_stream);
+
 /* ---- power cuts ---- */
 
 enum sim_keep {

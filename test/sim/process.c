@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNCACHED_ALIGNMENT = 4096, FIRST_PID = 1000 };
+enum { UNCACHED_ALIGNMENT = 4096, FIRST_PID = 1000, STREAM_BIT = 1 << 20 };
 
 #define WALL_MS_AT_START INT64_C(1700000000000)
 #define FREE_BYTES_UNLIMITED (UINT64_C(1) << 40)
@@ -127,6 +127,43 @@ static int sim_open(struct sys *sys, const char *path, uint32_t flags,
     return (int)call_end(process, SIM_OPEN, st);
 }
 
+/* The number of a descriptor is that of its file, see sim_fd. */
+static int sim_adopt(struct sys *sys, int fd, bool *can_seek, struct sys **owner,
+                     struct sys_file **out)
+{
+    struct sim_process *process = process_of(sys);
+    struct sim_fault fault;
+    int st = call_begin(process, SIM_OPEN, &fault);
+    if (st == 0) {
+        struct sim_handle *handle = must(calloc(1, sizeof *handle));
+        handle->process = process;
+        handle->file_no = (uint32_t)fd & ~(uint32_t)STREAM_BIT;
+        handle->is_stream = fd & STREAM_BIT;
+        handle->next = process->handles;
+        process->handles = handle;
+        *can_seek = !handle->is_stream;
+        *owner = sys;
+        *out = (struct sys_file *)handle;
+    }
+    return (int)call_end(process, SIM_OPEN, st);
+}
+
+int sim_fd(struct sim_disk *disk, const char *path, bool is_stream)
+{
+    disk_lock(disk);
+    uint32_t file_no = medium_find(disk->medium, path);
+    if (file_no == MEDIUM_NONE)
+        file_no = medium_add_file(disk->medium, path, false);
+    disk_unlock(disk);
+    return (int)(file_no | (is_stream ? (uint32_t)STREAM_BIT : 0));
+}
+
+/* Where a transfer begins. */
+static uint64_t place_of(const struct sim_handle *handle, uint64_t off)
+{
+    return handle->is_stream ? handle->position : off;
+}
+
 static void close_handle(struct sim_handle *handle)
 {
     struct lock_range all = whole_range(handle);
@@ -222,6 +259,7 @@ static int64_t sim_read(struct sys_file *file, uint64_t off, void *buf, uint64_t
 {
     struct sim_handle *handle = handle_of(file);
     struct sim_fault fault;
+    off = place_of(handle, off);
     turns_note_range(handle->process, off, len);
     int64_t got = call_begin(handle->process, SIM_READ, &fault);
     if (got == 0 && (flags & SYS_UNCACHED) && !is_aligned(off, buf, len))
@@ -230,6 +268,8 @@ static int64_t sim_read(struct sys_file *file, uint64_t off, void *buf, uint64_t
         got = read_bytes(handle, off, buf, short_len(&fault, len), flags);
     if (got > 0)
         flip(&fault, buf, (uint64_t)got);
+    if (got > 0)
+        handle->position += (uint64_t)got;
     return call_end(handle->process, SIM_READ, got);
 }
 
@@ -291,6 +331,7 @@ static int64_t sim_write(struct sys_file *file, uint64_t off, const void *buf,
     struct sim_handle *handle = handle_of(file);
     enum sim_call call = flags & SYS_DSYNC ? SIM_DSYNC : SIM_WRITE;
     struct sim_fault fault;
+    off = place_of(handle, off);
     turns_note_range(handle->process, off, len);
     int64_t done = call_begin(handle->process, call, &fault);
     uint64_t part = written_len(&fault, call, len);
@@ -302,6 +343,8 @@ static int64_t sim_write(struct sys_file *file, uint64_t off, const void *buf,
         medium_write(handle->process->disk->medium, handle->file_no, off, buf, part);
         done = finish_write(handle, call, &fault, off, part);
     }
+    if (done > 0)
+        handle->position += (uint64_t)done;
     return call_end(handle->process, call, done);
 }
 
@@ -546,6 +589,7 @@ static int sim_free_bytes(struct sys_file *file, uint64_t *out)
 
 static const struct sys_ops sim_ops = {
     .open = sim_open,
+    .adopt = sim_adopt,
     .close = sim_close,
     .stat_path = sim_stat_path,
     .stat = sim_stat,
@@ -553,6 +597,7 @@ static const struct sys_ops sim_ops = {
     .write = sim_write,
     .sync = sim_sync,
     .flush_range = sim_flush_range,
+    .start_flush = sim_flush_range,
     .truncate = sim_truncate,
     .rename = sim_rename,
     .link = sim_link,

@@ -71,6 +71,8 @@ struct sim_handle {
     struct sim_handle *next;
     uint32_t file_no;
     bool is_read_only;
+    bool is_stream;    /* adopted: each transfer goes on where the one before ended */
+    uint64_t position; /* of a stream */
 };
 
 /* A test without memory has nothing to say. */

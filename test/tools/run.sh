@@ -67,7 +67,7 @@ run --help
 returns "help returns 0" 0
 holds "help names every command" grep -q 'checkpoint FILE' out
 holds "help lists the exit codes" grep -q '130 interrupted' out
-for command in put get del scan tables stat check checkpoint load dump; do
+for command in put get del scan tables stat check diff compact checkpoint load dump; do
     run $command --help
     returns "$command --help returns 0" 0
     holds "$command --help shows its usage" grep -q "^usage: scrine $command FILE" out
@@ -538,6 +538,40 @@ code=$?
 returns "the writer ends well" 0
 run get s.scn live first
 returns "what it wrote is there" 0
+
+# ---- diff, compact ----
+"$scrine" put left.scn t both same
+"$scrine" put left.scn t changed one
+cp left.scn right.scn
+run diff left.scn right.scn
+returns "a copy does not differ" 0
+holds "and nothing is printed" [ ! -s out ]
+"$scrine" put right.scn t changed two
+"$scrine" put right.scn t later x
+"$scrine" put left.scn only here x
+run diff left.scn right.scn
+returns "a difference is told by the exit code" 1
+prints "rows that differ are printed in the order of tables and keys" \
+    $'- only\there\n! t\tchanged\n+ t\tlater'
+run diff left.scn right.scn t --json
+contains "a difference as JSON" '{"table":"t","key":"changed","in":"both"}'
+run diff left.scn none.scn
+returns "a missing store is told" 4
+seq 20000 | sed 's/.*/{"id":"&","text":"a row that is as long as a short note to somebody may be"}/' |
+    "$scrine" load long.scn t --key id - >/dev/null
+"$scrine" checkpoint long.scn
+bytes=$(stat -c %s long.scn)
+"$scrine" put long.scn keep k v
+run compact long.scn --json
+returns "compact returns 0" 0
+contains "compact says that it is done" '"done":true'
+holds "the file is no longer for it" [ "$(stat -c %s long.scn)" -le $((bytes + 524288)) ]
+run get long.scn keep k
+prints "rows are there after it" v
+run check long.scn
+returns "the file is clean after it" 0
+run compact long.scn --budget x
+returns "a budget that is no number is refused" 64
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

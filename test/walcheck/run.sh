@@ -199,6 +199,17 @@ chmod a-w a.scn
 run a.scn
 returns "a file that may not be written can be looked at" 0
 
+# ---- what snapshots leave in a store ----
+"$scrine" put noted.scn t k v
+"$build/scrine-snapshot" create noted.scn noted.full >/dev/null
+run noted.scn
+returns "a note of a snapshot in the log is no damage" 0
+"$scrine" checkpoint noted.scn
+run noted.scn
+returns "nor is one in the catalog" 0
+run noted.full
+returns "nor is the origin of a snapshot" 0
+
 # ---- the README ----
 mapfile -t lines < <(awk '/^## When something went wrong/ { here = 1 }
     here && /^```sh$/ { inside = 1; next } inside && /^```$/ { exit } inside' "$here/README.md")

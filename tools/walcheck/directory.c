@@ -51,6 +51,22 @@ static void root_decode(const uint8_t *at, struct catalog_row *out)
     out->pages = get_u64(at + 56);
 }
 
+bool catalog_key_is_past(scn_slice key)
+{
+    const uint8_t *k = key.data;
+    return (key.size == NOTE_KEY_BYTES && k[0] == 'B') ||
+           (key.size == ID_KEY_BYTES && k[0] == 'O');
+}
+
+static bool is_of_snapshots(scn_slice key, size_t value_len)
+{
+    const uint8_t *k = key.data;
+    if (key.size == 1)
+        return k[0] == 'O' && value_len == ORIGIN_ROW_BYTES;
+    return catalog_key_is_past(key) &&
+           value_len == (k[0] == 'B' ? NOTE_ROW_BYTES : TALLY_ROW_BYTES);
+}
+
 void catalog_row_decode(scn_slice key, scn_slice value, struct catalog_row *out)
 {
     const uint8_t *k = key.data;
@@ -70,6 +86,8 @@ void catalog_row_decode(scn_slice key, scn_slice value, struct catalog_row *out)
         root_decode(v, out);
     } else if (k[0] == '#' && key.size == 1 && value.size == 4) {
         *out = (struct catalog_row){.kind = CATALOG_ROW_NEXT, .table_id = get_u32(v)};
+    } else if (is_of_snapshots(key, value.size)) {
+        out->kind = CATALOG_ROW_PAST;
     }
     if (out->kind == CATALOG_ROW_ID || out->kind == CATALOG_ROW_ROOT)
         out->table_id = get_be32(k + 1);
@@ -174,7 +192,8 @@ scn_status directory_learn(struct directory *directory, const struct catalog_row
     struct table *table;
     if (row->kind == CATALOG_ROW_NEXT)
         directory->next_id = row->table_id;
-    if (row->kind == CATALOG_ROW_NEXT || row->kind == CATALOG_ROW_BAD)
+    if (row->kind == CATALOG_ROW_NEXT || row->kind == CATALOG_ROW_BAD ||
+        row->kind == CATALOG_ROW_PAST)
         return SCN_OK;
     scn_status st = directory_get(directory, row->table_id, &table);
     return st < 0 ? st : learn_table(table, row);

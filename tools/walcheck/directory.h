@@ -11,6 +11,10 @@ enum {
     CATALOG_TABLE = 1,
     USAGE_TABLE = 2,
     FIRST_USER_TABLE = 16,
+    NOTE_KEY_BYTES = 33,
+    NOTE_ROW_BYTES = 8,
+    ORIGIN_ROW_BYTES = 72,
+    TALLY_ROW_BYTES = 24,
     TABLE_OWNER_BYTES = 24 /* for table_owner */
 };
 
@@ -19,7 +23,8 @@ enum catalog_row_kind {
     CATALOG_ROW_NAME, /* name, table_id */
     CATALOG_ROW_ID,   /* table_id, flags, name */
     CATALOG_ROW_NEXT, /* table_id: the next new one */
-    CATALOG_ROW_ROOT  /* table_id, root, counts */
+    CATALOG_ROW_ROOT, /* table_id, root, counts */
+    CATALOG_ROW_PAST  /* of snapshots: taken of the store, or that it was made from */
 };
 
 struct catalog_row {
@@ -34,6 +39,8 @@ struct catalog_row {
     uint64_t pages;
 };
 void catalog_row_decode(scn_slice key, scn_slice value, struct catalog_row *out);
+/* A key of such a row that a transaction may delete. */
+bool catalog_key_is_past(scn_slice key);
 
 struct table {
     uint32_t id;

@@ -86,10 +86,11 @@ static bool catalog_op_is_possible(const struct op *op)
     catalog_row_decode(op->key, op->code == OP_PUT ? op->value : (scn_slice){four, 4},
                        &row);
     if (op->code == OP_DEL)
-        return row.kind == CATALOG_ROW_NAME;
+        return row.kind == CATALOG_ROW_NAME || catalog_key_is_past(op->key);
     if (row.kind == CATALOG_ROW_ID)
         return op->value.size <= 4 + TABLE_NAME_MAX;
-    return row.kind == CATALOG_ROW_NAME || row.kind == CATALOG_ROW_NEXT;
+    return row.kind == CATALOG_ROW_NAME || row.kind == CATALOG_ROW_NEXT ||
+           row.kind == CATALOG_ROW_PAST;
 }
 
 static bool op_is_possible(const struct op *op)

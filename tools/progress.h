@@ -1,0 +1,16 @@
+/* The hook of a long run: ^C ends it, and on a terminal it shows how far it is. */
+#ifndef TOOLS_PROGRESS_H
+#define TOOLS_PROGRESS_H
+
+#include "include/scrine.h"
+
+struct progress {
+    int shown; /* percent; -1: nothing yet */
+};
+
+/* From here on ^C is noted. */
+scn_hooks progress_hooks(struct progress *progress);
+/* The line goes. */
+void progress_end(struct progress *progress);
+
+#endif
