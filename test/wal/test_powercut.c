@@ -137,7 +137,7 @@ TEST(powercut__keeps_what_was_acknowledged_and_a_prefix_of_the_rest)
 {
     uint64_t seed = unit_seed();
     uint64_t crashes = 0;
-    for (uint32_t round = 0; round < (PAGE_IS_SMALL ? 6 : 1); round++) {
+    for (uint32_t round = 0; round < (PAGE_IS_SMALL ? 6 : 4); round++) {
         struct world world;
         world_create(&world, WORLD_SPARES);
         struct run run = {
