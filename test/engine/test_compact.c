@@ -1,5 +1,6 @@
 /* Compaction: what is stored stays, the file becomes short, and others go on meanwhile.
  */
+#include "engine/relocation.h"
 #include "engine/store.h"
 #include "engine/txn.h"
 #include "test/sim/disk.h"
@@ -165,6 +166,38 @@ static void reopen(struct rig *rig)
 {
     CHECK_OK(scn_close(rig->db));
     CHECK_OK(open_on(rig->sys, &rig->db));
+}
+
+/* ---- steps ---- */
+
+static scn_status moves_nothing(void *ctx, const struct value_ref *ref, bool *moves)
+{
+    (void)ctx;
+    (void)ref;
+    *moves = false;
+    return SCN_OK;
+}
+
+TEST(relocation__goes_on_where_a_step_has_stopped)
+{
+    struct relocation relocation = {.from = 9, .judge = moves_nothing};
+    scn_slice b = {"b", 1};
+    scn_slice c = {"c", 1};
+    relocation.budget_bytes = 100;
+    CHECK(relocation_concerns(&relocation, &b));
+    CHECK_OK(relocation_spend(&relocation, 60, &b));
+    CHECK(relocation_concerns(&relocation, &c));
+    CHECK_OK(relocation_spend(&relocation, 60, &c));
+    CHECK(!relocation_concerns(&relocation, NULL));
+    relocation.budget_bytes = 100; /* the next step */
+    CHECK(!relocation_concerns(&relocation, &b));
+    CHECK(!relocation_concerns(&relocation, &c));
+    CHECK(relocation_concerns(&relocation, NULL));
+    CHECK_OK(relocation_spend(&relocation, 10, NULL));
+    CHECK(!relocation_concerns(&relocation, NULL));
+    relocation_rewind(&relocation);
+    CHECK(relocation_concerns(&relocation, &b));
+    relocation_destroy(&relocation);
 }
 
 /* ---- how short ---- */

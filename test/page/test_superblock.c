@@ -226,7 +226,6 @@ TEST(superblock__every_reserved_byte_is_checked)
 TEST(superblock__impossible_fields_are_broken)
 {
     CHECK_BROKEN_WITH(sb.gen = SUPERBLOCK_GEN_MAX + 1);
-    CHECK_BROKEN_WITH(sb.gen = 0);
     CHECK_BROKEN_WITH(sb.version = 0);
     CHECK_BROKEN_WITH(sb.page_count = FILE_PAGES_MAX + 1u);
     CHECK_BROKEN_WITH(sb.page_count = 2);
@@ -241,6 +240,18 @@ TEST(superblock__impossible_fields_are_broken)
     CHECK_BROKEN_WITH(sb.spares[1].pgno = 0);
     CHECK_BROKEN_WITH(sb.spares[0].pages = 0);
     CHECK_BROKEN_WITH(sb.spares[0].pages = UINT32_MAX);
+}
+
+/* Without pages that are younger than it, everything else could be. */
+TEST(superblock__generation_0_is_broken)
+{
+    struct superblock sb = sample();
+    memset(&sb.catalog, 0, sizeof sb.catalog);
+    memset(&sb.space, 0, sizeof sb.space);
+    sb.page_count = sb.needed_pages;
+    CHECK_EQ(verdict_of(&sb), SUPERBLOCK_GOOD);
+    sb.gen = 0;
+    CHECK_EQ(verdict_of(&sb), SUPERBLOCK_BROKEN);
 }
 
 TEST(superblock__impossible_pointers_are_broken)
