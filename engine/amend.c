@@ -4,6 +4,7 @@
 #include "engine/catalog.h"
 #include "engine/tablelist.h"
 #include "page/mem.h"
+#include "page/utf8.h"
 
 struct amend {
     struct scn_txn *txn;
@@ -348,7 +349,7 @@ static scn_status note_name(struct amend *amend, const struct parcels_item *item
     const struct table_list *list = &amend->after;
     bool ascends = list->count == 0 || list->entries[list->count - 1].id < item->number;
     if (!ascends || item->flags > UINT32_MAX || item->key.size > TABLE_NAME_MAX ||
-        !catalog_name_is_text(item->key.data, item->key.size))
+        !utf8_is_text(item->key.data, item->key.size))
         return corrupt(amend, "a table that cannot be");
     return table_list_add(&amend->after, (uint32_t)item->number, (uint32_t)item->flags,
                           item->key);

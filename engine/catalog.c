@@ -4,38 +4,7 @@
 #include "engine/ancestry.h"
 #include "engine/txn.h"
 #include "page/mem.h"
-
-/* ---- names ---- */
-
-/* The length of the character at `at`; 0: this is no UTF-8. */
-static size_t character_bytes(const uint8_t *at, size_t room)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
-                 : at[0] < 0xf8 ? 4 : 0;
-    uint32_t code = len > 1 ? at[0] & (0x7fu >> len) : at[0];
-    if (len > room)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (at[i] & 0x3f);
-    }
-    bool is_surrogate = code >= 0xd800 && code < 0xe000;
-    return len && (code < least[len] || is_surrogate || code > 0x10ffff) ? 0 : len;
-}
-
-bool catalog_name_is_text(const void *name, size_t len)
-{
-    const uint8_t *at = name;
-    const uint8_t *end = at + len;
-    size_t step = 1;
-    while (at < end && *at && step) {
-        step = character_bytes(at, (size_t)(end - at));
-        at += step;
-    }
-    return at == end && step != 0;
-}
+#include "page/utf8.h"
 
 /* ---- rows ---- */
 
@@ -68,7 +37,7 @@ static bool key_is_name(scn_slice key)
 {
     const uint8_t *letter = key.data;
     return key.size >= 2 && key.size <= CATALOG_KEY_MAX && letter[0] == 'N' &&
-           catalog_name_is_text(letter + 1, key.size - 1);
+           utf8_is_text(letter + 1, key.size - 1);
 }
 
 static bool key_is_id(scn_slice key)
@@ -256,7 +225,7 @@ static scn_status check_name(const char *name)
     if (len > TABLE_NAME_MAX)
         return error_set(SCN_TOOBIG, 0, 0, 0, "the table's name is longer than %d bytes",
                          TABLE_NAME_MAX);
-    if (!catalog_name_is_text(name, len))
+    if (!utf8_is_text(name, len))
         return error_misuse("the table's name is no UTF-8");
     return SCN_OK;
 }
@@ -350,7 +319,7 @@ static scn_status key_in_row(struct scn_txn *txn, uint32_t id, scn_slice row,
 {
     const uint8_t *name = (const uint8_t *)row.data + 4;
     size_t len = row.size - 4;
-    if (len > TABLE_NAME_MAX || !catalog_name_is_text(name, len))
+    if (len > TABLE_NAME_MAX || !utf8_is_text(name, len))
         return error_corrupt(txn->view->catalog.pgno, 0,
                              "catalog: the name of table %u is too long, or no text", id);
     *out = catalog_key_name(buf, (const char *)name, len);

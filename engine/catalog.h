@@ -32,8 +32,6 @@ scn_slice catalog_key_root(uint8_t *buf, uint32_t table_id);
 void catalog_root_encode(const struct catalog_root *root,
                          uint8_t out[CATALOG_ROOT_BYTES]);
 void catalog_root_decode(const uint8_t row[CATALOG_ROOT_BYTES], struct catalog_root *out);
-/* UTF-8 without a zero byte: what a table's name is made of. */
-bool catalog_name_is_text(const void *name, size_t len);
 /* Can a transaction have written this operation of table 1?  For replay: the log may be
  * anybody's. */
 bool catalog_op_is_possible(const struct op *op);

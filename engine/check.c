@@ -22,6 +22,7 @@
 #include "engine/treecheck.h"
 #include "page/hash.h"
 #include "page/mem.h"
+#include "page/utf8.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -319,7 +320,7 @@ static scn_status note_catalog_row(void *ctx, const struct leaf_record *record)
     uint8_t letter = record->key[0];
     bool is_inline = record->kind == LEAF_INLINE;
     if (is_inline && letter == 'N' && record->payload_len == 4 && record->key_len > 1 &&
-        catalog_name_is_text(record->key + 1, record->key_len - 1u))
+        utf8_is_text(record->key + 1, record->key_len - 1u))
         return note_name(check, record);
     if (is_inline && letter == 'I' && record->key_len == 5 && record->payload_len > 4)
         return note_id(check, record);
