@@ -135,6 +135,8 @@ static void judge(struct crowd crowds[CONTENDERS], const double rates[CONTENDERS
         refused += crowds[0].shifts[i].refused;
     figure_note("pwrite and fdatasync of one process, a second", loop_rate, "");
     figure_note("pwrite and fdatasync, median", loop_us, "us");
+    figure_note("pwrite and fdatasync, p99",
+                samples_percentile(loop->us, loop->count, 99), "us");
     for (uint32_t i = 0; i < CONTENDERS; i++)
         crowd_tell(&crowds[i], rates[i]);
     figure_note("commits that shared a sync, mean", commits_a_sync(&crowds[0]), "");
