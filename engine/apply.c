@@ -316,14 +316,10 @@ void apply_finish(struct store *store, struct apply *apply, uint64_t lsn)
     drop_sources(apply);
 }
 
-scn_status apply_freeze(struct store *store, uint64_t lsn)
+static scn_status end_delta(struct store *store, uint64_t lsn)
 {
     struct apply apply = {0};
     struct walk walk = {0};
-    if (delta_is_empty(store->active)) {
-        delta_set_start(store->active, lsn);
-        return SCN_OK;
-    }
     scn_status st = push_delta(store, &apply, &walk);
     if (st == SCN_OK)
         st = store_prepare_push(store, apply.sources, apply.count, &apply.view);
@@ -332,4 +328,18 @@ scn_status apply_freeze(struct store *store, uint64_t lsn)
     else
         apply_finish(store, &apply, lsn);
     return st;
+}
+
+scn_status apply_freeze(struct store *store, const struct log_base *behind)
+{
+    scn_status st = SCN_OK;
+    if (delta_is_empty(store->active))
+        delta_set_start(store->active, behind->lsn);
+    else
+        st = end_delta(store, behind->lsn);
+    if (st < 0)
+        return st;
+    store->rest_base = *behind;
+    store->has_commits = false;
+    return SCN_OK;
 }

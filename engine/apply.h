@@ -30,8 +30,8 @@ scn_status apply_prepare(struct store *store, const void *payload, size_t len,
 void apply_finish(struct store *store, struct apply *apply, uint64_t lsn);
 void apply_abandon(struct apply *apply);
 
-/* A FREEZE record that ends at lsn: the active delta begins there, or a fresh one does,
- * and the others are frozen from now on.  SCN_NOMEM: nothing has changed. */
-scn_status apply_freeze(struct store *store, uint64_t lsn) MUST_USE;
+/* A FREEZE record, and what lies behind it: the active delta begins there, or a fresh one
+ * does, and the others are frozen from now on.  SCN_NOMEM: nothing has changed. */
+scn_status apply_freeze(struct store *store, const struct log_base *behind) MUST_USE;
 
 #endif

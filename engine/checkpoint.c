@@ -49,6 +49,7 @@ static bool needs_record(struct store *store)
 static scn_status append_record(struct store *store)
 {
     struct log_packet packet;
+    struct log_base behind;
     uint64_t end;
     log_packet_init(&packet);
     scn_status st = log_packet_set(&packet, RECORD_FREEZE, NULL, 0);
@@ -57,14 +58,13 @@ static scn_status append_record(struct store *store)
     if (st == SCN_OK)
         st = log_append(store->log, &packet, &end);
     log_packet_destroy(&packet);
-    if (st == SCN_OK && apply_freeze(store, end) < 0) {
+    if (st < 0)
+        return st;
+    log_position(store->log, &behind);
+    if (apply_freeze(store, &behind) < 0) {
         file_poison(&store->file); /* the others end their deltas here */
         return SCN_NOMEM;
     }
-    if (st < 0)
-        return st;
-    log_position(store->log, &store->rest_base);
-    store->has_commits = false;
     return peers_tell_append(store);
 }
 

@@ -386,29 +386,6 @@ static void clear_outputs(scn_slice *key, scn_slice *value)
         *value = (scn_slice){NULL, 0};
 }
 
-static scn_status move_to_edge(struct scn_cursor *cursor, bool forward, scn_slice *key,
-                               scn_slice *value)
-{
-    scn_status st = cursor_check(cursor);
-    clear_outputs(key, value);
-    if (st < 0)
-        return st;
-    txn_enter(cursor->txn);
-    st = from_edge(cursor, forward, key, value);
-    st = txn_leave(cursor->txn, st);
-    return st;
-}
-
-scn_status scn_first(scn_cursor *cursor, scn_slice *key, scn_slice *value)
-{
-    return move_to_edge(cursor, true, key, value);
-}
-
-scn_status scn_last(scn_cursor *cursor, scn_slice *key, scn_slice *value)
-{
-    return move_to_edge(cursor, false, key, value);
-}
-
 static scn_status step(struct scn_cursor *cursor, bool forward, scn_slice *key,
                        scn_slice *value)
 {
@@ -426,27 +403,40 @@ static scn_status step(struct scn_cursor *cursor, bool forward, scn_slice *key,
     return answer(cursor, st, forward, &item, key, value);
 }
 
-static scn_status move(struct scn_cursor *cursor, bool forward, scn_slice *key,
-                       scn_slice *value)
+/* from_edge or step. */
+typedef scn_status (*way_fn)(struct scn_cursor *cursor, bool forward, scn_slice *key,
+                             scn_slice *value);
+
+static scn_status move(struct scn_cursor *cursor, way_fn way, bool forward,
+                       scn_slice *key, scn_slice *value)
 {
     scn_status st = cursor_check(cursor);
     clear_outputs(key, value);
     if (st < 0)
         return st;
     txn_enter(cursor->txn);
-    st = step(cursor, forward, key, value);
-    st = txn_leave(cursor->txn, st);
-    return st;
+    st = way(cursor, forward, key, value);
+    return txn_leave(cursor->txn, st);
+}
+
+scn_status scn_first(scn_cursor *cursor, scn_slice *key, scn_slice *value)
+{
+    return move(cursor, from_edge, true, key, value);
+}
+
+scn_status scn_last(scn_cursor *cursor, scn_slice *key, scn_slice *value)
+{
+    return move(cursor, from_edge, false, key, value);
 }
 
 scn_status scn_next(scn_cursor *cursor, scn_slice *key, scn_slice *value)
 {
-    return move(cursor, true, key, value);
+    return move(cursor, step, true, key, value);
 }
 
 scn_status scn_prev(scn_cursor *cursor, scn_slice *key, scn_slice *value)
 {
-    return move(cursor, false, key, value);
+    return move(cursor, step, false, key, value);
 }
 
 /* A seek from beyond a bound starts at the bound. */

@@ -250,16 +250,6 @@ static scn_status follow_commit(struct following *following,
     return SCN_OK;
 }
 
-static scn_status follow_freeze(struct store *store, const struct log_visit *visit)
-{
-    scn_status st = apply_freeze(store, visit->end_lsn);
-    if (st < 0)
-        return st;
-    store->rest_base = visit->next;
-    store->has_commits = false;
-    return SCN_OK;
-}
-
 static scn_status follow_record(void *ctx, const struct log_visit *visit)
 {
     struct following *following = ctx;
@@ -267,7 +257,7 @@ static scn_status follow_record(void *ctx, const struct log_visit *visit)
     case RECORD_COMMIT:
         return follow_commit(following, visit);
     case RECORD_FREEZE:
-        return follow_freeze(following->store, visit);
+        return apply_freeze(following->store, &visit->next);
     case RECORD_MARK:
         atomic_store(&following->store->marked_lsn, visit->end_lsn);
         return SCN_OK;

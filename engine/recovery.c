@@ -268,16 +268,6 @@ static scn_status replay_extent(struct store *store, const struct log_visit *vis
     return space_reserve(store->space, visit->extent.pgno, visit->extent.pages);
 }
 
-static scn_status replay_freeze(struct store *store, const struct log_visit *visit)
-{
-    scn_status st = apply_freeze(store, visit->end_lsn);
-    if (st < 0)
-        return st;
-    store->rest_base = visit->next;
-    store->has_commits = false;
-    return SCN_OK;
-}
-
 static scn_status replay_record(void *ctx, const struct log_visit *visit)
 {
     struct replay *replay = ctx;
@@ -289,7 +279,7 @@ static scn_status replay_record(void *ctx, const struct log_visit *visit)
     } else if (visit->record.type == RECORD_EXTENT) {
         st = replay_extent(replay->store, visit);
     } else if (visit->record.type == RECORD_FREEZE) {
-        st = replay_freeze(replay->store, visit);
+        st = apply_freeze(replay->store, &visit->next);
     }
     replay->store->replayed_lsn = visit->end_lsn;
     return st;
