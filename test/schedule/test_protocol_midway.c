@@ -486,37 +486,6 @@ TEST(protocol__19_who_comes_waits_for_a_reader_that_looks)
     }
 }
 
-static bool has_started_anew(void *ctx)
-{
-    struct store *store = ctx;
-    return atomic_load(&store->has_gap) && atomic_load(&store->pinned_gen) != 0;
-}
-
-/* It has looked, and seen that it is up to date; then another thread of its process meets
- * a new session, and has not followed the log yet. */
-TEST(protocol__19_who_looked_before_a_new_session_looks_again)
-{
-    struct stage a;
-    struct stage reader;
-    stage_open(&a, 0);
-    stage_come(&reader, &a, SCN_RDONLY);
-    CHECK_OK(stage_try_open(&reader));
-    stage_put(&a, "k", "new");
-    CHECK(stage_has(&reader, "k", "new"));
-    struct part *slow = stage_cast(&reader, do_read, "k", "new");
-    part_until(slow, SIM_READ, SIM_AT_END);
-    part_until(slow, SIM_MUTEX_LOCK, SIM_AT_BEGIN);
-    stage_leave(&a);
-    CHECK_OK(stage_try_open(&a));
-    struct part *first = stage_cast(&reader, do_read, "k", "new");
-    part_until_holds(first, SIM_ANY, SIM_AT_BEGIN, has_started_anew, store_of(&reader));
-    part_blocks(slow);
-    CHECK_OK(part_finish(first));
-    CHECK_OK(part_finish(slow));
-    stage_close(&reader);
-    stage_close(&a);
-}
-
 /* ---- 24: spares that are given up ---- */
 
 struct giving {
