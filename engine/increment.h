@@ -30,7 +30,7 @@
  * not be the leaf's row that is written.
  *
  * Reads the pages that were linked since G, the inner pages above them, the last leaf of
- * each table that has changed, and runs.  Memory: a few pages a level, a row. */
+ * each table and what leads to it, and runs.  Memory: a few pages a level, a row. */
 #ifndef ENGINE_INCREMENT_H
 #define ENGINE_INCREMENT_H
 

@@ -151,8 +151,16 @@ static scn_status locate(struct walker *walker)
 
 /* ---- the walk ---- */
 
-/* The last record of an old subtree that ends the tree, and what lies behind it. */
-static scn_status visit_tail(struct walker *walker, const struct stop *stop)
+/* Behind the last key of an old subtree that ends the tree.  A key too long to have one
+ * right behind it is visited once more. */
+static void edge_set_behind(struct edge *edge, const struct leaf_record *last)
+{
+    edge_set(edge, last->key, last->key_len);
+    if (edge->len < sizeof edge->data)
+        edge->data[edge->len++] = 0;
+}
+
+static scn_status visit_tail(struct walker *walker, struct stop *stop)
 {
     struct page_ref ref = stop->ref;
     scn_status st = SCN_OK;
@@ -173,8 +181,8 @@ static scn_status visit_tail(struct walker *walker, const struct stop *stop)
         return st;
     struct leaf_record last;
     leaf_at(walker->leaf, leaf_count(walker->leaf) - 1, &last);
-    scn_slice from = {last.key, last.key_len};
-    return walker->walk->visit(walker->walk->ctx, &from, NULL, walker->leaf);
+    edge_set_behind(&stop->lower, &last);
+    return tell(walker, &stop->lower, &stop->upper, walker->leaf);
 }
 
 static scn_status visit(struct walker *walker)
@@ -204,8 +212,6 @@ static scn_status visit_all(struct walker *walker)
     root->ref = walker->walk->tree.root;
     root->lower.is_open = true;
     root->upper.is_open = true;
-    if (is_old(walker, &root->ref))
-        return SCN_OK; /* nothing has changed, behind the last key neither */
     st = visit(walker);
     while (st == SCN_OK) {
         while (walker->depth > 0 && walker->path[walker->depth - 1]->idx ==

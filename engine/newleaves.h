@@ -1,11 +1,11 @@
 /* The leaves of a tree that were linked after a generation, with the key ranges that are
- * theirs; subtrees that are older are not read, but for the last leaf of a tree that has
- * changed.
+ * theirs; subtrees that are older are not read, but for the last leaf of the tree.
  *
  * Why the leaves that are left out need no look: [T5] (engine/rebuild.h).  A leaf stands
  * for its range, from its lower bound to that of the next leaf.  Where a leaf is old, its
  * range is no larger than it was, but for the last leaf of the tree: behind its last key
- * there may have been others, so that is visited from its last record on.
+ * there may have been others, so what lies behind it is visited.  That holds for a tree
+ * without a new page, too: an old one may be all that is left of it.
  *
  * One thread; pages are copied, none is held. */
 #ifndef ENGINE_NEWLEAVES_H

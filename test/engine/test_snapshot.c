@@ -366,3 +366,30 @@ TEST(snapshot__increment_knows_of_leaves_that_have_gone)
     for (uint32_t i = 0; i < leaves; i++)
         lose_leaves(i, 3);
 }
+
+/* The other table is there so that no page of the tree moves for the sake of a shorter
+ * file. */
+TEST(snapshot__increment_knows_of_a_tree_of_which_an_old_page_is_left)
+{
+    enum { ROWS = PAGE_IS_SMALL ? 40 : 500 };
+    struct snaplab lab;
+    scn_db *db;
+    scn_db *base;
+    scn_snapshot_info last;
+    struct leaf_keys keys = {.wanted = 1};
+    snaplab_create(&lab, 1);
+    CHECK_OK(snaplab_open(&lab, "store", &db));
+    put_rows(db, "a", 0, ROWS, 200, 1);
+    for (uint32_t i = 0; i < 64; i++)
+        put_rows(db, "other", i * ROWS, (i + 1) * ROWS, 200, 1);
+    CHECK_OK(scn_checkpoint(db));
+    take_base(&lab, db, &base, &last);
+    for (; find_leaf(db, "a", &keys); keys.wanted++, keys.seen = 0)
+        delete_keys(db, "a", &keys);
+    CHECK(keys.wanted > 1);
+    CHECK_OK(scn_checkpoint(db));
+    check_increment(&lab, db, base, &last);
+    CHECK_OK(scn_close(base));
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+}
