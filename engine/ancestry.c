@@ -257,8 +257,19 @@ static scn_status write_note(struct scn_txn *txn, const struct ancestor *snapsho
     return txn_leave(txn, st);
 }
 
+/* In another session the log may lack commits that the snapshot saw; and where one begins
+ * from here on, the note conflicts. */
+static scn_status check_session(struct store *store, uint64_t session)
+{
+    if (file_session(&store->file) == session)
+        return SCN_OK;
+    return error_set(SCN_CONFLICT, 0, 0, 0,
+                     "the file was recovered from a failed sync while the snapshot was "
+                     "taken");
+}
+
 /* All its writes are blind, and nothing it reads matters to others. */
-scn_status ancestry_note(scn_db *db, const struct ancestor *snapshot)
+scn_status ancestry_note(scn_db *db, const struct ancestor *snapshot, uint64_t session)
 {
     scn_txn *txn;
     scn_status st = scn_begin(db, SCN_WRITE | SCN_SNAPSHOT, &txn);
@@ -266,7 +277,9 @@ scn_status ancestry_note(scn_db *db, const struct ancestor *snapshot)
         st = scn_set_durability(txn, SCN_SYNC_FULL);
     if (st < 0)
         return st;
-    st = write_note(txn, snapshot);
+    st = check_session(db->store, session);
+    if (st == SCN_OK)
+        st = write_note(txn, snapshot);
     if (st == SCN_OK)
         return scn_commit(txn);
     scn_abort(txn);

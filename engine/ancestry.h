@@ -10,7 +10,8 @@
  *
  * Both are written by transactions, so they are as durable and as atomic as rows.
  *
- * [Z1] A row 'B' is committed after its snapshot was taken.  So whoever finds it in a
+ * [Z1] A row 'B' is committed after its snapshot was taken, and in the same session:
+ *      a cure between them may have cut what the snapshot saw.  So whoever finds it in a
  *      later snapshot of the same file knows that everything that was visible in the
  *      first one, and the generation it stood on, belong to this file's history: the log
  *      is kept or lost from some place on, never in the middle, and that place lies
@@ -69,7 +70,9 @@ scn_status ancestry_put_tally(struct scn_txn *txn, uint32_t table_id,
 scn_status ancestry_find_note(struct scn_txn *txn, uint64_t gen,
                               const uint8_t id[ANCESTRY_ID_BYTES],
                               struct ancestor *out) MUST_USE;
-/* [Z1] A transaction of its own, durable when it returns. */
-scn_status ancestry_note(scn_db *db, const struct ancestor *snapshot) MUST_USE;
+/* [Z1] A transaction of its own, durable when it returns.  SCN_CONFLICT: the snapshot is
+ * of another session than this one, and perhaps of commits that a cure has cut. */
+scn_status ancestry_note(scn_db *db, const struct ancestor *snapshot,
+                         uint64_t session) MUST_USE;
 
 #endif

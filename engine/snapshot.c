@@ -169,6 +169,20 @@ static scn_status write_snapshot(struct scn_txn *txn, struct hostfile *to,
                               : write_full(txn, to, self, info);
 }
 
+/* A transaction, and the session in which it began. */
+static scn_status begin_in_session(scn_db *db, scn_txn **txn, uint64_t *session)
+{
+    struct file *file = &db->store->file;
+    scn_status st;
+    do {
+        scn_abort(*txn);
+        *txn = NULL;
+        *session = file_session(file);
+        st = scn_begin(db, SCN_READ, txn);
+    } while (st == SCN_OK && file_session(file) != *session);
+    return st;
+}
+
 scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *from,
                            scn_snapshot_info *out)
 {
@@ -176,6 +190,7 @@ scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *from,
     scn_snapshot_info info = {.struct_size = sizeof info};
     struct hostfile to = {.store = NULL};
     struct ancestor self;
+    uint64_t session;
     scn_txn *txn = NULL;
     scn_status st = db_check(db);
     if (st == SCN_OK)
@@ -190,7 +205,7 @@ scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *from,
         return st;
     st = check_target(db->store, &to);
     if (st == SCN_OK)
-        st = scn_begin(db, SCN_READ, &txn);
+        st = begin_in_session(db, &txn, &session);
     if (st == SCN_OK)
         st = write_snapshot(txn, &to, &options, &self, &info);
     hostfile_close(&to);
@@ -198,7 +213,7 @@ scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *from,
     if (st != SCN_OK)
         return st;
     if (!db->is_read_only && !(options.flags & SCN_SNAPSHOT_UNNOTED))
-        info.is_noted = ancestry_note(db, &self) == SCN_OK; /* [Z1] */
+        info.is_noted = ancestry_note(db, &self, session) == SCN_OK; /* [Z1] */
     hand_out(&info, out);
     return SCN_OK;
 }

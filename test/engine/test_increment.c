@@ -1,4 +1,5 @@
 /* Increments: what they must not miss, and what they are refused for. */
+#include "engine/session.h"
 #include "page/parcel.h"
 #include "test/engine/rowsum.h"
 #include "test/engine/snaplab.h"
@@ -13,6 +14,7 @@ struct scene {
     scn_db *db;
     scn_db *base;
     scn_snapshot_info last; /* what the base is */
+    bool is_cured;
 };
 
 static void scene_open(struct scene *scene, uint64_t seed)
@@ -238,6 +240,50 @@ TEST(increment__can_rely_on_a_base_that_saw_lazy_commits)
     CHECK(memcmp(digest, scene.last.digest, sizeof digest) == 0);
     check_increment(&scene);
     scene_close(&scene);
+}
+
+/* A sync fails while the snapshot is written, and the file is cured. */
+static int lose_and_cure(void *user, uint64_t done, uint64_t expected)
+{
+    struct scene *scene = user;
+    struct sim_fault fault = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
+    (void)done;
+    (void)expected;
+    if (scene->is_cured)
+        return 0;
+    scene->is_cured = true;
+    sim_fault_set(scene->lab.sys, &fault);
+    CHECK_EQ(scn_put1(scene->db, "a", (scn_slice){"x", 1}, (scn_slice){"", 0}),
+             SCN_UNKNOWN);
+    sim_fault_clear(scene->lab.sys);
+    CHECK_OK(session_cure(scene->db->store));
+    return 0;
+}
+
+/* The commit that the snapshot saw is in no file any more, so nothing can be based on
+ * it. */
+TEST(increment__is_not_based_on_what_a_cure_has_cut)
+{
+    struct scene scene;
+    scn_txn *txn;
+    scn_snapshot_info info = {.struct_size = sizeof info};
+    scn_snapshot_options options = {
+        .struct_size = sizeof options,
+        .hooks = {.progress = lose_and_cure, .user = &scene}};
+    scene_open(&scene, 17);
+    put(scene.db, "a", 1, 100, 1);
+    CHECK_OK(scn_begin(scene.db, SCN_WRITE, &txn));
+    put_in(txn, "a", 2, 100, 1);
+    CHECK_OK(scn_set_durability(txn, SCN_SYNC_LAZY));
+    CHECK_OK(scn_commit(txn));
+    sim_put_file(scene.lab.disk, "base", "", 0);
+    int fd = sim_fd(scene.lab.disk, "base", false);
+    CHECK_OK(scn_snapshot_to(scene.db, fd, &options, &info));
+    CHECK(scene.is_cured);
+    CHECK_EQ(info.rows, 2);
+    CHECK_EQ(info.is_noted, 0);
+    CHECK_EQ(scn_close(scene.db), SCN_UNKNOWN); /* of the lazy commit */
+    snaplab_destroy(&scene.lab);
 }
 
 /* The generation that the base stands on is lost; its commits are not. */
