@@ -15,6 +15,7 @@ struct scene {
     scn_db *base;
     scn_snapshot_info last; /* what the base is */
     bool is_cured;
+    bool has_interrupted;
 };
 
 static void scene_open(struct scene *scene, uint64_t seed)
@@ -339,6 +340,43 @@ TEST(increment__is_refused_twice_and_out_of_order)
     CHECK_EQ(snaplab_apply(&scene.lab, scene.db, "first", &applied), SCN_MISUSE);
     CHECK_OK(rowsum_digest(scene.db, digest));
     snaplab_check(scene.base, digest);
+    scene_close(&scene);
+}
+
+/* Another thread's, played while the transaction of the first one is open. */
+static void apply_second(void *ctx, struct sim_disk *disk, enum sim_call call,
+                         enum sim_moment moment)
+{
+    struct scene *scene = ctx;
+    scn_snapshot_info applied;
+    (void)disk;
+    if (moment != SIM_AFTER || call != SIM_READ || scene->has_interrupted ||
+        scene->base->store->open_txns == NULL)
+        return;
+    scene->has_interrupted = true;
+    CHECK_OK(snaplab_apply(&scene->lab, scene->base, "second", &applied));
+}
+
+/* Both fit the base, and only the first that is committed fits what it has become. */
+TEST(increment__conflicts_with_another_one_on_the_same_base)
+{
+    struct scene scene;
+    scn_snapshot_info first;
+    scn_snapshot_info second;
+    scn_snapshot_info applied;
+    scene_open(&scene, 18);
+    put(scene.db, "a", 1, 100, 1);
+    take_base(&scene);
+    put(scene.db, "a", 2, 100, 1);
+    take_increment(&scene, "first", &first);
+    put(scene.db, "a", 3, 100, 1);
+    take_increment(&scene, "second", &second);
+    sim_hook_set(scene.lab.disk, apply_second, &scene);
+    CHECK_EQ(snaplab_apply(&scene.lab, scene.base, "first", &applied), SCN_CONFLICT);
+    sim_hook_set(scene.lab.disk, NULL, NULL);
+    CHECK(scene.has_interrupted);
+    scene.last = second;
+    check_increment(&scene);
     scene_close(&scene);
 }
 
