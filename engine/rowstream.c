@@ -103,16 +103,20 @@ scn_status rowstream_fetch(struct pool_reader *reader, const void *encoded,
                                 : fetch_whole(reader, &ref, scratch, *buf + at);
 }
 
-/* Copies the key and what the leaf or the delta holds. */
+/* Copies the key and what the leaf or the delta holds.  The key before is still there:
+ * in a damaged tree keys may be anywhere, and more often than once. */
 static scn_status copy_item(struct rowstream *rows, const struct merge_item *item)
 {
     size_t len = item->kind == MERGE_DELETED ? 0 : item->value.size;
+    if (bytes_compare(item->key.data, item->key.size, rows->copy, rows->key_len) <= 0)
+        return error_corrupt(0, 0, "snapshot: the keys of a table do not ascend");
     scn_status st = make_room(&rows->copy, &rows->capacity, 0, item->key.size + len);
     if (st < 0)
         return st;
     memcpy(rows->copy, item->key.data, item->key.size);
     if (len)
         memcpy(rows->copy + item->key.size, item->value.data, len);
+    rows->key_len = item->key.size;
     return SCN_OK;
 }
 

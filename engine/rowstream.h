@@ -17,6 +17,7 @@ struct rowstream {
     bool is_deleted; /* of changes: the last key has gone, and has no value */
     uint8_t *copy; /* key, then value */
     size_t capacity;
+    size_t key_len; /* of the last row; 0: none yet */
     struct values_scratch scratch;
 };
 

@@ -2,6 +2,8 @@
  * what a full one would be. */
 #include "engine/catalog.h"
 #include "engine/txn.h"
+#include "page/inner.h"
+#include "test/engine/forge.h"
 #include "test/engine/rowsum.h"
 #include "test/engine/snaplab.h"
 #include "test/engine/story.h"
@@ -390,6 +392,97 @@ TEST(snapshot__increment_knows_of_a_tree_of_which_an_old_page_is_left)
     CHECK_OK(scn_checkpoint(db));
     check_increment(&lab, db, base, &last);
     CHECK_OK(scn_close(base));
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+}
+
+/* ---- trees that were forged ---- */
+
+enum { FORGED_ROWS = PAGE_IS_SMALL ? 2000 : 4000, POINTERS_OFF = 256, LINK_OFF = 16 };
+
+/* A table with inner pages, of which the root is new since the base.  Level 2 needs small
+ * pages. */
+static void make_tree(struct snaplab *lab, scn_db **db, scn_snapshot_info *last)
+{
+    snaplab_create(lab, 1);
+    CHECK_OK(snaplab_open(lab, "store", db));
+    for (uint32_t i = 0; i < FORGED_ROWS; i += 50)
+        put_rows(*db, "a", i, i + 50, 200, 1);
+    CHECK_OK(scn_checkpoint(*db));
+    CHECK_OK(snaplab_take(lab, *db, "base", false, NULL, last));
+    put_rows(*db, "a", 0, 1, 200, 2);
+    CHECK_OK(scn_checkpoint(*db));
+    CHECK_OK(scn_close(*db));
+}
+
+static void forge_tree(struct snaplab *lab, scn_db **db, void (*lie)(struct forge *))
+{
+    struct forge forge;
+    uint64_t size;
+    CHECK(sim_file_size(lab->disk, "store", &size));
+    uint8_t *bytes = malloc(size);
+    CHECK(bytes != NULL);
+    CHECK(sim_peek(lab->disk, "store", 0, bytes, size));
+    forge_open(&forge, bytes, size);
+    lie(&forge);
+    sim_put_file(lab->disk, "store", bytes, size);
+    forge_close(&forge);
+    free(bytes);
+    CHECK_OK(snaplab_open(lab, "store", db));
+}
+
+static void repeat_child(struct forge *forge, uint8_t level)
+{
+    uint32_t pgno = forge_find(forge, PAGE_INNER, level, TABLE_FIRST_USER, 0);
+    CHECK(pgno != 0);
+    uint8_t *pointers = forge_page(forge, pgno) + POINTERS_OFF;
+    memcpy(pointers + PAGE_REF_BYTES, pointers, PAGE_REF_BYTES);
+    forge_seal(forge, pgno);
+}
+
+static void repeat_leaf(struct forge *forge)
+{
+    repeat_child(forge, 1);
+}
+
+/* No leaf below the page that is there twice is looked at. */
+static void repeat_old_leaves(struct forge *forge)
+{
+    uint32_t pgno = forge_find(forge, PAGE_INNER, 1, TABLE_FIRST_USER, 0);
+    CHECK(pgno != 0);
+    uint8_t *page = forge_page(forge, pgno);
+    for (uint32_t i = 0; i < inner_count(page); i++)
+        put_u64(page + POINTERS_OFF + i * PAGE_REF_BYTES + LINK_OFF, 1);
+    forge_seal(forge, pgno);
+    repeat_child(forge, 2);
+}
+
+TEST(snapshot__of_a_tree_with_a_page_twice_is_refused)
+{
+    struct snaplab lab;
+    scn_db *db;
+    scn_snapshot_info last;
+    scn_snapshot_info info;
+    make_tree(&lab, &db, &last);
+    forge_tree(&lab, &db, repeat_leaf);
+    CHECK_EQ(snaplab_take(&lab, db, "full", false, NULL, &info), SCN_CORRUPT);
+    CHECK_EQ(snaplab_take(&lab, db, "full", true, NULL, &info), SCN_CORRUPT);
+    CHECK_EQ(snaplab_take(&lab, db, "inc", true, &last, &info), SCN_CORRUPT);
+    CHECK_OK(scn_close(db));
+    snaplab_destroy(&lab);
+}
+
+TEST(snapshot__increment_of_a_tree_with_a_subtree_twice_is_refused)
+{
+    struct snaplab lab;
+    scn_db *db;
+    scn_snapshot_info last;
+    scn_snapshot_info info;
+    if (!PAGE_IS_SMALL)
+        return;
+    make_tree(&lab, &db, &last);
+    forge_tree(&lab, &db, repeat_old_leaves);
+    CHECK_EQ(snaplab_take(&lab, db, "inc", true, &last, &info), SCN_CORRUPT);
     CHECK_OK(scn_close(db));
     snaplab_destroy(&lab);
 }
