@@ -386,3 +386,47 @@ TEST(salvage__behind_another_uuid)
 {
     try_all(DAMAGE_UUID);
 }
+
+/* ---- many deletions of ranges ---- */
+
+enum { TABLES_CLEARED = 50, COMMITS_OF_CLEARS = 200 };
+
+static void clear_tables(scn_db *db)
+{
+    scn_txn *txn;
+    scn_table_id id;
+    char name[16];
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    for (int i = 0; i < TABLES_CLEARED; i++) {
+        snprintf(name, sizeof name, "table%d", i);
+        CHECK_OK(scn_table(txn, name, SCN_CREATE, &id));
+        CHECK_OK(scn_table_clear(txn, id));
+    }
+    CHECK_OK(scn_commit(txn));
+}
+
+/* Each costs the file a few bytes. */
+TEST(salvage__of_many_cleared_tables_is_no_forgery)
+{
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    struct salvage_wishes wishes = {.ctx = NULL};
+    struct salvage result;
+    scn_db *many;
+    scn_db *db;
+    options.log_bytes = UINT64_C(400) * LOG_EXTENT_PAGES * PAGE_BYTES;
+    CHECK_OK(store_open_on(sys, "many", &options, &many));
+    for (int i = 0; i < COMMITS_OF_CLEARS; i++)
+        clear_tables(many);
+    CHECK_OK(scn_put1(many, "table0", (scn_slice){"k", 1}, (scn_slice){"v", 1}));
+    CHECK_OK(open_out(sys, &db));
+    CHECK_OK(salvage_run(sys, "many", db, &wishes, &result));
+    CHECK(result.record_count > COMMITS_OF_CLEARS);
+    CHECK_EQ(result.put_count, 1);
+    CHECK_EQ(result.table_count, TABLES_CLEARED);
+    CHECK_OK(scn_close(db));
+    CHECK_OK(scn_close(many));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+}

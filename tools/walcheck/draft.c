@@ -106,8 +106,11 @@ scn_status draft_clear(struct draft *draft, uint32_t table_id, const scn_slice *
         st = scn_table_clear(draft->txn, id);
     else if (st == SCN_OK)
         st = scn_del_range(draft->txn, id, from ? *from : open, to ? *to : open, NULL);
-    /* Ranges go into a transaction of their own number soon: a record has its limits. */
-    return st == SCN_OK ? count_bytes(draft, BATCH_BYTES / 64) : st;
+    if (st < 0)
+        return st;
+    /* A few of them fill a batch: a record has its limits. */
+    draft->pending_bytes += BATCH_BYTES / 64;
+    return count_bytes(draft, 0);
 }
 
 /* ---- names ---- */

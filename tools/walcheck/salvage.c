@@ -36,6 +36,7 @@ struct rescue {
     bool is_for_holes; /* only for keys that are missing */
     uint64_t until_lsn;
     uint64_t last_lsn;
+    scn_status failure; /* of what was done with its operations */
 };
 
 /* ---- telling ---- */
@@ -439,7 +440,7 @@ static scn_status apply_record(void *ctx, const struct log_visit *visit)
     while ((st = ops_next(&reader, &op)) == SCN_OK) {
         st = apply_op(rescue, &op);
         if (st < 0)
-            return st;
+            return rescue->failure = st;
     }
     return st == SCN_END || st == SCN_CORRUPT ? SCN_OK : st;
 }
@@ -451,9 +452,12 @@ static scn_status apply_gap(void *ctx, const struct survivors_gap *gap)
     return SCN_OK;
 }
 
-/* The records of a log that cannot be read are as good as damaged. */
+/* The records of a log that cannot be read are as good as damaged.  Where what was read
+ * cannot be written, the salvage has failed. */
 static scn_status forgive(struct rescue *rescue, scn_status st)
 {
+    if (rescue->failure < 0)
+        return rescue->failure;
     return st == SCN_IO || st == SCN_CORRUPT
                ? findings_note_error(&rescue->findings, FINDING_LOG, st)
                : st;
