@@ -247,14 +247,16 @@ TEST(trouble__nothing_is_cut_of_a_file_that_somebody_has)
     rig_close(&rig);
 }
 
-/* What is gone from the store is in the other file. */
+/* What is gone from the store is in the other file, and half of it has not its name. */
 static void check_kept(const struct rig *rig, struct sim_disk *disk)
 {
+    uint64_t size;
     const struct forge_record *last = &rig->forge.records[rig->forge.record_count - 1];
     uint64_t off = last->off + last->bytes;
     enum { TAIL_BYTES = 301 };
     uint8_t now[TAIL_BYTES];
     uint8_t kept[TAIL_BYTES];
+    CHECK(!sim_file_size(disk, KEEP_PATH, &size) || size == TAIL_BYTES);
     CHECK(sim_peek(disk, REFERENCE_PATH, off, now, sizeof now));
     if (memcmp(now, rig->reference.now.bytes + off, sizeof now) == 0)
         return;

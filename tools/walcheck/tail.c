@@ -5,7 +5,10 @@
 #include "page/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { KEEP_PATH_BYTES = 4096 };
 
 /* ---- what lies there ---- */
 
@@ -61,23 +64,37 @@ static int write_all(struct sys *sys, struct sys_file *handle, const uint8_t *by
     return sys->ops->sync(handle);
 }
 
+/* A folder that may not be read cannot be synced either. */
+static int give_name(struct sys *sys, const char *working, const char *keep)
+{
+    int error = sys->ops->link(sys, working, keep);
+    if (error != 0)
+        return error;
+    error = sys->ops->sync_dir(sys, keep);
+    return error == -EACCES ? 0 : error;
+}
+
+/* Under another name until it is whole.  What a run that died has left of that is of no
+ * use to anybody. */
 static scn_status keep_bytes(struct sys *sys, const char *keep, const uint8_t *bytes,
                              uint64_t len)
 {
     struct sys_file *handle;
-    int error = sys->ops->open(sys, keep, SYS_CREATE | SYS_EXCL, &handle);
-    if (error == -EEXIST)
-        return SCN_EXISTS;
+    char working[KEEP_PATH_BYTES];
+    if ((size_t)snprintf(working, sizeof working, "%s.new", keep) >= sizeof working)
+        return error_misuse("the name of the file is too long");
+    (void)sys->ops->unlink(sys, working);
+    int error = sys->ops->open(sys, working, SYS_CREATE | SYS_EXCL, &handle);
     if (error != 0)
-        return error_sys(error, 0, "%.160s cannot be created", keep);
+        return error_sys(error, 0, "%.160s cannot be created", working);
     error = write_all(sys, handle, bytes, len);
     sys->ops->close(handle);
     if (error == 0)
-        error = sys->ops->sync_dir(sys, keep);
-    if (error == 0 || error == -EACCES)
-        return SCN_OK;
-    sys->ops->unlink(sys, keep);
-    return error_sys(error, 0, "%.160s cannot be written", keep);
+        error = give_name(sys, working, keep);
+    sys->ops->unlink(sys, working);
+    if (error == -EEXIST)
+        return SCN_EXISTS;
+    return error ? error_sys(error, 0, "%.160s cannot be written", keep) : SCN_OK;
 }
 
 /* ---- cutting ---- */
