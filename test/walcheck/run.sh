@@ -195,6 +195,15 @@ holds "and nothing beside" [ -z "$(ls | grep -E '\.new-')" ]
 "$walcheck" -v live.scn | head -n 1 >out
 code=${PIPESTATUS[0]}
 [ "$code" = 0 ] && pass || fail "a closed pipe is no failure" "exit code $code"
+for i in 1 2 3; do
+    "$scrine" put live.scn more "$i" "$i"
+    "$scrine" checkpoint live.scn
+done
+LC_ALL=C sed 's/00 some bytes/#0 some bytes/g' live.scn >rotten.scn
+"$walcheck" --salvage rotten-out.scn rotten.scn | true
+code=${PIPESTATUS[0]}
+[ "$code" = 2 ] && pass || fail "a salvage goes on without a reader" "exit code $code"
+holds "and its file is there" "$scrine" check rotten-out.scn
 chmod a-w a.scn
 run a.scn
 returns "a file that may not be written can be looked at" 0

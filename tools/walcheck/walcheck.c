@@ -46,6 +46,13 @@ static bool goes_on(void *ctx, uint64_t done, uint64_t expected)
     return !interrupt_seen() && !output_is_broken();
 }
 
+/* What is written into a file is wanted when nobody reads what we say any more, too. */
+static bool goes_on_unheard(void *ctx, uint64_t done, uint64_t expected)
+{
+    show_progress(ctx, done, expected);
+    return !interrupt_seen();
+}
+
 static void tell_finding(void *ctx, const struct finding *finding)
 {
     struct session *session = ctx;
@@ -212,7 +219,7 @@ static enum outcome salvage_into(struct session *session, scn_db *db, bool *is_w
     struct salvage_wishes wishes = {.ctx = session,
                                     .finding = tell_salvage_finding,
                                     .loss = tell_loss,
-                                    .goes_on = goes_on};
+                                    .goes_on = goes_on_unheard};
     struct salvage result;
     reckoning_begin(&session->reckoning, stdout, request->is_json);
     scn_status st = salvage_run(session->sys, request->file, db, &wishes, &result);
