@@ -119,6 +119,14 @@ snap create s.scn two.inc --since one.inc
 returns "and one that follows it" 0
 snap create s.scn other.inc --since piped.scn
 returns "one on another snapshot" 0
+snap create s.scn one.inc --since one.inc --force
+returns "what an increment follows is not replaced by it" 64
+snap verify one.inc
+returns "and stays whole" 0
+chmod 600 s.scn
+snap create s.scn private.scn
+holds "a snapshot is no more public than its store" test "$(stat -c %a private.scn)" = 600
+rm private.scn
 cp s.scn fork.scn
 snap create fork.scn fork.full
 snap create s.scn bad.inc --since fork.full

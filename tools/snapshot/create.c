@@ -67,18 +67,20 @@ enum outcome snapshot_create(const struct args *args)
 {
     const char *source = args->operands[0];
     const char *path = args->operands[1];
+    const char *since = args->options[OPTION_SINCE];
+    const char *kept[] = {source, since ? since : source};
     struct handle handle;
     struct target target;
     scn_snapshot_options options = {.struct_size = sizeof options};
     scn_snapshot_info info = {.struct_size = sizeof info};
     enum outcome outcome = args_bytes(args, OPTION_RATE, &options.rate_bytes_per_s);
     if (outcome == OUTCOME_OK)
-        outcome = take_since(args->options[OPTION_SINCE], &options);
+        outcome = take_since(since, &options);
     if (outcome == OUTCOME_OK)
         outcome = open_source(&handle, source);
     if (outcome != OUTCOME_OK)
         return outcome;
-    outcome = target_open(&target, path, args_has(args, OPTION_FORCE), &source, 1);
+    outcome = target_open(&target, path, args_has(args, OPTION_FORCE), kept, 2);
     if (outcome == OUTCOME_OK)
         outcome = target_close(&target, write_to(&handle, &target, &options, &info));
     if (outcome == OUTCOME_OK)

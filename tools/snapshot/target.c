@@ -12,25 +12,42 @@
 
 enum { TRIES = 100 };
 
-/* What a signal that ends the program removes; one at a time. */
-static char *volatile doomed;
+enum { DOOMED_MAX = 2 }; /* a restore: the copy, and what comes of it */
+
+/* What a signal that ends the program removes. */
+static char *volatile doomed[DOOMED_MAX];
+static volatile sig_atomic_t doomed_count;
 
 static void remove_and_die(int signal_no)
 {
-    if (doomed)
-        (void)unlink(doomed);
+    for (int i = 0; i < doomed_count; i++)
+        (void)unlink(doomed[i]);
     (void)signal(signal_no, SIG_DFL);
     (void)raise(signal_no);
 }
 
-static void watch(char *temporary)
+static void handle_signals(void (*handler)(int))
 {
     static const int signals[] = {SIGTERM, SIGHUP, SIGXCPU, SIGXFSZ};
-    struct sigaction action = {.sa_handler = temporary ? remove_and_die : SIG_DFL};
+    struct sigaction action = {.sa_handler = handler};
     sigemptyset(&action.sa_mask);
-    doomed = temporary;
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         (void)sigaction(signals[i], &action, NULL);
+}
+
+static void watch(char *temporary)
+{
+    doomed[doomed_count] = temporary;
+    doomed_count = doomed_count + 1;
+    handle_signals(remove_and_die);
+}
+
+/* The one that was watched last. */
+static void unwatch(void)
+{
+    doomed_count = doomed_count - 1;
+    if (doomed_count == 0)
+        handle_signals(SIG_DFL);
 }
 
 static enum outcome fail(const struct target *target, const char *what)
@@ -68,7 +85,14 @@ static enum outcome check_name(const struct target *target, const char *const *k
                              target->path);
 }
 
-static enum outcome open_temporary(struct target *target)
+/* No more people than may read what it is made from may read it. */
+static mode_t mode_like(const char *path)
+{
+    struct stat found;
+    return stat(path, &found) == 0 ? (found.st_mode & 0666) | 0600 : 0600;
+}
+
+static enum outcome open_temporary(struct target *target, mode_t mode)
 {
     size_t size = strlen(target->path) + 48;
     target->temporary = malloc(size);
@@ -77,7 +101,7 @@ static enum outcome open_temporary(struct target *target)
     for (int i = 0; i < TRIES; i++) {
         snprintf(target->temporary, size, "%s.part-%ld-%d", target->path,
                  (long)getpid(), i);
-        target->fd = open(target->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        target->fd = open(target->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (target->fd >= 0 || errno != EEXIST)
             break;
     }
@@ -102,7 +126,7 @@ enum outcome target_open(struct target *target, const char *path, bool force,
         return OUTCOME_OK;
     }
     enum outcome outcome = check_name(target, kept, kept_count);
-    return outcome == OUTCOME_OK ? open_temporary(target) : outcome;
+    return outcome == OUTCOME_OK ? open_temporary(target, mode_like(kept[0])) : outcome;
 }
 
 /* ---- after ---- */
@@ -150,8 +174,6 @@ static enum outcome finish(struct target *target)
         return errno == EEXIST ? outcome_say(OUTCOME_USAGE, "%s is there meanwhile",
                                              target->path)
                                : fail(target, "cannot get its name");
-    free(target->temporary);
-    target->temporary = NULL;
     return sync_folder(target->path) < 0 ? fail(target, "its folder cannot be synced")
                                          : OUTCOME_OK;
 }
@@ -160,9 +182,10 @@ enum outcome target_close(struct target *target, enum outcome outcome)
 {
     if (target->temporary && outcome == OUTCOME_OK)
         outcome = finish(target);
-    if (target->temporary)
-        (void)unlink(target->temporary);
-    watch(NULL);
+    if (target->temporary) {
+        (void)unlink(target->temporary); /* or it has its name, and is not there */
+        unwatch();
+    }
     if (target->fd > STDERR_FILENO)
         (void)close(target->fd);
     free(target->temporary);

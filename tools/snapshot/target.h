@@ -17,8 +17,9 @@ struct target {
     bool may_replace;
 };
 
-/* A file that is there already is OUTCOME_USAGE, but with force; one of `kept` (NULL: no
- * more) always is: a source is never replaced.  path "-" is standard output. */
+/* A file that is there already is OUTCOME_USAGE, but with force; one of `kept` always is:
+ * a source is never replaced.  It may be read by whoever may read the first of those.
+ * path "-" is standard output. */
 enum outcome target_open(struct target *target, const char *path, bool force,
                          const char *const *kept, int kept_count);
 /* What was written gets its name, or where the outcome is no OUTCOME_OK goes.  The
