@@ -6,6 +6,8 @@
 #include "page/mem.h"
 #include "page/utf8.h"
 
+#include <stdlib.h>
+
 struct amend {
     struct scn_txn *txn;
     struct parcels_in *from;
@@ -305,9 +307,28 @@ static scn_status add_names(struct amend *amend)
     return st;
 }
 
-static int by_name(const struct table_entry *a, const struct table_entry *b)
+static int by_name(const void *left, const void *right)
 {
+    const struct table_entry *a = *(const struct table_entry *const *)left;
+    const struct table_entry *b = *(const struct table_entry *const *)right;
     return bytes_compare(a->name, a->name_len, b->name, b->name_len);
+}
+
+/* There may be as many as the increment is long. */
+static scn_status check_names_differ(const struct amend *amend)
+{
+    const struct table_list *list = &amend->after;
+    const struct table_entry **sorted = mem_alloc((list->count + 1) * sizeof *sorted);
+    bool has_equal = false;
+    if (sorted == NULL)
+        return error_nomem();
+    for (uint32_t i = 0; i < list->count; i++)
+        sorted[i] = &list->entries[i];
+    qsort(sorted, list->count, sizeof *sorted, by_name);
+    for (uint32_t i = 1; i < list->count; i++)
+        has_equal |= by_name(&sorted[i - 1], &sorted[i]) == 0;
+    mem_free(sorted);
+    return has_equal ? corrupt(amend, "two tables of one name") : SCN_OK;
 }
 
 static scn_status check_names(const struct amend *amend)
@@ -317,11 +338,8 @@ static scn_status check_names(const struct amend *amend)
         const struct table_entry *table = &list->entries[i];
         if (table->id >= amend->next_id || (table->flags & ~(uint32_t)SCN_COMPRESS))
             return corrupt(amend, "a table that cannot be");
-        for (uint32_t j = 0; j < i; j++)
-            if (by_name(table, &list->entries[j]) == 0)
-                return corrupt(amend, "two tables of one name");
     }
-    return SCN_OK;
+    return check_names_differ(amend);
 }
 
 static scn_status change_catalog(struct amend *amend)
