@@ -16,6 +16,7 @@ enum {
     REST_TIMES_RATED = 4
 };
 #define NS_PER_S UINT64_C(1000000000)
+#define REST_NS_MAX (NS_PER_S / 10)
 
 /* ---- life ---- */
 
@@ -84,21 +85,6 @@ static uint64_t clock_of(const struct hostfile *file)
     return file->store->sys->ops->now_ns(file->store->sys);
 }
 
-/* After a push that began then.  What was lost by waiting for the disk is not made up
- * for. */
-static void pace(struct hostfile *file, uint64_t bytes, uint64_t began_ns)
-{
-    uint64_t now = clock_of(file);
-    uint64_t rate = rate_now(file);
-    uint64_t times = file->rate ? REST_TIMES_RATED : REST_TIMES;
-    uint64_t rested = file->is_alone ? now : now + times * (now - began_ns);
-    uint64_t due = file->due_ns > rested ? file->due_ns : rested;
-    if (due > now)
-        wait_until(file->store, due);
-    now = clock_of(file);
-    file->due_ns = rate ? now + bytes * NS_PER_S / rate : now;
-}
-
 static scn_status tell_progress(const struct hostfile *file)
 {
     uint64_t expected = file->expected > file->done ? file->expected : file->done;
@@ -106,6 +92,33 @@ static scn_status tell_progress(const struct hostfile *file)
         file->hooks.progress(file->hooks.user, file->done, expected) == 0)
         return SCN_OK;
     return error_set(SCN_INTERRUPTED, 0, 0, 0, "the program has stopped the snapshot");
+}
+
+/* With a low rate this is long, and the program is asked meanwhile. */
+static scn_status rest_until(struct hostfile *file, uint64_t due_ns)
+{
+    scn_status st = SCN_OK;
+    for (uint64_t now; st == SCN_OK && (now = clock_of(file)) < due_ns;) {
+        uint64_t left = due_ns - now;
+        wait_until(file->store, now + (left < REST_NS_MAX ? left : REST_NS_MAX));
+        st = tell_progress(file);
+    }
+    return st;
+}
+
+/* After a push that began then.  What was lost by waiting for the disk is not made up
+ * for. */
+static scn_status pace(struct hostfile *file, uint64_t bytes, uint64_t began_ns)
+{
+    uint64_t now = clock_of(file);
+    uint64_t rate = rate_now(file);
+    uint64_t times = file->rate ? REST_TIMES_RATED : REST_TIMES;
+    uint64_t rested = file->is_alone ? now : now + times * (now - began_ns);
+    uint64_t due = file->due_ns > rested ? file->due_ns : rested;
+    scn_status st = rest_until(file, due);
+    now = clock_of(file);
+    file->due_ns = rate ? now + bytes * NS_PER_S / rate : now;
+    return st;
 }
 
 /* ---- writing ---- */
@@ -136,9 +149,8 @@ static scn_status push(struct hostfile *file)
         failed = push_range(file, file->push_off, bytes);
     if (failed)
         return error_sys(failed, file->push_off, "snapshot: the target is not written");
-    if (!file->is_dry)
-        pace(file, bytes, began_ns);
-    return tell_progress(file);
+    scn_status st = file->is_dry ? SCN_OK : pace(file, bytes, began_ns);
+    return st == SCN_OK ? tell_progress(file) : st;
 }
 
 static scn_status write_all(struct hostfile *file, uint64_t off, const uint8_t *data,

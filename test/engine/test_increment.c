@@ -546,3 +546,22 @@ TEST(snapshot__ends_when_the_program_says_so)
     CHECK_EQ(st, calls > 1 ? SCN_INTERRUPTED : SCN_OK);
     scene_close(&scene);
 }
+
+/* A push has 256 KiB, so that between two of them lie minutes. */
+TEST(snapshot__ends_soon_when_it_is_slow)
+{
+    struct scene scene;
+    int calls = 0;
+    scn_snapshot_options options = {.struct_size = sizeof options,
+                                    .rate_bytes_per_s = 1024,
+                                    .hooks = {.progress = stop, .user = &calls}};
+    scene_open(&scene, 19);
+    for (uint32_t i = 0; i < (1 << 20) / PAGE_BYTES; i++)
+        put(scene.db, "a", i, PAGE_BYTES - 500, (int)i);
+    struct sys *sys = scene.lab.sys;
+    uint64_t begun = sys->ops->now_ns(sys);
+    int fd = sim_fd(scene.lab.disk, "full", false);
+    CHECK_EQ(scn_snapshot_to(scene.db, fd, &options, NULL), SCN_INTERRUPTED);
+    CHECK(sys->ops->now_ns(sys) - begun < UINT64_C(10) * 1000000000);
+    scene_close(&scene);
+}
