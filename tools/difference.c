@@ -27,6 +27,7 @@ struct names {
 struct difference {
     const struct args *args;
     struct side sides[2];
+    bool has_table; /* one of them */
     bool has_any;
 };
 
@@ -189,6 +190,7 @@ static enum outcome compare_table(struct difference *difference, const char *tab
     enum outcome outcome = side_begin(&sides[0], table);
     if (outcome == OUTCOME_OK)
         outcome = side_begin(&sides[1], table);
+    difference->has_table |= sides[0].cursor || sides[1].cursor;
     if (outcome == OUTCOME_OK)
         outcome = walk(difference, table);
     side_end(&sides[0]);
@@ -209,6 +211,15 @@ static enum outcome compare_all(struct difference *difference)
     return outcome;
 }
 
+/* The one that was asked for: where neither store has it, that is no agreement. */
+static enum outcome compare_named(struct difference *difference, const char *table)
+{
+    enum outcome outcome = compare_table(difference, table);
+    if (outcome != OUTCOME_OK || difference->has_table)
+        return outcome;
+    return outcome_say(OUTCOME_FINDINGS, "there is no table \"%s\" in either store", table);
+}
+
 static enum outcome compare(struct difference *difference)
 {
     const struct args *args = difference->args;
@@ -216,7 +227,7 @@ static enum outcome compare(struct difference *difference)
     if (outcome == OUTCOME_OK)
         outcome = handle_read(&difference->sides[1].handle);
     if (outcome == OUTCOME_OK)
-        outcome = args->operand_count > 2 ? compare_table(difference, args->operands[2])
+        outcome = args->operand_count > 2 ? compare_named(difference, args->operands[2])
                                           : compare_all(difference);
     return outcome == OUTCOME_OK && difference->has_any ? OUTCOME_FINDINGS : outcome;
 }

@@ -555,6 +555,8 @@ prints "rows that differ are printed in the order of tables and keys" \
     $'- only\there\n! t\tchanged\n+ t\tlater'
 run diff left.scn right.scn t --json
 contains "a difference as JSON" '{"table":"t","key":"changed","in":"both"}'
+run diff left.scn right.scn nowhere
+returns "a table that neither has is no agreement" 1
 run diff left.scn none.scn
 returns "a missing store is told" 4
 seq 20000 | sed 's/.*/{"id":"&","text":"a row that is as long as a short note to somebody may be"}/' |
