@@ -430,3 +430,45 @@ TEST(salvage__of_many_cleared_tables_is_no_forgery)
     sim_process_destroy(sys);
     sim_disk_destroy(disk);
 }
+
+/* ---- a store in use ---- */
+
+static bool checkpoint_once(void *ctx, uint64_t pages_done, uint64_t pages_expected)
+{
+    scn_db **used = ctx;
+    (void)pages_done;
+    (void)pages_expected;
+    for (int i = 0; *used && i < 4; i++) {
+        CHECK_OK(scn_put1(*used, "t", (scn_slice){"k", 1}, (scn_slice){"v", 1}));
+        CHECK_OK(scn_checkpoint(*used));
+    }
+    *used = NULL;
+    return true;
+}
+
+/* What the log held when it began is gone when it is read. */
+TEST(salvage__of_a_store_that_moves_says_so)
+{
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    struct sys *other = sim_process_create(disk);
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    scn_db *used;
+    scn_db *db;
+    CHECK_OK(store_open_on(other, "used", &options, &used));
+    scn_db *once = used;
+    struct salvage_wishes wishes = {.ctx = &once, .goes_on = checkpoint_once};
+    struct salvage result;
+    CHECK_OK(scn_put1(used, "t", (scn_slice){"j", 1}, (scn_slice){"v", 1}));
+    CHECK_OK(open_out(sys, &db));
+    CHECK_EQ(salvage_run(sys, "used", db, &wishes, &result), SCN_BUSY);
+    CHECK_OK(scn_close(db));
+    CHECK_OK(open_out(sys, &db));
+    CHECK_OK(salvage_run(sys, "used", db, &wishes, &result));
+    CHECK_EQ(result.put_count, 2);
+    CHECK_OK(scn_close(db));
+    CHECK_OK(scn_close(used));
+    sim_process_destroy(other);
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+}

@@ -544,6 +544,20 @@ static scn_status begin(struct rescue *rescue, scn_db *out)
     return st;
 }
 
+/* A checkpoint gives pages and log of the generations before it to others: what was read
+ * behind it is a prefix at best. */
+static scn_status check_still(struct rescue *rescue)
+{
+    struct generations now;
+    scn_status st = generations_read(rescue->subject, &now);
+    if (st < 0 || generations_equal(&now, &rescue->layers.generations))
+        return SCN_OK;
+    return error_set(SCN_BUSY, 0, 0, 0,
+                     "%.160s is in use, and checkpoints were made meanwhile: end who has "
+                     "it open, or take a snapshot",
+                     rescue->subject->file.path);
+}
+
 static scn_status rescue_all(struct rescue *rescue)
 {
     scn_status st = find_bridge(rescue);
@@ -553,6 +567,8 @@ static scn_status rescue_all(struct rescue *rescue)
         st = take_tables(rescue);
     if (st == SCN_OK)
         st = apply_logs(rescue);
+    if (st == SCN_OK)
+        st = check_still(rescue);
     if (st == SCN_OK)
         st = draft_finish(&rescue->draft);
     if (st == SCN_OK)
