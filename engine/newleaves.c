@@ -101,7 +101,8 @@ static scn_status check_separators(const struct stop *stop, const uint8_t *page)
     const uint8_t *last = inner_separator(page, stop->count - 1, &last_len);
     return is_in_range(stop, first, first_len) && is_in_range(stop, last, last_len)
                ? SCN_OK
-               : error_corrupt(stop->ref.pgno, 0, "snapshot: separators are out of range");
+               : error_corrupt(stop->ref.pgno, 0,
+                               "snapshot: separators are out of range");
 }
 
 static scn_status copy_leaf(struct walker *walker, const struct page_ref *ref)

@@ -217,7 +217,8 @@ static enum outcome compare_named(struct difference *difference, const char *tab
     enum outcome outcome = compare_table(difference, table);
     if (outcome != OUTCOME_OK || difference->has_table)
         return outcome;
-    return outcome_say(OUTCOME_FINDINGS, "there is no table \"%s\" in either store", table);
+    return outcome_say(OUTCOME_FINDINGS, "there is no table \"%s\" in either store",
+                       table);
 }
 
 static enum outcome compare(struct difference *difference)

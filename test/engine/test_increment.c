@@ -247,7 +247,8 @@ TEST(increment__can_rely_on_a_base_that_saw_lazy_commits)
 static int lose_and_cure(void *user, uint64_t done, uint64_t expected)
 {
     struct scene *scene = user;
-    struct sim_fault fault = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
+    struct sim_fault fault = {
+        .kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
     (void)done;
     (void)expected;
     if (scene->is_cured)

@@ -58,8 +58,8 @@ struct salvage {
 
 /* out is empty and used by nobody else; the caller closes it.  SCN_OK, whatever is lost;
  * SCN_NOTFOUND, SCN_NOTADB, SCN_VERSION (no superblock is left, or a newer one),
- * SCN_CORRUPT (no superblock leads to anything), SCN_BUSY (checkpoints are made by who has
- * the file open), SCN_IO, SCN_FULL, SCN_NOMEM, SCN_INTERRUPTED: the new store is not
+ * SCN_CORRUPT (no superblock leads to anything), SCN_BUSY (somebody has the file open and
+ * makes checkpoints), SCN_IO, SCN_FULL, SCN_NOMEM, SCN_INTERRUPTED: the new store is not
  * whole. */
 scn_status salvage_run(struct sys *sys, const char *path, scn_db *out,
                        const struct salvage_wishes *wishes,
