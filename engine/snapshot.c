@@ -80,6 +80,8 @@ static scn_status take_options(const scn_snapshot_options *from, scn_snapshot_op
     memcpy(to, from, from->struct_size < sizeof *to ? from->struct_size : sizeof *to);
     if (to->flags & ~(uint32_t)SCN_SNAPSHOT_UNNOTED)
         return error_misuse("snapshot: unknown flags 0x%x", to->flags);
+    if (to->since_gen == 0 && !bytes_are_zero(to->since_id, sizeof to->since_id))
+        return error_misuse("snapshot: since_id without since_gen");
     return SCN_OK;
 }
 

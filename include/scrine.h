@@ -771,7 +771,8 @@ scn_status scn_check(scn_db *db, int level,
  * snapshot may be given up like any other (SCN_SNAPSHOT_GONE).  options and info may be
  * NULL.  SCN_NOTFOUND: no snapshot of since_gen (and since_id) is noted.  SCN_FULL and
  * SCN_IO (fd or the store), SCN_CORRUPT, SCN_NOMEM, SCN_INTERRUPTED (the progress hook),
- * SCN_SNAPSHOT_GONE, SCN_MISUSE (inside scn_update), and statuses of scn_begin. */
+ * SCN_SNAPSHOT_GONE, SCN_MISUSE (inside scn_update, or a since_id without since_gen), and
+ * statuses of scn_begin. */
 scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *options,
                            scn_snapshot_info *info);
 /* Applies the increment in fd, read from where it stands, to a store that is its base: in

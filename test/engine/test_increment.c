@@ -381,6 +381,18 @@ TEST(increment__conflicts_with_another_one_on_the_same_base)
     scene_close(&scene);
 }
 
+/* Nobody gets a full one who has asked for an increment. */
+TEST(increment__is_refused_without_a_generation)
+{
+    struct scene scene;
+    scn_snapshot_info info = {.struct_size = sizeof info};
+    scn_snapshot_options options = {.struct_size = sizeof options, .since_id = {1}};
+    scene_open(&scene, 20);
+    int fd = sim_fd(scene.lab.disk, "inc", false);
+    CHECK_EQ(scn_snapshot_to(scene.db, fd, &options, &info), SCN_MISUSE);
+    scene_close(&scene);
+}
+
 TEST(increment__is_refused_by_the_snapshot_of_another_store)
 {
     struct scene scene;

@@ -107,6 +107,8 @@ static enum outcome judge(const struct request *request)
     if (jobs > 1)
         return outcome_say(OUTCOME_USAGE,
                            "--dump, --truncate and --salvage: one at a time");
+    if (request->is_truncate && request->is_json)
+        return outcome_say(OUTCOME_USAGE, "--truncate has no --json");
     if (request->is_forced && !request->is_truncate && !request->salvage)
         return outcome_say(OUTCOME_USAGE, "--force goes with --truncate or --salvage");
     return OUTCOME_OK;
