@@ -1,35 +1,11 @@
 #!/bin/bash
 # The command `scrine`, end to end: what it prints, returns and leaves behind.
 #
-#     test/tools/run.sh [SCRINE]      (build/scrine)
-#
-# Each check says what is true.  The last line counts them; exit code 1 if one failed.
-set -u
-here=$(cd "$(dirname "$0")/../.." && pwd)
-scrine=$(realpath "${1:-$here/build/scrine}")
-folder=$(mktemp -d "${TMPDIR:-/tmp}/scrine-tools-XXXXXX")
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-passed=0
-failed=0
+#     test/tools/run.sh [BUILD]      (build)
+. "$(dirname "$0")/checks.sh"
+scrine=$bin/scrine
 
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAILED: $1"
-    shift
-    for line in "$@"; do echo "    $line"; done
-}
-
-# Runs scrine with the words; keeps out, err, code.
-run() {
-    "$scrine" "$@" >out 2>err </dev/null
-    code=$?
-}
-# returns NAME CODE: the last run ended with that code.
-returns() {
-    [ "$code" = "$2" ] && pass || fail "$1" "exit code $code, not $2" "$(head -c 300 err)"
-}
+run() { run_as scrine "$@"; }
 # prints NAME TEXT: the last run printed exactly that (and a newline), nothing on stderr.
 prints() {
     [ "$(cat out)" = "$2" ] && [ ! -s err ] && pass || fail "$1" "$(head -c 300 out err)"
@@ -44,23 +20,10 @@ says() {
     fi
 }
 same() { cmp -s "$2" "$3" && pass || fail "$1" "$(cmp "$2" "$3" 2>&1)"; }
-holds() {
-    local name=$1
-    shift
-    "$@" >/dev/null 2>&1 && pass || fail "$name" "$*"
-}
 # contains NAME TEXT: that text is in the output, blanks and newlines aside.
 contains() {
     tr -d ' \n' <out | grep -qF -e "$2" && pass || fail "$1" "$(head -c 300 out err)"
 }
-# damage FILE TEXT: changes the first byte of every place where the text stands.
-damage() {
-    local at
-    for at in $(LC_ALL=C grep -aboF -e "$2" "$1" | cut -d : -f 1); do
-        printf '#' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
-    done
-}
-absent() { [ ! -e "$2" ] && pass || fail "$1" "$2 exists"; }
 
 # ---- help, version, usage ----
 run --help
@@ -575,5 +538,4 @@ returns "the file is clean after it" 0
 run compact long.scn --budget x
 returns "a budget that is no number is refused" 64
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

@@ -1,44 +1,14 @@
 #!/bin/bash
 # The command `scrine-snapshot`, end to end: what it makes, prints, returns and leaves behind.
 #
-#     test/tools/snapshot.sh [FOLDER]      (build, with scrine and scrine-snapshot)
-#
-# Each check says what is true.  The last line counts them; exit code 1 if one failed.
-set -u
-here=$(cd "$(dirname "$0")/../.." && pwd)
-bin=$(realpath "${1:-$here/build}")
-folder=$(mktemp -d "${TMPDIR:-/tmp}/scrine-snapshot-XXXXXX")
-small=
-trap '[ -n "$small" ] && umount "$small" 2>/dev/null; rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-passed=0
-failed=0
+#     test/tools/snapshot.sh [BUILD]      (build, with scrine and scrine-snapshot)
+. "$(dirname "$0")/checks.sh"
 
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAILED: $1"
-    shift
-    for line in "$@"; do echo "    $line"; done
-}
-# snap WORDS: runs the command; keeps out, err, code.
-snap() {
-    "$bin/scrine-snapshot" "$@" >out 2>err </dev/null
-    code=$?
-}
-returns() { # NAME CODE
-    [ "$code" = "$2" ] && pass || fail "$1" "exit code $code, not $2" "$(head -c 300 err)"
-}
+snap() { run_as scrine-snapshot "$@"; }
 says() { # NAME PATTERN: one line on stderr, from the command
     [ "$(wc -l <err)" = 1 ] && grep -q '^scrine-snapshot: ' err && grep -Eq -e "$2" err &&
         pass || fail "$1" "$(head -c 300 out err)"
 }
-holds() {
-    local name=$1
-    shift
-    "$@" >/dev/null 2>&1 && pass || fail "$name" "$*"
-}
-absent() { [ ! -e "$2" ] && pass || fail "$1" "$2 exists"; }
 hash_of() { "$bin/scrine" hash "$1" 2>&1; }
 alike() { # NAME FILE FILE: the same rows
     [ "$(hash_of "$2")" = "$(hash_of "$3")" ] && pass ||
@@ -217,12 +187,11 @@ interrupt KILL
 absent "after a kill there is no file of that name" slow.scn
 rm -f slow.scn.part-*
 holds "the source is well" "$bin/scrine" check s.scn
-if mkdir tiny && mount -t tmpfs -o size=2m none tiny 2>/dev/null; then
-    small=$folder/tiny
-    snap create s.scn tiny/full.scn
+if small_disk 2m; then
+    snap create s.scn small/full.scn
     returns "a full disk is an I/O failure" 4
-    holds "that leaves nothing" test -z "$(ls tiny)"
-    umount tiny && small=
+    holds "that leaves nothing" test -z "$(ls small)"
+    umount small
 fi
 if [ -e /dev/full ]; then
     "$bin/scrine-snapshot" create s.scn - >/dev/full 2>err
@@ -245,5 +214,4 @@ kill $child 2>/dev/null
 wait $child 2>/dev/null
 holds "the source is well after all" "$bin/scrine" check s.scn
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

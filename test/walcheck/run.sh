@@ -2,48 +2,13 @@
 # The command `scrine-walcheck`, end to end, and the README's way out of trouble.
 #
 #     test/walcheck/run.sh [BUILD]      (build)
-#
-# Each check says what is true.  The last line counts them; exit code 1 if one failed.
-set -u
-here=$(cd "$(dirname "$0")/../.." && pwd)
-build=$(realpath "${1:-$here/build}")
-scrine=$build/scrine
-walcheck=$build/scrine-walcheck
-folder=$(mktemp -d "${TMPDIR:-/tmp}/scrine-walcheck-XXXXXX")
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-passed=0
-failed=0
+. "$(dirname "$0")/../tools/checks.sh"
+scrine=$bin/scrine
+walcheck=$bin/scrine-walcheck
 
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAILED: $1"
-    shift
-    for line in "$@"; do echo "    $line"; done
-}
-run() {
-    "$walcheck" "$@" >out 2>err </dev/null
-    code=$?
-}
-returns() {
-    [ "$code" = "$2" ] && pass || fail "$1" "exit code $code, not $2" "$(head -c 400 out err)"
-}
-holds() {
-    local name=$1
-    shift
-    "$@" >/dev/null 2>&1 && pass || fail "$name" "$*" "$(head -c 400 out err)"
-}
+run() { run_as scrine-walcheck "$@"; }
 # shows NAME PATTERN: a line of the output matches.
 shows() { holds "$1" grep -Eq -e "$2" out; }
-absent() { [ ! -e "$2" ] && pass || fail "$1" "$2 exists"; }
-# damage FILE TEXT: changes the first byte of every place where the text stands.
-damage() {
-    local at
-    for at in $(LC_ALL=C grep -aboF -e "$2" "$1" | cut -d : -f 1); do
-        printf '#' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
-    done
-}
 
 # ---- usage ----
 run --help
@@ -210,7 +175,7 @@ returns "a file that may not be written can be looked at" 0
 
 # ---- what snapshots leave in a store ----
 "$scrine" put noted.scn t k v
-"$build/scrine-snapshot" create noted.scn noted.full >/dev/null
+"$bin/scrine-snapshot" create noted.scn noted.full >/dev/null
 run noted.scn
 returns "a note of a snapshot in the log is no damage" 0
 "$scrine" checkpoint noted.scn
@@ -224,7 +189,7 @@ mapfile -t lines < <(awk '/^## When something went wrong/ { here = 1 }
     here && /^```sh$/ { inside = 1; next } inside && /^```$/ { exit } inside' "$here/README.md")
 holds "the README has five lines" [ ${#lines[@]} = 5 ]
 cp log.scn store.scn
-PATH=$build:$PATH
+PATH=$bin:$PATH
 codes=
 for line in "${lines[@]}"; do
     bash -c "$line" >>steps 2>&1 </dev/null
@@ -236,5 +201,4 @@ returns "the store is clean then" 0
 [ "$("$scrine" get store.scn more last)" = entry-at-the-end ] && pass || fail "and has its rows"
 holds "the damaged one is kept" cmp damaged.scn log.scn
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

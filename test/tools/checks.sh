@@ -1,0 +1,63 @@
+# What the tests of the commands share, end to end: a folder of their own, and checks that
+# are counted.  Each check says what is true.  Sourced first, with the words of the script:
+#
+#     SCRIPT [BUILD]      (build)
+#
+# here is the tree, bin the build, and the script is in $folder, which is gone in the end.
+# What ran last leaves out, err and code.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+bin=$(realpath "${1:-$here/build}")
+folder=$(mktemp -d "${TMPDIR:-/tmp}/scrine-test-XXXXXX")
+leave() {
+    mountpoint -q "$folder/small" 2>/dev/null && umount "$folder/small"
+    chmod -R u+w "$folder"
+    rm -rf "$folder"
+}
+trap leave EXIT
+cd "$folder" || exit 1
+passed=0
+failed=0
+
+pass() { passed=$((passed + 1)); }
+fail() { # NAME LINES...
+    failed=$((failed + 1))
+    echo "FAILED: $1"
+    shift
+    for line in "$@"; do echo "    $line"; done
+}
+# skip NAME: what this machine does not allow.
+skip() { echo "SKIPPED: $1"; }
+# run_as PROGRAM WORDS...: without an input.
+run_as() {
+    "$bin/$1" "${@:2}" >out 2>err </dev/null
+    code=$?
+}
+returns() { # NAME CODE: the last run ended with it
+    [ "$code" = "$2" ] && pass ||
+        fail "$1" "exit code $code, not $2" "$(head -c 400 out err 2>/dev/null)"
+}
+holds() { # NAME COMMAND...
+    local name=$1
+    shift
+    "$@" >/dev/null 2>&1 && pass || fail "$name" "$*" "$(head -c 400 out err 2>/dev/null)"
+}
+absent() { [ ! -e "$2" ] && pass || fail "$1" "$2 exists"; } # NAME FILE
+# damage FILE TEXT: changes the first byte of every place where the text stands.
+damage() {
+    local at
+    for at in $(LC_ALL=C grep -aboF -e "$2" "$1" | cut -d : -f 1); do
+        printf '#' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
+    done
+}
+# small_disk BYTES: an empty file system of that size in the folder small, if it may be.
+small_disk() {
+    mkdir -p small && mount -t tmpfs -o "size=$1" none small 2>/dev/null && return
+    skip "a full disk: no file system can be mounted here"
+    return 1
+}
+# The last line; fails if a check did.
+finish() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ]
+}
