@@ -157,9 +157,10 @@ $(BUILD)/unit.a: $(UNIT)
 # ---- fuzzing: each target is a libFuzzer program; all of them a test of their corpora ----
 # The corpora were found with tiny limits, and so they are run with them alone.
 FUZZ_FRAME := $(addprefix test/fuzz/,blocks.c stage.c survey.c image.c forge.c \
-    model.c recipe.c)
-FUZZ_TARGETS := pages codecs logs files rows mishaps commands walcheck
-FUZZ_SHARED := $(call objects,$(FUZZ_FRAME) test/sim) $(STORY) $(LIB_OBJECTS)
+    model.c recipe.c sequel.c)
+FUZZ_TARGETS := pages codecs logs files rows mishaps commands walcheck increments
+FUZZ_SHARED := $(call objects,$(FUZZ_FRAME) test/sim test/engine/rowsum.c) $(STORY) \
+    $(LIB_OBJECTS)
 # The command's calls of scn_open are led to a store in memory.
 FUZZ_TOOLS := $(filter-out %/scrine.o,$(call objects,tools))
 fuzz_tools = -Wl,--wrap=scn_open -ljansson

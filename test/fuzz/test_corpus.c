@@ -117,6 +117,11 @@ TEST(corpus__any_file_is_looked_at_and_salvaged)
     run_corpus("walcheck");
 }
 
+TEST(corpus__any_increment_is_applied_or_refused)
+{
+    run_corpus("increments");
+}
+
 static void run_forgeries(const char *name)
 {
     enum { ROOM = 65536, FORGERIES = 60 };
