@@ -1,5 +1,5 @@
-/* An increment as anybody may have written it is applied to a snapshot: it is refused, and
- * the snapshot is what it was, or taken, and the snapshot is what the increment says
+/* An increment as anybody may have written it is applied to a snapshot: it is refused,
+ * and the snapshot is what it was, or taken, and the snapshot is what the increment says
  * (test/fuzz/sequel.h), with the digest that it says.  Either way it is a sound store.
  *
  *     how u8 | head edits | damage | what there is, by how:
