@@ -150,6 +150,11 @@ $(MANY)-copy.so: $(LIB)
 	$(CC) $(FLAGS) $(LDFLAGS) -shared -o $@ -Wl,--whole-archive $(LIB) \
 	    -Wl,--no-whole-archive $(LIBS)
 
+# The commands, killed: they lie beside it.
+$(BUILD)/test-tools: $(call objects,test/tools) $(LIB) $(UNIT) $(BUILD)/scrine \
+    $(BUILD)/scrine-snapshot $(BUILD)/scrine-walcheck
+	$(link)
+
 # From an archive the harness's main comes only where a program has none.
 $(BUILD)/unit.a: $(UNIT)
 	rm -f $@ && $(AR) rcs $@ $^
