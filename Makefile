@@ -91,7 +91,7 @@ $(BUILD)/scrine-walcheck: $(call objects,tools/walcheck) $(WALCHECK_TOOLS) $(LIB
 
 # Of the command's files those that both need; and the public interface alone.
 $(BUILD)/scrine-snapshot: $(call objects,tools/snapshot $(addprefix tools/,args.c \
-    fingerprint.c handle.c interrupt.c outcome.c output.c progress.c text.c)) $(LIB)
+    fingerprint.c handle.c interrupt.c outcome.c output.c progress.c target.c text.c)) $(LIB)
 	$(link) -ljansson
 
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)

@@ -310,6 +310,37 @@ static void sweep(const struct scenario *scenario)
 
 /* ---- snapshots ---- */
 
+TEST(kill__create_leaves_no_half_snapshot)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-snapshot", "create", "store", "new"},
+        .files = {"store"},
+        .result = "new",
+        .holds = "store",
+        .again = 64};
+    sweep(&scenario);
+}
+
+TEST(kill__create_replaces_a_snapshot_by_a_whole_one)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-snapshot", "create", "store", "old", "--force"},
+        .files = {"store", "old"},
+        .result = "old",
+        .holds = "store"};
+    sweep(&scenario);
+}
+
+TEST(kill__create_leaves_no_half_increment)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-snapshot", "create", "store", "new", "--since", "full"},
+        .files = {"store", "full"},
+        .result = "new",
+        .again = 64};
+    sweep(&scenario);
+}
+
 TEST(kill__apply_does_all_of_an_increment_or_nothing)
 {
     static const struct scenario scenario = {
@@ -318,6 +349,27 @@ TEST(kill__apply_does_all_of_an_increment_or_nothing)
         .place = "full",
         .holds = "store",
         .again = 1};
+    sweep(&scenario);
+}
+
+TEST(kill__restore_leaves_no_half_store)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-snapshot", "restore", "full", "inc", "new"},
+        .files = {"full", "inc"},
+        .result = "new",
+        .holds = "store",
+        .again = 64};
+    sweep(&scenario);
+}
+
+TEST(kill__restore_replaces_a_store_by_a_whole_one)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-snapshot", "restore", "full", "old", "--force"},
+        .files = {"full", "old"},
+        .result = "old",
+        .holds = "then"};
     sweep(&scenario);
 }
 

@@ -5,7 +5,7 @@
 #include "tools/snapshot/facts.h"
 #include "tools/snapshot/program.h"
 #include "tools/progress.h"
-#include "tools/snapshot/target.h"
+#include "tools/target.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "tools/snapshot/facts.h"
 #include "tools/snapshot/program.h"
 #include "tools/progress.h"
-#include "tools/snapshot/target.h"
+#include "tools/target.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,19 +1,24 @@
 /* A file that comes into being as a whole: written under a temporary name in the folder
  * of its own, synced, and then renamed.  Whatever happens before, a kill included, there
- * is nothing new under its name; a kill may leave the temporary file, ^C and TERM do
- * not. */
-#ifndef TOOLS_SNAPSHOT_TARGET_H
-#define TOOLS_SNAPSHOT_TARGET_H
+ * is nothing new under its name.
+ *
+ * The temporary name of PATH is PATH.part-0, or a higher number where somebody writes
+ * PATH already: whoever has it has the file locked (flock).  So a kill leaves a file
+ * without a lock, and the next who writes PATH removes it, together with files whose
+ * names begin with its name and a dot.  ^C and TERM leave nothing. */
+#ifndef TOOLS_TARGET_H
+#define TOOLS_TARGET_H
 
 #include "tools/outcome.h"
 
 #include <stdbool.h>
 
-/* Starts zeroed. */
+/* Starts zeroed; at most TARGETS_MAX at a time. */
+enum { TARGETS_MAX = 2 };
 struct target {
     const char *path;
     char *temporary; /* owned; NULL: standard output */
-    int fd;
+    int fd;          /* of the temporary file, locked */
     bool may_replace;
 };
 
@@ -22,6 +27,8 @@ struct target {
  * path "-" is standard output. */
 enum outcome target_open(struct target *target, const char *path, bool force,
                          const char *const *kept, int kept_count);
+/* Another file, under a name that belongs to the temporary one, is what was written. */
+enum outcome target_put(struct target *target, const char *complete);
 /* What was written gets its name, or where the outcome is no OUTCOME_OK goes.  The
  * outcome, or why it could not. */
 enum outcome target_close(struct target *target, enum outcome outcome);

@@ -1,53 +1,66 @@
 /* Files that come into being as a whole: see target.h. */
-#include "tools/snapshot/target.h"
+#include "tools/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { TRIES = 100 };
+#define TEMPORARY ".part-"
 
-enum { DOOMED_MAX = 2 }; /* a restore: the copy, and what comes of it */
+/* ---- signals ---- */
 
 /* What a signal that ends the program removes. */
-static char *volatile doomed[DOOMED_MAX];
-static volatile sig_atomic_t doomed_count;
+static char *volatile doomed[TARGETS_MAX];
 
 static void remove_and_die(int signal_no)
 {
-    for (int i = 0; i < doomed_count; i++)
-        (void)unlink(doomed[i]);
+    for (int i = 0; i < TARGETS_MAX; i++)
+        if (doomed[i])
+            (void)unlink(doomed[i]);
     (void)signal(signal_no, SIG_DFL);
     (void)raise(signal_no);
 }
 
-static void handle_signals(void (*handler)(int))
+static void watch(void)
 {
     static const int signals[] = {SIGTERM, SIGHUP, SIGXCPU, SIGXFSZ};
-    struct sigaction action = {.sa_handler = handler};
+    bool is_empty = true;
+    for (int i = 0; i < TARGETS_MAX; i++)
+        is_empty &= doomed[i] == NULL;
+    struct sigaction action = {.sa_handler = is_empty ? SIG_DFL : remove_and_die};
+    struct sigaction before;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        (void)sigaction(signals[i], &action, NULL);
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            (void)sigaction(signals[i], &action, NULL);
 }
 
-static void watch(char *temporary)
+/* from NULL: a place that is free. */
+static void exchange_doomed(const char *from, char *to)
 {
-    doomed[doomed_count] = temporary;
-    doomed_count = doomed_count + 1;
-    handle_signals(remove_and_die);
+    int i = 0;
+    while (i < TARGETS_MAX - 1 && doomed[i] != from)
+        i++;
+    doomed[i] = to;
+    watch();
 }
 
-/* The one that was watched last. */
-static void unwatch(void)
+/* The temporary name is no more. */
+static void forget(struct target *target)
 {
-    doomed_count = doomed_count - 1;
-    if (doomed_count == 0)
-        handle_signals(SIG_DFL);
+    if (target->temporary)
+        exchange_doomed(target->temporary, NULL);
+    free(target->temporary);
+    target->temporary = NULL;
 }
 
 static enum outcome fail(const struct target *target, const char *what)
@@ -92,21 +105,88 @@ static mode_t mode_like(const char *path)
     return stat(path, &found) == 0 ? (found.st_mode & 0666) | 0600 : 0600;
 }
 
+/* Calls fn for the files whose names go on after this one with a text. */
+static void each_that_begins(const char *name, const char *text, void (*fn)(const char *))
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+    size_t len = 0;
+    for (const char *at = name; *at && len < sizeof pattern / 2; at++) {
+        if (strchr("*?[\\", *at))
+            pattern[len++] = '\\';
+        pattern[len++] = *at;
+    }
+    snprintf(pattern + len, sizeof pattern - len, "%s*", text);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        fn(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+static void remove_file(const char *name)
+{
+    (void)unlink(name);
+}
+
+static void remove_companions(const char *temporary)
+{
+    each_that_begins(temporary, ".", remove_file);
+}
+
+/* The name leads to the file of the descriptor, which is nobody else's from now on: also
+ * where files cannot be locked, and leftovers stay. */
+static bool is_taken(int fd, const char *name)
+{
+    struct stat there;
+    bool is_mine = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    return is_mine && fstat(fd, &there) == 0 && is_same_file(name, &there);
+}
+
+/* Whoever had it was killed if nobody has it locked. */
+static void remove_leftover(const char *name)
+{
+    struct stat there;
+    const char *number = strrchr(name, '-') + 1;
+    if (number[strspn(number, "0123456789")])
+        return;
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &there) == 0 &&
+        S_ISREG(there.st_mode) && is_same_file(name, &there)) {
+        remove_companions(name);
+        (void)unlink(name);
+    }
+    close(fd);
+}
+
+/* A new file of that name, locked.  -1: why, in errno; EEXIST: somebody else has it. */
+static int take_name(const char *name, mode_t mode)
+{
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0 || is_taken(fd, name))
+        return fd;
+    close(fd);
+    errno = EEXIST; /* it was taken for a leftover */
+    return -1;
+}
+
 static enum outcome open_temporary(struct target *target, mode_t mode)
 {
-    size_t size = strlen(target->path) + 48;
+    size_t size = strlen(target->path) + 16;
     target->temporary = malloc(size);
     if (target->temporary == NULL)
         outcome_no_memory();
     for (int i = 0; i < TRIES; i++) {
-        snprintf(target->temporary, size, "%s.part-%ld-%d", target->path,
-                 (long)getpid(), i);
-        target->fd = open(target->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        snprintf(target->temporary, size, "%s" TEMPORARY "%d", target->path, i);
+        target->fd = take_name(target->temporary, mode);
         if (target->fd >= 0 || errno != EEXIST)
             break;
     }
     if (target->fd >= 0) {
-        watch(target->temporary);
+        remove_companions(target->temporary);
+        exchange_doomed(NULL, target->temporary);
         return OUTCOME_OK;
     }
     enum outcome outcome = fail(target, "cannot be created");
@@ -125,11 +205,26 @@ enum outcome target_open(struct target *target, const char *path, bool force,
         target->fd = STDOUT_FILENO;
         return OUTCOME_OK;
     }
+    each_that_begins(path, TEMPORARY, remove_leftover);
     enum outcome outcome = check_name(target, kept, kept_count);
     return outcome == OUTCOME_OK ? open_temporary(target, mode_like(kept[0])) : outcome;
 }
 
 /* ---- after ---- */
+
+enum outcome target_put(struct target *target, const char *complete)
+{
+    int fd = open(complete, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || !is_taken(fd, complete) || rename(complete, target->temporary) < 0) {
+        enum outcome outcome = fail(target, "cannot be put together");
+        if (fd >= 0)
+            close(fd);
+        return outcome;
+    }
+    (void)close(target->fd);
+    target->fd = fd;
+    return OUTCOME_OK;
+}
 
 static int sync_folder(const char *path)
 {
@@ -153,27 +248,29 @@ static int sync_folder(const char *path)
 /* Without force nothing that has come meanwhile is replaced. */
 static int give_name(const struct target *target)
 {
+    const char *from = target->temporary;
     if (target->may_replace)
-        return rename(target->temporary, target->path);
-    if (link(target->temporary, target->path) == 0)
-        return unlink(target->temporary);
+        return rename(from, target->path);
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, target->path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (link(from, target->path) == 0)
+        return unlink(from);
     if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
         return -1;
-    return rename(target->temporary, target->path); /* no links here */
+    return rename(from, target->path); /* no links here */
 }
 
 static enum outcome finish(struct target *target)
 {
     if (fsync(target->fd) < 0)
         return fail(target, "cannot be synced");
-    int closed = close(target->fd);
-    target->fd = -1;
-    if (closed < 0)
-        return fail(target, "cannot be written");
     if (give_name(target) < 0)
         return errno == EEXIST ? outcome_say(OUTCOME_USAGE, "%s is there meanwhile",
                                              target->path)
                                : fail(target, "cannot get its name");
+    forget(target);
     return sync_folder(target->path) < 0 ? fail(target, "its folder cannot be synced")
                                          : OUTCOME_OK;
 }
@@ -182,13 +279,11 @@ enum outcome target_close(struct target *target, enum outcome outcome)
 {
     if (target->temporary && outcome == OUTCOME_OK)
         outcome = finish(target);
-    if (target->temporary) {
-        (void)unlink(target->temporary); /* or it has its name, and is not there */
-        unwatch();
-    }
-    if (target->fd > STDERR_FILENO)
-        (void)close(target->fd);
-    free(target->temporary);
+    if (target->temporary)
+        (void)unlink(target->temporary);
+    forget(target);
+    if (target->fd > STDERR_FILENO && close(target->fd) < 0 && outcome == OUTCOME_OK)
+        outcome = fail(target, "cannot be written");
     *target = (struct target){.fd = -1};
     return outcome;
 }
