@@ -375,6 +375,27 @@ TEST(kill__restore_replaces_a_store_by_a_whole_one)
 
 /* ---- walcheck ---- */
 
+TEST(kill__salvage_leaves_no_half_store)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-walcheck", "--salvage", "new", "store"},
+        .files = {"store"},
+        .result = "new",
+        .holds = "store",
+        .again = 4};
+    sweep(&scenario);
+}
+
+TEST(kill__salvage_replaces_a_store_by_a_whole_one)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-walcheck", "--salvage", "old", "--force", "store"},
+        .files = {"store", "old"},
+        .result = "old",
+        .holds = "store"};
+    sweep(&scenario);
+}
+
 /* ---- scrine ---- */
 
 TEST(kill__put_does_it_or_not)

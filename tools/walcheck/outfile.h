@@ -1,15 +1,14 @@
-/* A new store, written under another name and given its own when it is whole. */
+/* A new store, written beside its target (tools/target.h) and given its name when it is
+ * whole. */
 #ifndef TOOLS_WALCHECK_OUTFILE_H
 #define TOOLS_WALCHECK_OUTFILE_H
 
 #include "page/sys.h"
-#include "tools/outcome.h"
+#include "tools/target.h"
 
 struct outfile {
-    struct sys *sys;
-    const char *path; /* the caller's */
-    char *working;    /* owned */
-    bool is_forced;   /* the name may be taken by another file */
+    struct target target;
+    char *working; /* owned */
     scn_db *db;
 };
 
