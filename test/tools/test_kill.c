@@ -396,6 +396,17 @@ TEST(kill__salvage_replaces_a_store_by_a_whole_one)
     sweep(&scenario);
 }
 
+TEST(kill__truncate_loses_no_row)
+{
+    static const struct scenario scenario = {
+        .words = {"scrine-walcheck", "--truncate", "--force", "torn"},
+        .files = {"torn"},
+        .place = "torn",
+        .holds = "torn",
+        .is_torn = true};
+    sweep(&scenario);
+}
+
 /* ---- scrine ---- */
 
 TEST(kill__put_does_it_or_not)

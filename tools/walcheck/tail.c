@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEEP_PATH_BYTES = 4096 };
-
 /* ---- what lies there ---- */
 
 static uint64_t room_of(const struct log_base *end)
@@ -64,37 +62,75 @@ static int write_all(struct sys *sys, struct sys_file *handle, const uint8_t *by
     return sys->ops->sync(handle);
 }
 
-/* A folder that may not be read cannot be synced either. */
-static int give_name(struct sys *sys, const char *working, const char *keep)
+static int write_file(struct sys *sys, const char *name, const uint8_t *bytes,
+                      uint64_t len)
 {
-    int error = sys->ops->link(sys, working, keep);
+    struct sys_file *handle;
+    int error = sys->ops->open(sys, name, SYS_CREATE | SYS_EXCL, &handle);
     if (error != 0)
         return error;
-    error = sys->ops->sync_dir(sys, keep);
+    error = write_all(sys, handle, bytes, len);
+    sys->ops->close(handle);
+    return error;
+}
+
+/* By somebody who was killed before he could cut them off. */
+static bool are_kept(struct sys *sys, const char *keep, const uint8_t *bytes,
+                     uint64_t len)
+{
+    struct sys_file *handle;
+    uint8_t *there = mem_alloc(len + 1);
+    if (there == NULL || sys->ops->open(sys, keep, SYS_READ_ONLY, &handle) != 0) {
+        mem_free(there);
+        return false;
+    }
+    int64_t got = sys->ops->read(handle, 0, there, len + 1, 0);
+    bool is_same = got == (int64_t)len && memcmp(there, bytes, len) == 0;
+    sys->ops->close(handle);
+    mem_free(there);
+    return is_same;
+}
+
+/* A folder that may not be read cannot be synced either. */
+static int sync_folder(struct sys *sys, const char *path)
+{
+    int error = sys->ops->sync_dir(sys, path);
     return error == -EACCES ? 0 : error;
 }
 
-/* Under another name until it is whole.  What a run that died has left of that is of no
- * use to anybody. */
+/* name: for the time until all of it is there.  Whoever has it has the store's locks. */
+static int keep_as(struct sys *sys, const char *name, const char *keep,
+                   const uint8_t *bytes, uint64_t len)
+{
+    (void)sys->ops->unlink(sys, name);
+    int error = write_file(sys, name, bytes, len);
+    if (error == 0)
+        error = sys->ops->link(sys, name, keep);
+    bool is_mine = error == 0;
+    if (error == -EEXIST && are_kept(sys, keep, bytes, len))
+        error = 0;
+    (void)sys->ops->unlink(sys, name);
+    if (error == 0)
+        error = sync_folder(sys, keep);
+    if (error != 0 && is_mine)
+        (void)sys->ops->unlink(sys, keep);
+    return error;
+}
+
 static scn_status keep_bytes(struct sys *sys, const char *keep, const uint8_t *bytes,
                              uint64_t len)
 {
-    struct sys_file *handle;
-    char working[KEEP_PATH_BYTES];
-    if ((size_t)snprintf(working, sizeof working, "%s.new", keep) >= sizeof working)
-        return error_misuse("the name of the file is too long");
-    (void)sys->ops->unlink(sys, working);
-    int error = sys->ops->open(sys, working, SYS_CREATE | SYS_EXCL, &handle);
-    if (error != 0)
-        return error_sys(error, 0, "%.160s cannot be created", working);
-    error = write_all(sys, handle, bytes, len);
-    sys->ops->close(handle);
-    if (error == 0)
-        error = give_name(sys, working, keep);
-    sys->ops->unlink(sys, working);
+    size_t size = strlen(keep) + 8;
+    char *name = mem_alloc(size);
+    if (name == NULL)
+        return error_nomem();
+    snprintf(name, size, "%s.part", keep);
+    int error = keep_as(sys, name, keep, bytes, len);
+    mem_free(name);
     if (error == -EEXIST)
         return SCN_EXISTS;
-    return error ? error_sys(error, 0, "%.160s cannot be written", keep) : SCN_OK;
+    return error == 0 ? SCN_OK
+                      : error_sys(error, 0, "%.160s cannot be written", keep);
 }
 
 /* ---- cutting ---- */
