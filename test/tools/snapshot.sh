@@ -162,6 +162,9 @@ returns "one that is cut off is damage" 2
 echo hello >text
 snap verify text
 returns "a text is neither" 3
+snap restore text one.inc wrong.scn
+returns "and nothing is restored of it" 3
+says "which is told by its name" ': text is not'
 
 # ---- ^C, TERM, a full disk ----
 rows 0 20000 "$(printf '%0500d' 1)" | load much

@@ -157,27 +157,48 @@ static enum outcome export(struct handle *handle, const struct args *args,
     return target_close(&target, outcome);
 }
 
+/* Before it is copied, so that what is wrong with it is said of this name. */
+static enum outcome check_full(const char *path)
+{
+    struct handle handle;
+    struct facts facts;
+    enum outcome outcome = handle_open_to_read(&handle, path);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    return handle_close(&handle, facts_of_store(&facts, &handle, false, false));
+}
+
+static enum outcome restore_into(const struct target *scratch, const struct args *args,
+                                 scn_snapshot_info *info)
+{
+    struct handle handle;
+    const char *full = args->operands[0];
+    enum outcome outcome = copy_file(full, scratch);
+    if (outcome == OUTCOME_OK)
+        outcome = handle_open(&handle, scratch->temporary, SCN_NOCREATE | SCN_NOTHREAD);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    handle.path = full;
+    outcome = check_base(&handle, true);
+    if (outcome == OUTCOME_OK)
+        outcome =
+            apply_files(&handle, args->operands + 1, args->operand_count - 2, info);
+    if (outcome == OUTCOME_OK)
+        outcome = export(&handle, args, info);
+    return handle_close(&handle, outcome);
+}
+
 static enum outcome restore_increments(const struct args *args, scn_snapshot_info *info)
 {
     struct target scratch;
-    struct handle handle;
     const char *path = args->operands[args->operand_count - 1];
-    enum outcome outcome = target_open(&scratch, path, args_has(args, OPTION_FORCE),
-                                       args->operands, args->operand_count - 1);
+    enum outcome outcome = check_full(args->operands[0]);
+    if (outcome == OUTCOME_OK)
+        outcome = target_open(&scratch, path, args_has(args, OPTION_FORCE),
+                              args->operands, args->operand_count - 1);
     if (outcome != OUTCOME_OK)
         return outcome;
-    outcome = copy_file(args->operands[0], &scratch);
-    if (outcome == OUTCOME_OK)
-        outcome = handle_open(&handle, scratch.temporary, SCN_NOCREATE | SCN_NOTHREAD);
-    if (outcome == OUTCOME_OK) {
-        outcome = check_base(&handle, true);
-        if (outcome == OUTCOME_OK)
-            outcome = apply_files(&handle, args->operands + 1, args->operand_count - 2,
-                                  info);
-        if (outcome == OUTCOME_OK)
-            outcome = export(&handle, args, info);
-        outcome = handle_close(&handle, outcome);
-    }
+    outcome = restore_into(&scratch, args, info);
     (void)target_close(&scratch, OUTCOME_INTERRUPTED); /* it was only a step */
     return outcome;
 }
