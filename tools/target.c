@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +19,19 @@ enum { TRIES = 100 };
 
 /* ---- signals ---- */
 
-/* What a signal that ends the program removes. */
-static char *volatile doomed[TARGETS_MAX];
+/* What a signal that ends the program removes: of each target two names. */
+static struct {
+    char *volatile temporary;
+    char *volatile companion;
+} doomed[TARGETS_MAX];
 
 static void remove_and_die(int signal_no)
 {
     for (int i = 0; i < TARGETS_MAX; i++)
-        if (doomed[i])
-            (void)unlink(doomed[i]);
+        if (doomed[i].temporary) {
+            (void)unlink(doomed[i].temporary);
+            (void)unlink(doomed[i].companion);
+        }
     (void)signal(signal_no, SIG_DFL);
     (void)raise(signal_no);
 }
@@ -35,7 +41,7 @@ static void watch(void)
     static const int signals[] = {SIGTERM, SIGHUP, SIGXCPU, SIGXFSZ};
     bool is_empty = true;
     for (int i = 0; i < TARGETS_MAX; i++)
-        is_empty &= doomed[i] == NULL;
+        is_empty &= doomed[i].temporary == NULL;
     struct sigaction action = {.sa_handler = is_empty ? SIG_DFL : remove_and_die};
     struct sigaction before;
     sigemptyset(&action.sa_mask);
@@ -44,23 +50,32 @@ static void watch(void)
             (void)sigaction(signals[i], &action, NULL);
 }
 
-/* from NULL: a place that is free. */
-static void exchange_doomed(const char *from, char *to)
+static int place_of(const char *temporary)
 {
     int i = 0;
-    while (i < TARGETS_MAX - 1 && doomed[i] != from)
+    while (i < TARGETS_MAX - 1 && doomed[i].temporary != temporary)
         i++;
-    doomed[i] = to;
+    return i;
+}
+
+static void doom(const struct target *target)
+{
+    int i = place_of(NULL);
+    doomed[i].companion = target->companion;
+    doomed[i].temporary = target->temporary;
     watch();
 }
 
-/* The temporary name is no more. */
+/* Its names are no more. */
 static void forget(struct target *target)
 {
-    if (target->temporary)
-        exchange_doomed(target->temporary, NULL);
+    if (target->temporary) {
+        doomed[place_of(target->temporary)].temporary = NULL;
+        watch();
+    }
     free(target->temporary);
-    target->temporary = NULL;
+    free(target->companion);
+    target->temporary = target->companion = NULL;
 }
 
 static enum outcome fail(const struct target *target, const char *what)
@@ -172,26 +187,51 @@ static int take_name(const char *name, mode_t mode)
     return -1;
 }
 
-static enum outcome open_temporary(struct target *target, mode_t mode)
+/* A number behind the name is enough for who writes beside others. */
+static void name_files(struct target *target, int number)
 {
-    size_t size = strlen(target->path) + 16;
-    target->temporary = malloc(size);
+    size_t size = strlen(target->path) + 32;
     if (target->temporary == NULL)
+        target->temporary = malloc(size);
+    if (target->companion == NULL)
+        target->companion = malloc(size);
+    if (target->temporary == NULL || target->companion == NULL)
         outcome_no_memory();
+    snprintf(target->temporary, size, "%s" TEMPORARY "%d", target->path, number);
+    snprintf(target->companion, size, "%s.store", target->temporary);
+}
+
+/* A signal comes before the file is there, or when it is known. */
+static void take_some_name(struct target *target, mode_t mode)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     for (int i = 0; i < TRIES; i++) {
-        snprintf(target->temporary, size, "%s" TEMPORARY "%d", target->path, i);
+        name_files(target, i);
         target->fd = take_name(target->temporary, mode);
         if (target->fd >= 0 || errno != EEXIST)
             break;
     }
+    int error = errno;
+    if (target->fd >= 0)
+        doom(target);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+}
+
+static enum outcome open_temporary(struct target *target, mode_t mode)
+{
+    take_some_name(target, mode);
     if (target->fd >= 0) {
         remove_companions(target->temporary);
-        exchange_doomed(NULL, target->temporary);
         return OUTCOME_OK;
     }
     enum outcome outcome = fail(target, "cannot be created");
     free(target->temporary);
-    target->temporary = NULL;
+    free(target->companion);
+    *target = (struct target){.fd = -1};
     return outcome;
 }
 
@@ -212,10 +252,11 @@ enum outcome target_open(struct target *target, const char *path, bool force,
 
 /* ---- after ---- */
 
-enum outcome target_put(struct target *target, const char *complete)
+enum outcome target_put(struct target *target)
 {
-    int fd = open(complete, O_RDWR | O_CLOEXEC);
-    if (fd < 0 || !is_taken(fd, complete) || rename(complete, target->temporary) < 0) {
+    int fd = open(target->companion, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || !is_taken(fd, target->companion) ||
+        rename(target->companion, target->temporary) < 0) {
         enum outcome outcome = fail(target, "cannot be put together");
         if (fd >= 0)
             close(fd);
@@ -279,8 +320,10 @@ enum outcome target_close(struct target *target, enum outcome outcome)
 {
     if (target->temporary && outcome == OUTCOME_OK)
         outcome = finish(target);
-    if (target->temporary)
+    if (target->temporary) {
+        (void)unlink(target->companion);
         (void)unlink(target->temporary);
+    }
     forget(target);
     if (target->fd > STDERR_FILENO && close(target->fd) < 0 && outcome == OUTCOME_OK)
         outcome = fail(target, "cannot be written");

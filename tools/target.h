@@ -5,7 +5,7 @@
  * The temporary name of PATH is PATH.part-0, or a higher number where somebody writes
  * PATH already: whoever has it has the file locked (flock).  So a kill leaves a file
  * without a lock, and the next who writes PATH removes it, together with files whose
- * names begin with its name and a dot.  ^C and TERM leave nothing. */
+ * names begin with its name and a dot.  TERM leaves nothing. */
 #ifndef TOOLS_TARGET_H
 #define TOOLS_TARGET_H
 
@@ -18,6 +18,8 @@ enum { TARGETS_MAX = 2 };
 struct target {
     const char *path;
     char *temporary; /* owned; NULL: standard output */
+    char *companion; /* owned; a name that belongs to it, for a file that may be put in
+                        its place (target_put), and goes with it */
     int fd;          /* of the temporary file, locked */
     bool may_replace;
 };
@@ -27,8 +29,8 @@ struct target {
  * path "-" is standard output. */
 enum outcome target_open(struct target *target, const char *path, bool force,
                          const char *const *kept, int kept_count);
-/* Another file, under a name that belongs to the temporary one, is what was written. */
-enum outcome target_put(struct target *target, const char *complete);
+/* The companion, which is complete, is what was written. */
+enum outcome target_put(struct target *target);
 /* What was written gets its name, or where the outcome is no OUTCOME_OK goes.  The
  * outcome, or why it could not. */
 enum outcome target_close(struct target *target, enum outcome outcome);

@@ -1,307 +1,56 @@
-/* Each command that writes is killed at each of its system calls.  After it: what it only
- * reads is as it was; what it writes in place holds what it held, or all of the change;
- * a file that comes into being is not there, or whole.  The same command then succeeds,
- * and nothing is left of the one that was killed.
+/* Each command that writes is killed at each of its system calls.  After it everything is
+ * as test/tools/task.h says, the same command then succeeds, and nothing is left of the
+ * one that was killed.
  *
  * Of the calls that change something each is the one, of all of them every seventh, by
  * turns; with KILL=all in the environment each of those, too. */
-#include "test/tools/strike.h"
-#include "test/tools/yard.h"
+#include "test/tools/task.h"
 #include "test/unit/unit.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <signal.h>
 
-/* BATCH is in the words of load. */
-enum { RECORD_HEADER_BYTES = 80, STRIDE = 7, ROWS = 150, LINES = 60, BATCH = 10 };
+enum { STRIDE = 7 };
 
-struct scenario {
-    yard_words words;
-    yard_files files;    /* that there are before */
-    const char *result;  /* a file that comes into being, or is replaced */
-    const char *place;   /* a store that is written in place */
-    bool is_torn;        /* place; its tail goes to a file of its own */
-    const char *holds;   /* result or place then has the rows of this store; NULL: it is
-                            an increment */
-    void (*between)(void); /* judges place where it is neither */
-    int again;           /* the exit code where it has been done before */
-};
-
-static struct {
-    off_t offset;
-    unsigned char header[RECORD_HEADER_BYTES];
-    char kept[64];
-} torn;
-
-/* ---- files ---- */
-
-static void put(const char *name, const char *table, int from, int to, size_t size,
-                int fill)
+static void check_again(const struct task *task, bool is_done)
 {
-    static char value[200000];
-    scn_db *db;
-    scn_txn *txn;
-    scn_table_id id;
-    char key[16];
-    CHECK(size <= sizeof value);
-    memset(value, fill, size);
-    CHECK_OK(scn_open(yard_made(name), NULL, &db));
-    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
-    CHECK_OK(scn_table(txn, table, SCN_CREATE, &id));
-    for (int i = from; i < to; i++) {
-        scn_slice at = {key, (size_t)snprintf(key, sizeof key, "key%04d", i)};
-        CHECK_OK(scn_put(txn, id, at, (scn_slice){value, size}, 0));
-    }
-    CHECK_OK(scn_commit(txn));
-    CHECK_OK(scn_close(db));
-}
-
-static void run(yard_words words, int code)
-{
-    int ended = yard_make(words);
-    if (ended != code)
-        unit_fail(__FILE__, __LINE__, "%s %s ends with %d: %s", words[0], words[1], ended,
-                  yard_output());
-}
-
-static void copy(const char *from, const char *to)
-{
-    static char buf[1 << 16];
-    FILE *in = fopen(yard_made(from), "rb");
-    FILE *out = fopen(yard_made(to), "wb");
-    size_t got;
-    CHECK(in != NULL && out != NULL);
-    while ((got = fread(buf, 1, sizeof buf, in)) > 0)
-        CHECK(fwrite(buf, 1, got, out) == got);
-    CHECK(fclose(in) == 0 && fclose(out) == 0);
-}
-
-static void make_lines(void)
-{
-    FILE *file = fopen(yard_made("lines"), "w");
-    CHECK(file != NULL);
-    for (int i = 0; i < LINES; i++)
-        fprintf(file, "{\"id\": \"line%03d\", \"text\": \"%0200d\"}\n", i, i);
-    CHECK(fclose(file) == 0);
-}
-
-/* A header as the next record would have it, and no payload. */
-static void tear(const char *name)
-{
-    unsigned long long lsn;
-    unsigned long long offset;
-    run((yard_words){"scrine-walcheck", name}, 0);
-    const char *line = strstr(yard_output(), "\nlog ");
-    CHECK(line != NULL);
-    CHECK(sscanf(line, " log from lsn %*u at offset %*u to lsn %llu at offset %llu",
-                 &lsn, &offset) == 2);
-    int fd = open(yard_made(name), O_RDWR);
-    CHECK(fd >= 0);
-    torn.offset = (off_t)offset;
-    CHECK(pread(fd, torn.header, sizeof torn.header,
-                torn.offset - RECORD_HEADER_BYTES) == RECORD_HEADER_BYTES);
-    for (int i = 0; i < 8; i++)
-        torn.header[16 + i] = (unsigned char)(lsn >> 8 * i);
-    CHECK(pwrite(fd, torn.header, sizeof torn.header, torn.offset) ==
-          RECORD_HEADER_BYTES);
-    CHECK(close(fd) == 0);
-    snprintf(torn.kept, sizeof torn.kept, "%s.cut-%llu", name, lsn);
-    run((yard_words){"scrine-walcheck", name}, 1);
-}
-
-static void make_snapshots(void)
-{
-    put("store", "table", 0, ROWS, 300, 'a');
-    put("store", "long", 0, 2, 150000, 'b');
-    copy("store", "then");
-    run((yard_words){"scrine-snapshot", "create", "store", "full"}, 0);
-    put("store", "table", ROWS / 2, ROWS + 10, 200, 'c');
-    run((yard_words){"scrine-snapshot", "create", "store", "inc", "--since", "full"}, 0);
-    put("other", "table", 0, 10, 10, 'd');
-    run((yard_words){"scrine-snapshot", "create", "other", "old"}, 0);
-}
-
-static void make_changed(void)
-{
-    copy("store", "put");
-    run((yard_words){"scrine", "put", "put", "table", "key", "value"}, 0);
-    copy("store", "deleted");
-    run((yard_words){"scrine", "del", "deleted", "table", "key0003"}, 0);
-    copy("store", "loaded");
-    run((yard_words){"scrine", "load", "loaded", "lines", "--key", "id", "lines"}, 0);
-    put("large", "keep", 0, 3, 100, 'e');
-    put("large", "drop", 0, 40, 30000, 'f');
-    for (int i = 0; i < 40; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "key%04d", i);
-        run((yard_words){"scrine", "del", "large", "drop", key}, 0);
-    }
-    copy("store", "torn");
-    put("torn", "table", 0, 3, 30, 'g');
-    tear("torn");
-}
-
-static void make_files(void)
-{
-    static bool are_made;
-    if (are_made)
-        return;
-    are_made = true;
-    make_lines();
-    make_snapshots();
-    make_changed();
-}
-
-/* ---- after it was killed ---- */
-
-static bool is_snapshot(const char *name)
-{
-    return yard_run((yard_words){"scrine-snapshot", "verify", name}) == 0;
-}
-
-/* True: all of it is there. */
-static bool check_result(const struct scenario *scenario)
-{
-    const char *name = scenario->result;
-    if (!yard_has(name))
-        return false;
-    if (strcmp(scenario->words[0], "scrine-snapshot") == 0 && !is_snapshot(name))
-        unit_fail(__FILE__, __LINE__, "%s is not whole: %s", name, yard_output());
-    if (scenario->holds == NULL)
-        return true;
-    uint64_t rows = yard_rows(yard_used(name));
-    if (rows == yard_rows(yard_made(scenario->holds)))
-        return true;
-    CHECK(access(yard_made(name), F_OK) == 0);
-    CHECK_EQ(rows, yard_rows(yard_made(name)));
-    return false;
-}
-
-/* Of a commit that was killed before its sync a reader may not know yet, and the next who
- * writes may keep it. */
-static bool check_place(const struct scenario *scenario)
-{
-    uint64_t rows = yard_rows(yard_used(scenario->place));
-    if (rows == yard_rows(yard_made(scenario->holds)))
-        return true;
-    if (scenario->between)
-        scenario->between();
-    else
-        CHECK_EQ(rows, yard_rows(yard_made(scenario->place)));
-    return false;
-}
-
-/* Of a load: some of the batches, from the first on. */
-static void check_batches(void)
-{
-    scn_options options;
-    scn_db *db;
-    uint64_t count = 0;
-    char key[16];
-    void *value;
-    size_t size;
-    scn_options_init(&options);
-    options.flags = SCN_RDONLY;
-    CHECK_OK(scn_open(yard_used("store"), &options, &db));
-    for (;; count++) {
-        scn_slice at = {key, (size_t)snprintf(key, sizeof key, "line%03u",
-                                              (unsigned)count)};
-        scn_status st = scn_get_copy(db, "lines", at, &value, &size);
-        if (st == SCN_NOTFOUND)
-            break;
-        CHECK_OK(st);
-        scn_free(value);
-    }
-    CHECK_OK(scn_close(db));
-    CHECK_EQ(count % BATCH, 0);
-}
-
-/* Of a torn tail: it lies in the store, or in the other file. */
-static void check_tail(void)
-{
-    unsigned char there[2 * RECORD_HEADER_BYTES];
-    int fd = open(yard_used("torn"), O_RDONLY);
-    CHECK(fd >= 0);
-    CHECK(pread(fd, there, RECORD_HEADER_BYTES, torn.offset) == RECORD_HEADER_BYTES);
-    CHECK(close(fd) == 0);
-    fd = open(yard_used(torn.kept), O_RDONLY);
-    if (fd < 0) {
-        CHECK(memcmp(there, torn.header, RECORD_HEADER_BYTES) == 0);
-        return;
-    }
-    ssize_t got = read(fd, there, sizeof there);
-    CHECK(close(fd) == 0);
-    CHECK(got > 0 && got <= RECORD_HEADER_BYTES);
-    CHECK(memcmp(there, torn.header, (size_t)got) == 0);
-    for (int i = (int)got; i < RECORD_HEADER_BYTES; i++)
-        CHECK(torn.header[i] == 0); /* of zeros at the end nothing is kept */
-}
-
-static bool check_state(const struct scenario *scenario)
-{
-    if (scenario->is_torn)
-        check_tail();
-    for (int i = 0; i < YARD_FILES && scenario->files[i]; i++) {
-        const char *name = scenario->files[i];
-        if ((scenario->result && strcmp(name, scenario->result) == 0) ||
-            (scenario->place && strcmp(name, scenario->place) == 0))
-            continue;
-        if (i == 0 && strcmp(name, "store") == 0) /* a snapshot is noted there */
-            CHECK_EQ(yard_rows(yard_used(name)), yard_rows(yard_made(name)));
-        else
-            yard_check_same(name);
-    }
-    return scenario->result ? check_result(scenario) : check_place(scenario);
-}
-
-static void check_again(const struct scenario *scenario, bool is_done)
-{
-    int code = yard_run(scenario->words);
-    if (code != 0 && !((is_done || scenario->place) && code == scenario->again))
+    int code = yard_run(task->words);
+    if (code != 0 && !((is_done || task->place) && code == task->again))
         unit_fail(__FILE__, __LINE__, "the same once more ends with %d: %s", code,
                   yard_output());
-    CHECK(check_state(scenario));
-    yard_check_only(scenario->files, scenario->is_torn ? torn.kept : scenario->result);
+    CHECK(task_check(task));
+    yard_check_only(task->files, task_product(task));
 }
 
 /* False: it came to its end. */
-static bool strike(const struct scenario *scenario, struct strike strike)
+static bool strike(const struct task *task, struct strike strike)
 {
-    yard_stock(scenario->files);
-    struct strike_result result = yard_strike(scenario->words, strike);
-    if (!result.was_killed && result.exit_code != 0)
+    yard_stock(task->files);
+    struct strike_result result = yard_strike(task->words, strike);
+    if (!result.was_struck && result.exit_code != 0)
         unit_fail(__FILE__, __LINE__, "it ends with %d: %s", result.exit_code,
                   yard_output());
-    bool is_done = check_state(scenario);
-    CHECK(result.was_killed || is_done);
-    check_again(scenario, is_done);
-    return result.was_killed;
+    bool is_done = task_check(task);
+    CHECK(result.was_struck || is_done);
+    check_again(task, is_done);
+    return result.was_struck;
 }
 
-static bool can_trace(void)
+static void sweep(enum task_kind kind)
 {
-    static int answer = -1;
-    if (answer < 0)
-        answer = strike_is_allowed();
-    if (!answer)
-        printf("SKIPPED: processes may not be traced here, so none is killed\n");
-    return answer;
-}
-
-static void sweep(const struct scenario *scenario)
-{
+    const struct task *task = task_of(kind);
     bool wants_all = getenv("KILL") && strcmp(getenv("KILL"), "all") == 0;
     uint64_t first = unit_seed() % STRIDE;
-    struct strike at = {.kind = STRIKE_CHANGING};
+    struct strike at = {.kind = STRIKE_CHANGING, .signal_no = SIGKILL};
     uint64_t changing = 0;
     uint64_t any = 0;
-    if (!can_trace())
+    if (!strike_is_allowed())
         return;
-    make_files();
-    for (at.nth = 1; strike(scenario, at); at.nth++)
+    task_prepare();
+    for (at.nth = 1; strike(task, at); at.nth++)
         changing++;
-    at = (struct strike){STRIKE_ANY, wants_all ? 1 : 1 + first};
-    for (; strike(scenario, at); at.nth += wants_all ? 1 : STRIDE)
+    at.kind = STRIKE_ANY;
+    at.nth = wants_all ? 1 : 1 + first;
+    for (; strike(task, at); at.nth += wants_all ? 1 : STRIDE)
         any++;
     printf("    killed at %llu calls that change something and %llu others\n",
            (unsigned long long)changing, (unsigned long long)any);
@@ -312,142 +61,69 @@ static void sweep(const struct scenario *scenario)
 
 TEST(kill__create_leaves_no_half_snapshot)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-snapshot", "create", "store", "new"},
-        .files = {"store"},
-        .result = "new",
-        .holds = "store",
-        .again = 64};
-    sweep(&scenario);
+    sweep(TASK_CREATE);
 }
 
 TEST(kill__create_replaces_a_snapshot_by_a_whole_one)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-snapshot", "create", "store", "old", "--force"},
-        .files = {"store", "old"},
-        .result = "old",
-        .holds = "store"};
-    sweep(&scenario);
+    sweep(TASK_CREATE_OVER);
 }
 
 TEST(kill__create_leaves_no_half_increment)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-snapshot", "create", "store", "new", "--since", "full"},
-        .files = {"store", "full"},
-        .result = "new",
-        .again = 64};
-    sweep(&scenario);
+    sweep(TASK_INCREMENT);
 }
 
 TEST(kill__apply_does_all_of_an_increment_or_nothing)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-snapshot", "apply", "full", "inc"},
-        .files = {"full", "inc"},
-        .place = "full",
-        .holds = "store",
-        .again = 1};
-    sweep(&scenario);
+    sweep(TASK_APPLY);
 }
 
 TEST(kill__restore_leaves_no_half_store)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-snapshot", "restore", "full", "inc", "new"},
-        .files = {"full", "inc"},
-        .result = "new",
-        .holds = "store",
-        .again = 64};
-    sweep(&scenario);
+    sweep(TASK_RESTORE);
 }
 
 TEST(kill__restore_replaces_a_store_by_a_whole_one)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-snapshot", "restore", "full", "old", "--force"},
-        .files = {"full", "old"},
-        .result = "old",
-        .holds = "then"};
-    sweep(&scenario);
+    sweep(TASK_RESTORE_OVER);
 }
 
 /* ---- walcheck ---- */
 
 TEST(kill__salvage_leaves_no_half_store)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-walcheck", "--salvage", "new", "store"},
-        .files = {"store"},
-        .result = "new",
-        .holds = "store",
-        .again = 4};
-    sweep(&scenario);
+    sweep(TASK_SALVAGE);
 }
 
 TEST(kill__salvage_replaces_a_store_by_a_whole_one)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-walcheck", "--salvage", "old", "--force", "store"},
-        .files = {"store", "old"},
-        .result = "old",
-        .holds = "store"};
-    sweep(&scenario);
+    sweep(TASK_SALVAGE_OVER);
 }
 
 TEST(kill__truncate_loses_no_row)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine-walcheck", "--truncate", "--force", "torn"},
-        .files = {"torn"},
-        .place = "torn",
-        .holds = "torn",
-        .is_torn = true};
-    sweep(&scenario);
+    sweep(TASK_TRUNCATE);
 }
 
 /* ---- scrine ---- */
 
 TEST(kill__put_does_it_or_not)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine", "put", "store", "table", "key", "value"},
-        .files = {"store"},
-        .place = "store",
-        .holds = "put"};
-    sweep(&scenario);
+    sweep(TASK_PUT);
 }
 
 TEST(kill__del_does_it_or_not)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine", "del", "store", "table", "key0003"},
-        .files = {"store"},
-        .place = "store",
-        .holds = "deleted",
-        .again = 1};
-    sweep(&scenario);
+    sweep(TASK_DEL);
 }
 
 TEST(kill__load_leaves_a_sound_store)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine", "load", "store", "lines", "--key", "id", "--batch", "10",
-                  "lines"},
-        .files = {"store", "lines"},
-        .place = "store",
-        .holds = "loaded",
-        .between = check_batches};
-    sweep(&scenario);
+    sweep(TASK_LOAD);
 }
 
 TEST(kill__compact_keeps_all_rows)
 {
-    static const struct scenario scenario = {
-        .words = {"scrine", "compact", "large"},
-        .files = {"large"},
-        .place = "large",
-        .holds = "large"};
-    sweep(&scenario);
+    sweep(TASK_COMPACT);
 }

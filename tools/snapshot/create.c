@@ -1,5 +1,6 @@
 /* create: a snapshot of a store in use. */
 #include "tools/handle.h"
+#include "tools/interrupt.h"
 #include "tools/output.h"
 #include "tools/snapshot/card.h"
 #include "tools/snapshot/facts.h"
@@ -73,6 +74,7 @@ enum outcome snapshot_create(const struct args *args)
     struct target target;
     scn_snapshot_options options = {.struct_size = sizeof options};
     scn_snapshot_info info = {.struct_size = sizeof info};
+    interrupt_watch();
     enum outcome outcome = args_bytes(args, OPTION_RATE, &options.rate_bytes_per_s);
     if (outcome == OUTCOME_OK)
         outcome = take_since(since, &options);

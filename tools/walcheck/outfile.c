@@ -2,10 +2,9 @@
 #include "tools/walcheck/outfile.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool is_same_file(struct sys *sys, const char *a, const char *b)
 {
@@ -34,31 +33,21 @@ static enum outcome check_name(struct sys *sys, const char *path, const char *so
                : outcome_say(OUTCOME_IO, "%s exists; --force replaces it", path);
 }
 
-static enum outcome open_working(struct outfile *outfile)
+/* A signal waits for it: the library makes the file under a name that it makes up. */
+static enum outcome open_store(struct outfile *outfile)
 {
     scn_options options;
-    size_t size = strlen(outfile->target.temporary) + 16;
-    outfile->working = malloc(size);
-    if (outfile->working == NULL)
-        outcome_no_memory();
-    snprintf(outfile->working, size, "%s.store", outfile->target.temporary);
+    sigset_t all;
+    sigset_t before;
     scn_options_init(&options);
     options.flags = SCN_EXCLUSIVE;
     options.durability = SCN_SYNC_LAZY;
-    scn_status st = scn_open(outfile->working, &options, &outfile->db);
-    return st == SCN_OK ? OUTCOME_OK : outcome_of_store(NULL, outfile->working, st);
-}
-
-static enum outcome finish(struct outfile *outfile, enum outcome outcome)
-{
-    if (outcome == OUTCOME_OK)
-        outcome = target_put(&outfile->target, outfile->working);
-    if (outcome != OUTCOME_OK)
-        (void)unlink(outfile->working);
-    outcome = target_close(&outfile->target, outcome);
-    free(outfile->working);
-    *outfile = (struct outfile){.db = NULL};
-    return outcome;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    scn_status st = scn_open(outfile->target.companion, &options, &outfile->db);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return st == SCN_OK ? OUTCOME_OK
+                        : outcome_of_store(NULL, outfile->target.path, st);
 }
 
 enum outcome outfile_open(struct outfile *outfile, struct sys *sys, const char *path,
@@ -70,18 +59,20 @@ enum outcome outfile_open(struct outfile *outfile, struct sys *sys, const char *
         outcome = target_open(&outfile->target, path, is_forced, &source, 1);
     if (outcome != OUTCOME_OK)
         return outcome;
-    outcome = open_working(outfile);
-    return outcome == OUTCOME_OK ? OUTCOME_OK : finish(outfile, outcome);
+    outcome = open_store(outfile);
+    return outcome == OUTCOME_OK ? OUTCOME_OK : target_close(&outfile->target, outcome);
 }
 
 enum outcome outfile_close(struct outfile *outfile, bool is_whole)
 {
     scn_status st = scn_close(outfile->db);
+    outfile->db = NULL;
     if (!is_whole) {
-        (void)finish(outfile, OUTCOME_INTERRUPTED);
+        (void)target_close(&outfile->target, OUTCOME_INTERRUPTED);
         return OUTCOME_OK;
     }
-    return finish(outfile, st == SCN_OK
-                               ? OUTCOME_OK
-                               : outcome_of_store(NULL, outfile->working, st));
+    enum outcome outcome = st == SCN_OK
+                               ? target_put(&outfile->target)
+                               : outcome_of_store(NULL, outfile->target.path, st);
+    return target_close(&outfile->target, outcome);
 }

@@ -8,7 +8,6 @@
 
 struct outfile {
     struct target target;
-    char *working; /* owned */
     scn_db *db;
 };
 
