@@ -24,6 +24,7 @@ for words in "" "a b" "--frobnicate a" "--from many a" "--salvage" "--dump --tru
 done
 run absent.scn
 returns "an absent file" 4
+holds "it says who speaks" grep -q '^scrine-walcheck: absent.scn' err
 run .
 returns "a folder is no store" 3
 echo text >text

@@ -228,6 +228,8 @@ static enum outcome salvage_into(struct session *session, scn_db *db, bool *is_w
         reckoning_print(&session->reckoning, request, &result);
     reckoning_end(&session->reckoning);
     *is_whole = st == SCN_OK;
+    if (st == SCN_FULL)
+        return outcome_of_store(NULL, request->salvage, st);
     if (st != SCN_OK)
         return fail(request, st);
     return result.loss_count ? OUTCOME_CORRUPT : OUTCOME_OK;
@@ -269,6 +271,7 @@ static enum outcome run(const struct request *request)
 int main(int argc, char **argv)
 {
     struct request request;
+    outcome_set_program("scrine-walcheck");
     output_prepare();
     enum outcome outcome = request_parse(&request, argc, argv);
     if (outcome != OUTCOME_OK)
