@@ -21,6 +21,7 @@ failed=0
 
 pass() { passed=$((passed + 1)); }
 fail() { # NAME LINES...
+    local line
     failed=$((failed + 1))
     echo "FAILED: $1"
     shift
@@ -49,6 +50,18 @@ damage() {
     for at in $(LC_ALL=C grep -aboF -e "$2" "$1" | cut -d : -f 1); do
         printf '#' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
     done
+}
+# tear FILE: a torn tail.  A header as the next record would have it, which is the last one's
+# with the lsn of the end; it is in the file header, and $lsn.
+tear() {
+    local offset i
+    read -r lsn offset <<<"$("$bin/scrine-walcheck" "$1" |
+        sed -nE 's/^log         from .* to lsn ([0-9]+) at offset ([0-9]+)$/\1 \2/p')"
+    dd if="$1" of=header bs=1 skip=$((offset - 80)) count=80 status=none
+    for i in 0 1 2 3 4 5 6 7; do
+        printf "\\x$(printf %02x $((lsn >> (8 * i) & 255)))"
+    done | dd of=header bs=1 seek=16 conv=notrunc status=none
+    dd if=header of="$1" bs=1 seek="$offset" conv=notrunc status=none
 }
 # small_disk BYTES: an empty file system of that size in the folder small, if it may be.
 small_disk() {
