@@ -217,4 +217,28 @@ kill $child 2>/dev/null
 wait $child 2>/dev/null
 holds "the source is well after all" "$bin/scrine" check s.scn
 
+# ---- the README and the page of the manual ----
+# follow NAME LINES...: each line, those that take snapshots behind a change of notes.scn.
+follow() {
+    local name=$1 line number=0
+    shift
+    rm -f -- *.full *.inc *.scn
+    holds "$name has lines" test $# -ge 4
+    for line; do
+        number=$((number + 1))
+        "$bin/scrine" put notes.scn notes "$number" "$line"
+        case $line in *" create "*) ;; *) "$bin/scrine" del notes.scn notes "$number" ;; esac
+        PATH=$bin:$PATH bash -c "$line" >out 2>err </dev/null
+        code=$?
+        returns "$name: $line" 0
+    done
+    alike "$name: what is restored is what there was" notes.scn "${line##* }"
+}
+mapfile -t lines < <(awk '/^## / { here = $0 == "## Backups" }
+    here && sub(/^    /, "")' "$here/README.md")
+follow "the README" "${lines[@]}"
+mapfile -t lines < <(awk '/^\.Sh / { here = $2 == "EXAMPLES" } here && /^scrine/' \
+    "$here/docs/man/scrine-snapshot.1")
+follow "the manual" "${lines[@]}"
+
 finish
