@@ -188,8 +188,21 @@ absent "so does TERM" slow.scn
 clean "and removes what it wrote" slow.scn
 interrupt KILL
 absent "after a kill there is no file of that name" slow.scn
-rm -f slow.scn.part-*
 holds "the source is well" "$bin/scrine" check s.scn
+children=()
+for i in 1 2; do
+    "$bin/scrine-snapshot" create s.scn slow.scn --rate 16M >/dev/null 2>err </dev/null &
+    children+=($!)
+done
+codes=
+for child in "${children[@]}"; do
+    wait "$child"
+    codes+="$? "
+done
+[ "$codes" = "0 64 " ] || [ "$codes" = "64 0 " ] && pass || fail "one of two gets the name" "$codes"
+alike "and its snapshot is whole" s.scn slow.scn
+clean "and nothing is left of either, nor of who was killed" slow.scn
+rm slow.scn
 if small_disk 2m; then
     snap create s.scn small/full.scn
     returns "a full disk is an I/O failure" 4
