@@ -82,7 +82,7 @@ $(BUILD)/obj/%.cc.o: %.cc Makefile | build/deps/check
 	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # The command reads files that the engine refuses, so it needs the layers and not the archive.
-$(BUILD)/scrine: $(call objects,tools) $(LIB_OBJECTS)
+$(BUILD)/scrine: $(call objects,tools) $(WALCHECK) $(LIB_OBJECTS)
 	$(link) -ljansson
 
 # So does the one that looks at files without the engine.  Its --salvage and --estimate write
@@ -175,7 +175,7 @@ $(FUZZ_PROGRAMS): $(BUILD)/fuzz-%: $(BUILD)/obj/test/fuzz/%.o \
     $(call objects,test/fuzz/entry.c test/unit/dice.c) $(FUZZ_SHARED)
 	$(link) -fsanitize=fuzzer $(if $(findstring commands,$@),$(fuzz_tools)) \
 	    $(if $(findstring walcheck,$@),-ljansson)
-$(BUILD)/fuzz-commands: $(FUZZ_TOOLS)
+$(BUILD)/fuzz-commands: $(FUZZ_TOOLS) $(WALCHECK)
 $(BUILD)/fuzz-walcheck: $(WALCHECK) $(WALCHECK_TOOLS)
 fuzz-programs: $(FUZZ_PROGRAMS)
 # The machine that a target runs on is not what is looked at.

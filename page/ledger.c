@@ -498,3 +498,11 @@ scn_status ledger_load(struct ledger *ledger, struct file *file,
     mem_free(block);
     return st;
 }
+
+uint32_t ledger_page_items(const uint8_t *page, struct page_ref *next)
+{
+    struct page_header header;
+    page_header_decode(page, &header);
+    *next = page_ref_decode(page + NEXT_OFF);
+    return header.used < ITEMS_OFF ? 0 : (header.used - ITEMS_OFF) / ITEM_BYTES;
+}

@@ -58,5 +58,8 @@ scn_status ledger_write(const struct ledger *ledger, struct file *file, uint64_t
 scn_status ledger_load(struct ledger *ledger, struct file *file,
                        const struct page_ref *first, uint32_t page_count,
                        uint64_t gen) MUST_USE;
+/* Of one page of a chain whose header is right: how many items it has, and the next one
+ * of the chain, as they lie there. */
+uint32_t ledger_page_items(const uint8_t *page, struct page_ref *next);
 
 #endif

@@ -29,5 +29,8 @@ enum outcome command_tables(const struct args *args);
 enum outcome command_stat(const struct args *args);
 enum outcome command_check(const struct args *args);
 enum outcome command_checkpoint(const struct args *args);
+/* tools/rescue.c */
+enum outcome command_page(const struct args *args);
+enum outcome command_recover(const struct args *args);
 
 #endif

@@ -30,7 +30,8 @@ run --help
 returns "help returns 0" 0
 holds "help names every command" grep -q 'checkpoint FILE' out
 holds "help lists the exit codes" grep -q '130 interrupted' out
-for command in put get del scan tables stat check diff compact checkpoint load dump; do
+for command in put get del scan tables stat check diff compact checkpoint load dump hash \
+    page recover; do
     run $command --help
     returns "$command --help returns 0" 0
     holds "$command --help shows its usage" grep -q "^usage: scrine $command FILE" out
@@ -537,5 +538,9 @@ run check long.scn
 returns "the file is clean after it" 0
 run compact long.scn --budget x
 returns "a budget that is no number is refused" 64
+
+for part in rescue; do
+    . "$here/test/tools/$part.sh"
+done
 
 finish

@@ -11,6 +11,11 @@ static const char *const type_words[] = {"?",    "commit", "extent",
 static const char *const end_words[] = {
     [LOG_END_CLEAN] = "clean", [LOG_END_TORN] = "torn", [LOG_END_CORRUPT] = "damaged"};
 
+const char *account_type_word(uint8_t type)
+{
+    return type_words[type];
+}
+
 void account_begin(struct account *account, FILE *out, const struct request *request)
 {
     *account = (struct account){

@@ -31,6 +31,9 @@ void account_record(struct account *account, const struct log_visit *visit);
 void account_print(struct account *account, const char *path,
                    const struct inspection *inspection, const struct estimate *estimate);
 
+/* "commit", "extent" ... of a record that can be one. */
+const char *account_type_word(uint8_t type);
+
 enum outcome account_outcome(const struct inspection *inspection);
 
 #endif

@@ -19,6 +19,8 @@ static const char help[] =
     "  --dump         the operations of the log as JSON Lines, and nothing else\n"
     "  --quick        superblocks, the log and the catalog alone\n"
     "  --estimate     how long an open would take to read the log\n"
+    "  --page N       one page: what it is, whether it is as it was written, what it\n"
+    "                 holds; with --hex its bytes, too\n"
     "  --json         as one JSON object\n"
     "  --salvage OUT  write everything that can be proved into a new store OUT, and\n"
     "                 list what is lost; FILE is only read.  --force: OUT may exist\n"
@@ -42,6 +44,7 @@ static const struct {
     {"--estimate", offsetof(struct request, is_estimate)},
     {"--truncate", offsetof(struct request, is_truncate)},
     {"--force", offsetof(struct request, is_forced)},
+    {"--hex", offsetof(struct request, is_hex)},
     {"--help", offsetof(struct request, is_help)},
     {"--version", offsetof(struct request, is_version)},
 };
@@ -56,14 +59,27 @@ static bool take_flag(struct request *request, const char *word)
     return false;
 }
 
-static enum outcome take_lsn(struct request *request, const char *text)
+static bool take_number(uint64_t *out, const char *text)
 {
     char *end;
     errno = 0;
-    request->from_lsn = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-        return outcome_say(OUTCOME_USAGE, "--from: \"%s\" is no LSN", text);
-    return OUTCOME_OK;
+    *out = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+}
+
+static enum outcome take_lsn(struct request *request, const char *text)
+{
+    if (take_number(&request->from_lsn, text))
+        return OUTCOME_OK;
+    return outcome_say(OUTCOME_USAGE, "--from: \"%s\" is no LSN", text);
+}
+
+enum outcome request_take_page(struct request *request, const char *text)
+{
+    request->is_page = true;
+    if (take_number(&request->page, text))
+        return OUTCOME_OK;
+    return outcome_say(OUTCOME_USAGE, "\"%s\" is no number of a page", text);
 }
 
 /* The word is an option with a value: in itself behind =, or the next word.  NULL: it is
@@ -88,6 +104,9 @@ static enum outcome take_option(struct request *request, int argc, char **argv, 
     value = value_of(word, "--from", argc, argv, idx);
     if (value)
         return take_lsn(request, value);
+    value = value_of(word, "--page", argc, argv, idx);
+    if (value)
+        return request_take_page(request, value);
     request->salvage = value_of(word, "--salvage", argc, argv, idx);
     if (request->salvage)
         return OUTCOME_OK;
@@ -99,18 +118,21 @@ static enum outcome take_option(struct request *request, int argc, char **argv, 
 
 static enum outcome judge(const struct request *request)
 {
-    int jobs = request->is_dump + request->is_truncate + (request->salvage != NULL);
+    int jobs = request->is_dump + request->is_truncate + request->is_page +
+               (request->salvage != NULL);
     if (request->is_help || request->is_version)
         return OUTCOME_OK;
     if (request->file == NULL)
         return outcome_say(OUTCOME_USAGE, "no file; see scrine-walcheck --help");
     if (jobs > 1)
         return outcome_say(OUTCOME_USAGE,
-                           "--dump, --truncate and --salvage: one at a time");
+                           "--dump, --page, --truncate and --salvage: one at a time");
     if (request->is_truncate && request->is_json)
         return outcome_say(OUTCOME_USAGE, "--truncate has no --json");
     if (request->is_forced && !request->is_truncate && !request->salvage)
         return outcome_say(OUTCOME_USAGE, "--force goes with --truncate or --salvage");
+    if (request->is_hex && !request->is_page)
+        return outcome_say(OUTCOME_USAGE, "--hex goes with --page");
     return OUTCOME_OK;
 }
 
