@@ -229,6 +229,15 @@ struct following {
     bool is_younger; /* a run is younger than the view [O3] */
 };
 
+/* Who starts anew meets some a second time. */
+static void count_commit(struct store *store, uint64_t lsn)
+{
+    if (lsn <= store->peer_lsn)
+        return;
+    store->peer_lsn = lsn;
+    atomic_fetch_add_explicit(&store->counters.peer_commits, 1, memory_order_relaxed);
+}
+
 static scn_status follow_commit(struct following *following,
                                 const struct log_visit *visit)
 {
@@ -247,6 +256,7 @@ static scn_status follow_commit(struct following *following,
     apply_finish(store, &apply, visit->end_lsn);
     store_note_active(store, ops);
     store->has_commits = true;
+    count_commit(store, visit->end_lsn);
     return SCN_OK;
 }
 

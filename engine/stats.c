@@ -90,12 +90,10 @@ static void fill_from_file(struct store *store, struct scn_stats_t *out)
     uint64_t pages = atomic_load(&store->file.page_count);
     pages = pages > space.end_pages ? pages : space.end_pages;
     out->file_bytes = pages * PAGE_BYTES;
-    if (!store->is_read_only) {
-        uint64_t free_pages = space.free_pages + (pages - space.end_pages);
-        out->freed_bytes = space.freed_pages * PAGE_BYTES;
-        out->free_bytes = free_pages * PAGE_BYTES;
-        out->used_bytes = out->file_bytes - out->freed_bytes - out->free_bytes;
-    }
+    uint64_t free_pages = space.free_pages + (pages - space.end_pages);
+    out->freed_bytes = space.freed_pages * PAGE_BYTES;
+    out->free_bytes = free_pages * PAGE_BYTES;
+    out->used_bytes = out->file_bytes - out->freed_bytes - out->free_bytes;
     out->syncs = atomic_load(&store->file.sync_count);
     out->bytes_written = atomic_load(&store->file.written_bytes);
     out->bytes_read = atomic_load(&store->file.read_bytes);
@@ -116,6 +114,7 @@ static void fill_from_counters(struct store *store, struct scn_stats_t *out)
 {
     struct counters *counters = &store->counters;
     out->commits = atomic_load(&counters->commits);
+    out->peer_commits = atomic_load(&counters->peer_commits);
     out->lazy_commits = atomic_load(&counters->lazy_commits);
     out->conflicts = atomic_load(&counters->conflicts);
     out->checkpoints = atomic_load(&counters->checkpoints);

@@ -66,6 +66,7 @@ struct history {
 
 struct counters {
     _Atomic uint64_t commits;
+    _Atomic uint64_t peer_commits; /* of other processes, read from the log */
     _Atomic uint64_t lazy_commits;
     _Atomic uint64_t conflicts;
     _Atomic uint64_t checkpoints;
@@ -185,6 +186,7 @@ struct store {
     uint64_t recovery_ns;               /* open; how long it took */
     struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;
+    uint64_t peer_lsn; /* apply; commits of others up to here are counted */
 };
 
 struct scn_db {

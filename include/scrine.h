@@ -231,7 +231,8 @@ typedef struct scn_options {
 } scn_options;
 
 /* A moment of a store.  used + freed + free bytes make up the file; in a store that is
- * open for reading only they are 0.  Counters begin with the open, in this process. */
+ * open for reading only they are those of the newest checkpoint.  Counters begin with the
+ * open, in this process. */
 typedef struct scn_stats_t {
     uint32_t struct_size; /* set by the caller: no more is written */
     uint32_t page_bytes;
@@ -269,6 +270,8 @@ typedef struct scn_stats_t {
     uint32_t tables;             /* 0 also where the catalog cannot be read */
     uint32_t torn_tail;          /* 1: the log ended in a record that was never
                                   * acknowledged */
+    uint64_t peer_commits;       /* of other processes, as far as transactions of this one
+                                  * have met them in the log */
 } scn_stats_t;
 /* healthy is 1 when commits can go on; else reason says what is wrong, the worst thing
  * first. */

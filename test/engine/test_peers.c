@@ -117,6 +117,13 @@ static uint64_t count_rows(scn_db *db)
 
 /* ---- following ---- */
 
+static uint64_t peer_commits(scn_db *db)
+{
+    scn_stats_t stats = {.struct_size = sizeof stats};
+    CHECK_OK(scn_stats(db, &stats));
+    return stats.peer_commits;
+}
+
 TEST(peers__see_what_others_have_committed)
 {
     struct crew crew;
@@ -128,6 +135,23 @@ TEST(peers__see_what_others_have_committed)
             CHECK(holds(crew.db[k], key, "one"));
     }
     CHECK_EQ(count_rows(crew.db[0]), PROCESSES);
+    crew_end(&crew);
+}
+
+TEST(peers__count_the_commits_of_others)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    crew_close(&crew, 2);
+    crew_open(&crew, 2, SCN_RDONLY);
+    put(crew.db[0], "a", "1");
+    put(crew.db[1], "b", "2");
+    put(crew.db[0], "c", "3");
+    for (int k = 0; k < PROCESSES; k++)
+        CHECK(holds(crew.db[k], "c", "3"));
+    CHECK_EQ(peer_commits(crew.db[0]), 1);
+    CHECK_EQ(peer_commits(crew.db[1]), 2);
+    CHECK_EQ(peer_commits(crew.db[2]), 3);
     crew_end(&crew);
 }
 
