@@ -23,6 +23,7 @@ static const struct spelling spellings[OPTION_COUNT] = {
     [OPTION_KEYS] = {"keys", false},
     [OPTION_LIMIT] = {"limit", true},
     [OPTION_PREFIX] = {"prefix", true},
+    [OPTION_PROM] = {"prom", false},
     [OPTION_RATE] = {"rate", true},
     [OPTION_REVERSE] = {"reverse", false},
     [OPTION_SINCE] = {"since", true},

@@ -48,7 +48,7 @@ static const struct command commands[] = {
      "tables FILE",
      "list the tables",
      manual_tables},
-    {{"stat", OPTION_BIT(OPTION_JSON), 1, 1},
+    {{"stat", OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_PROM), 1, 1},
      command_stat,
      "stat FILE",
      "print sizes, health and the rows of each table",

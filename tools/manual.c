@@ -46,7 +46,9 @@ const char manual_tables[] =
 const char manual_stat[] =
     "All tables are counted, those kept about other tables (~) too.\n"
     "\n"
-    "  --json         as one JSON object\n";
+    "  --json         as one JSON object\n"
+    "  --prom         in the text format of Prometheus, each figure with the file's\n"
+    "                 name: for a textfile collector, written beside and renamed\n";
 
 const char manual_check[] =
     "Reads the whole file and changes nothing.  Prints each finding.  Exit code 1: only\n"

@@ -1,53 +1,23 @@
 /* tables, stat, check, checkpoint: what is to be said about a whole file. */
 #include "tools/commands.h"
+#include "tools/exposition.h"
 #include "tools/handle.h"
 #include "tools/jsonl.h"
 #include "tools/output.h"
+#include "tools/summary.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- tables ---- */
 
-struct table {
-    char name[256];
-    scn_table_id id;
-    scn_table_stat stat;
-};
-
-struct table_list {
-    scn_txn *txn;
-    bool takes_all; /* also those kept about other tables, with a tilde in front */
-    struct table *items;
-    size_t count;
-    size_t capacity;
-};
-
-static scn_status add_table(void *ctx, const char *name, scn_table_id id)
-{
-    struct table_list *list = ctx;
-    if (name[0] == '~' && !list->takes_all)
-        return SCN_OK;
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity ? list->capacity * 2 : 16;
-        list->items = realloc(list->items, list->capacity * sizeof *list->items);
-        if (list->items == NULL)
-            outcome_no_memory();
-    }
-    struct table *table = &list->items[list->count++];
-    *table = (struct table){.id = id, .stat.struct_size = sizeof table->stat};
-    snprintf(table->name, sizeof table->name, "%s", name);
-    return scn_table_info(list->txn, id, &table->stat);
-}
-
-static void print_name(const struct table *table)
+static void print_name(const struct summary_table *table)
 {
     text_print_escaped(stdout, (scn_slice){table->name, strlen(table->name)});
 }
 
-static json_t *table_json(const struct table *table)
+static json_t *table_json(const struct summary_table *table)
 {
     const scn_table_stat *stat = &table->stat;
     return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "name", table->name, "id",
@@ -57,7 +27,7 @@ static json_t *table_json(const struct table *table)
                      (json_int_t)stat->stored_bytes);
 }
 
-static json_t *tables_json(const struct table_list *list)
+static json_t *tables_json(const struct summary_tables *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; array && i < list->count; i++)
@@ -66,24 +36,14 @@ static json_t *tables_json(const struct table_list *list)
     return array;
 }
 
-static enum outcome list_tables(struct handle *handle, struct table_list *list)
-{
-    enum outcome outcome = handle_read(handle);
-    if (outcome != OUTCOME_OK)
-        return outcome;
-    list->txn = handle->txn;
-    scn_status st = scn_table_each(handle->txn, add_table, list);
-    return st < 0 ? handle_fail(handle, st) : OUTCOME_OK;
-}
-
 enum outcome command_tables(const struct args *args)
 {
     struct handle handle;
-    struct table_list list = {.takes_all = args_has(args, OPTION_ALL)};
+    struct summary_tables list = {.takes_all = args_has(args, OPTION_ALL)};
     enum outcome outcome = handle_open_to_read(&handle, args->operands[0]);
     if (outcome != OUTCOME_OK)
         return outcome;
-    outcome = list_tables(&handle, &list);
+    outcome = summary_list_tables(&handle, &list);
     if (outcome == OUTCOME_OK && args_has(args, OPTION_JSON))
         output_json(tables_json(&list), JSON_INDENT(2));
     for (size_t i = 0;
@@ -91,28 +51,11 @@ enum outcome command_tables(const struct args *args)
         print_name(&list.items[i]);
         putchar('\n');
     }
-    free(list.items);
+    summary_free_tables(&list);
     return handle_close(&handle, outcome);
 }
 
 /* ---- stat ---- */
-
-struct summary {
-    scn_stats_t stats;
-    scn_health_t health;
-    struct table_list tables;
-};
-
-static enum outcome summarize(struct handle *handle, struct summary *out)
-{
-    *out = (struct summary){.stats.struct_size = sizeof out->stats,
-                            .health.struct_size = sizeof out->health,
-                            .tables.takes_all = true};
-    scn_status st = scn_stats(handle->db, &out->stats);
-    if (st == SCN_OK)
-        st = scn_health(handle->db, &out->health);
-    return st < 0 ? handle_fail(handle, st) : list_tables(handle, &out->tables);
-}
 
 static void print_summary_json(const char *path, const struct summary *summary)
 {
@@ -149,7 +92,7 @@ static void print_summary(const char *path, const struct summary *summary)
         printf("\n%12s %14s %14s %14s  %s\n", "rows", "key bytes", "value bytes",
                "stored bytes", "table (bytes: as of the checkpoint)");
     for (size_t i = 0; i < summary->tables.count; i++) {
-        const struct table *table = &summary->tables.items[i];
+        const struct summary_table *table = &summary->tables.items[i];
         printf("%12" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 "  ",
                table->stat.count, table->stat.key_bytes, table->stat.value_bytes,
                table->stat.stored_bytes);
@@ -165,12 +108,14 @@ enum outcome command_stat(const struct args *args)
     enum outcome outcome = handle_open_to_read(&handle, args->operands[0]);
     if (outcome != OUTCOME_OK)
         return outcome;
-    outcome = summarize(&handle, &summary);
+    outcome = summary_read(&handle, &summary);
     if (outcome == OUTCOME_OK && args_has(args, OPTION_JSON))
         print_summary_json(args->operands[0], &summary);
+    else if (outcome == OUTCOME_OK && args_has(args, OPTION_PROM))
+        exposition_print(stdout, args->operands[0], &summary);
     else if (outcome == OUTCOME_OK)
         print_summary(args->operands[0], &summary);
-    free(summary.tables.items);
+    summary_free_tables(&summary.tables);
     return handle_close(&handle, outcome);
 }
 
