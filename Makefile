@@ -83,7 +83,7 @@ $(BUILD)/obj/%.cc.o: %.cc Makefile | build/deps/check
 
 # The command reads files that the engine refuses, so it needs the layers and not the archive.
 $(BUILD)/scrine: $(call objects,tools) $(WALCHECK) $(LIB_OBJECTS)
-	$(link) -ljansson
+	$(link) -ljansson -ledit
 
 # So does the one that looks at files without the engine.  Its --salvage and --estimate write
 # through the public interface, which is why the other layers are there.
@@ -92,7 +92,8 @@ $(BUILD)/scrine-walcheck: $(call objects,tools/walcheck) $(WALCHECK_TOOLS) $(LIB
 
 # Of the command's files those that both need; and the public interface alone.
 $(BUILD)/scrine-snapshot: $(call objects,tools/snapshot $(addprefix tools/,args.c \
-    fingerprint.c handle.c interrupt.c outcome.c output.c progress.c target.c text.c)) $(LIB)
+    fingerprint.c handle.c home.c interrupt.c outcome.c output.c progress.c target.c \
+    text.c)) $(LIB)
 	$(link) -ljansson
 
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)
@@ -169,7 +170,7 @@ FUZZ_SHARED := $(call objects,$(FUZZ_FRAME) test/sim test/engine/rowsum.c) $(STO
     $(LIB_OBJECTS)
 # The command's calls of scn_open are led to a store in memory.
 FUZZ_TOOLS := $(filter-out %/scrine.o,$(call objects,tools))
-fuzz_tools = -Wl,--wrap=scn_open -ljansson
+fuzz_tools = -Wl,--wrap=scn_open -ljansson -ledit
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz-%)
 $(FUZZ_PROGRAMS): $(BUILD)/fuzz-%: $(BUILD)/obj/test/fuzz/%.o \
     $(call objects,test/fuzz/entry.c test/unit/dice.c) $(FUZZ_SHARED)

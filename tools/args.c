@@ -78,9 +78,15 @@ static enum outcome check_count(const struct args *args, const struct args_shape
 enum outcome args_parse(struct args *args, const struct args_shape *shape, int argc,
                         char **argv)
 {
+    *args = (struct args){0};
+    return args_parse_more(args, shape, argc, argv);
+}
+
+enum outcome args_parse_more(struct args *args, const struct args_shape *shape, int argc,
+                             char **argv)
+{
     bool options_ended = false;
     enum outcome outcome = OUTCOME_OK;
-    *args = (struct args){0};
     for (int i = 0; i < argc && outcome == OUTCOME_OK; i++) {
         if (!options_ended && strcmp(argv[i], "--") == 0)
             options_ended = true;

@@ -53,6 +53,9 @@ struct args_shape {
  * OUTCOME_USAGE: said why. With --help the number of operands does not matter. */
 enum outcome args_parse(struct args *args, const struct args_shape *shape, int argc,
                         char **argv);
+/* The same; args->operands has operand_count of them already, and they count. */
+enum outcome args_parse_more(struct args *args, const struct args_shape *shape, int argc,
+                             char **argv);
 
 static inline bool args_has(const struct args *args, enum option option)
 {

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct command {
     struct args_shape shape;
@@ -88,6 +89,11 @@ static const struct command commands[] = {
      "dump FILE TABLE [--key FIELD]",
      "print a table as JSON Lines",
      manual_dump},
+    {{"shell", 0, 1, 1},
+     command_shell,
+     "shell FILE",
+     "run commands on one store as they are typed",
+     manual_shell},
     {{"page", OPTION_BIT(OPTION_HEX) | OPTION_BIT(OPTION_JSON), 2, 2},
      command_page,
      "page FILE N",
@@ -103,7 +109,8 @@ enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static enum outcome print_help(void)
 {
-    puts("usage: scrine COMMAND FILE ...\n\nReads and writes scrine stores.\n");
+    puts("usage: scrine COMMAND FILE ...\n       scrine FILE\n\nReads and writes scrine "
+         "stores.  Without a command it is the shell.\n");
     for (int i = 0; i < COMMAND_COUNT; i++)
         printf("  %-46s %s\n", commands[i].synopsis, commands[i].purpose);
     printf("%s%s", manual_general, manual_outcomes);
@@ -125,27 +132,88 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* With the operands that args has already. */
+static enum outcome run_command(const struct command *command, struct args *args,
+                                int count, char **words)
+{
+    enum outcome outcome = args_parse_more(args, &command->shape, count, words);
+    if (outcome != OUTCOME_OK)
+        return outcome;
+    return args_has(args, OPTION_HELP) ? print_command_help(command)
+                                       : command->run(args);
+}
+
+/* scrine FILE: the shell. */
+static enum outcome run_without_command(int argc, char **argv)
+{
+    struct args args = {.operands = {argv[1]}, .operand_count = 1};
+    if (argc == 2 && access(argv[1], F_OK) == 0)
+        return command_shell(&args);
+    return outcome_say(OUTCOME_USAGE,
+                       argc == 2 ? "there is no command and no file \"%s\"; see scrine "
+                                   "--help"
+                                 : "there is no command \"%s\"; see scrine --help",
+                       argv[1]);
+}
+
+static enum outcome run_help(int argc, char **argv)
+{
+    const struct command *command = argc > 2 ? find_command(argv[2]) : NULL;
+    if (argc == 2)
+        return print_help();
+    return command ? print_command_help(command)
+                   : outcome_say(OUTCOME_USAGE,
+                                 "there is no command \"%s\"; see scrine --help",
+                                 argv[2]);
+}
+
 enum outcome commands_run(int argc, char **argv)
 {
-    struct args args;
+    struct args args = {0};
     if (argc < 2)
         return outcome_say(OUTCOME_USAGE, "no command; see scrine --help");
     if (strcmp(argv[1], "--version") == 0) {
         printf("scrine %s\n", scn_version());
         return OUTCOME_OK;
     }
-    bool is_help_word = strcmp(argv[1], "help") == 0;
-    if (strcmp(argv[1], "--help") == 0 || (is_help_word && argc == 2))
+    if (strcmp(argv[1], "--help") == 0)
         return print_help();
-    const struct command *command = find_command(argv[is_help_word ? 2 : 1]);
-    if (command == NULL)
-        return outcome_say(OUTCOME_USAGE, "there is no command \"%s\"; see scrine --help",
-                           argv[is_help_word ? 2 : 1]);
-    if (is_help_word)
-        return print_command_help(command);
-    enum outcome outcome = args_parse(&args, &command->shape, argc - 2, argv + 2);
-    if (outcome != OUTCOME_OK)
-        return outcome;
-    return args_has(&args, OPTION_HELP) ? print_command_help(command)
-                                        : command->run(&args);
+    if (strcmp(argv[1], "help") == 0)
+        return run_help(argc, argv);
+    const struct command *command = find_command(argv[1]);
+    return command ? run_command(command, &args, argc - 2, argv + 2)
+                   : run_without_command(argc, argv);
+}
+
+/* ---- in the shell ---- */
+
+/* Behind its name the synopsis says so. */
+static bool takes(const struct command *command, const char *operands)
+{
+    const char *behind = command->synopsis + strlen(command->shape.command);
+    return strncmp(behind, operands, strlen(operands)) == 0;
+}
+
+static bool is_in_shell(const struct command *command)
+{
+    return takes(command, " FILE") && command->run != command_shell;
+}
+
+enum outcome commands_run_on(const char *file, const char *table, int count, char **words)
+{
+    const struct command *command = find_command(words[0]);
+    struct args args = {.operands = {file, table}, .operand_count = 1};
+    if (command == NULL || !is_in_shell(command))
+        return outcome_say(OUTCOME_USAGE, "there is no command \"%s\" here; see .help",
+                           words[0]);
+    if (table && takes(command, " FILE TABLE"))
+        args.operand_count = 2;
+    return run_command(command, &args, count - 1, words + 1);
+}
+
+void commands_print_list(void)
+{
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (is_in_shell(&commands[i]))
+            printf("  %-12s %s\n", commands[i].shape.command, commands[i].purpose);
 }

@@ -7,6 +7,12 @@
 
 /* What the arguments of main ask for; the first is the program's name. */
 enum outcome commands_run(int argc, char **argv);
+/* The same for a line of the shell: words[0] is a command, and FILE is left out of its
+ * operands; TABLE as well where one is given. */
+enum outcome commands_run_on(const char *file, const char *table, int count,
+                             char **words);
+/* The commands that the shell has, a line each. */
+void commands_print_list(void);
 
 /* tools/pair.c */
 enum outcome command_put(const struct args *args);
@@ -29,6 +35,8 @@ enum outcome command_tables(const struct args *args);
 enum outcome command_stat(const struct args *args);
 enum outcome command_check(const struct args *args);
 enum outcome command_checkpoint(const struct args *args);
+/* tools/shell.c */
+enum outcome command_shell(const struct args *args);
 /* tools/rescue.c */
 enum outcome command_page(const struct args *args);
 enum outcome command_recover(const struct args *args);

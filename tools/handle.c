@@ -1,6 +1,7 @@
 /* One snapshot a command: what it prints belongs together, whatever other programs
  * write meanwhile. */
 #include "tools/handle.h"
+#include "tools/home.h"
 
 enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags)
 {
@@ -11,10 +12,13 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
                               uint64_t pool_bytes)
 {
     scn_options options;
+    *handle = (struct handle){.path = path, .db = home_store(path)};
+    handle->is_lent = handle->db != NULL;
+    if (handle->is_lent)
+        return OUTCOME_OK;
     scn_options_init(&options);
     options.flags |= flags;
     options.pool_bytes = pool_bytes;
-    *handle = (struct handle){.path = path};
     scn_status st = scn_open(path, &options, &handle->db);
     if (st == SCN_OK)
         return OUTCOME_OK;
@@ -50,8 +54,28 @@ enum outcome handle_no_key(const struct handle *handle, const char *table,
 
 enum outcome handle_read(struct handle *handle)
 {
+    if (handle->is_lent && home_txn()) {
+        handle->txn = home_txn();
+        return OUTCOME_OK;
+    }
     scn_status st = scn_begin(handle->db, SCN_READ, &handle->txn);
     return st == SCN_OK ? OUTCOME_OK : handle_fail(handle, st);
+}
+
+scn_status handle_update(struct handle *handle, scn_status (*fn)(scn_txn *txn, void *ctx),
+                         void *ctx)
+{
+    uint32_t savepoint;
+    scn_txn *txn = handle->is_lent ? home_txn() : NULL;
+    if (txn == NULL)
+        return scn_update(handle->db, fn, ctx);
+    scn_status st = scn_savepoint(txn, &savepoint);
+    if (st < 0)
+        return st;
+    st = fn(txn, ctx);
+    if (st != SCN_OK)
+        (void)scn_rollback_to(txn, savepoint);
+    return st;
 }
 
 enum outcome handle_read_table(struct handle *handle, const char *name,
@@ -69,9 +93,9 @@ enum outcome handle_read_table(struct handle *handle, const char *name,
 
 enum outcome handle_close(struct handle *handle, enum outcome outcome)
 {
-    if (handle->txn)
+    if (handle->txn && !(handle->is_lent && handle->txn == home_txn()))
         scn_abort(handle->txn);
-    scn_status st = handle->db ? scn_close(handle->db) : SCN_OK;
+    scn_status st = handle->db && !handle->is_lent ? scn_close(handle->db) : SCN_OK;
     if (st != SCN_OK && outcome == OUTCOME_OK)
         outcome = outcome_of_store(NULL, handle->path, st);
     if (outcome == OUTCOME_OK)

@@ -10,13 +10,15 @@ struct handle {
     const char *path;
     scn_db *db;
     scn_txn *txn; /* the snapshot; NULL until handle_read */
+    bool is_lent; /* of the shell: it stays open */
     enum outcome warning; /* what handle_close returns when all else went well */
 };
 
 /* Memory for pages of who reads everything once: more would only have to be filled. */
 #define HANDLE_POOL_ONCE (UINT64_C(32) << 20)
 
-/* flags as for scn_open.  Otherwise than OUTCOME_OK: said why, nothing to close. */
+/* flags as for scn_open; the store of the shell (tools/home.h) is not opened again.
+ * Otherwise than OUTCOME_OK: said why, nothing to close. */
 enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags);
 /* The same with so much memory for pages; 0: as usual. */
 enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t flags,
@@ -33,6 +35,10 @@ enum outcome handle_read_table(struct handle *handle, const char *name,
                                scn_table_id *table);
 /* Says what the library said about a failed call. */
 enum outcome handle_fail(const struct handle *handle, scn_status st);
+/* As scn_update; in the shell's transaction, where one was begun: then what fn has done
+ * is taken back where it fails. */
+scn_status handle_update(struct handle *handle, scn_status (*fn)(scn_txn *txn, void *ctx),
+                         void *ctx);
 /* Says that the table holds no such key. */
 enum outcome handle_no_key(const struct handle *handle, const char *table,
                            const char *key);

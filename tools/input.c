@@ -11,6 +11,13 @@
 
 enum { READ_BYTES = 1 << 16 };
 
+static bool is_standard_reserved;
+
+void input_reserve_standard(void)
+{
+    is_standard_reserved = true;
+}
+
 static enum outcome fail(const struct input *input)
 {
     return outcome_say(OUTCOME_IO, "%s: cannot read: %s", input->name, strerror(errno));
@@ -19,8 +26,11 @@ static enum outcome fail(const struct input *input)
 enum outcome input_open(struct input *input, const char *name)
 {
     struct stat about = {0};
+    bool is_standard = name == NULL || strcmp(name, "-") == 0;
     *input = (struct input){.name = name, .fd = STDIN_FILENO};
-    if (name == NULL || strcmp(name, "-") == 0)
+    if (is_standard && is_standard_reserved)
+        return outcome_say(OUTCOME_USAGE, "standard input has the commands; name a file");
+    if (is_standard)
         input->name = "standard input";
     else
         input->fd = open(name, O_RDONLY | O_CLOEXEC);

@@ -17,6 +17,8 @@ struct input {
 
 enum input_result { INPUT_LINE, INPUT_END, INPUT_INTERRUPTED, INPUT_FAILED };
 
+/* From here on standard input belongs to somebody else, and is refused as an input. */
+void input_reserve_standard(void);
 /* NULL and "-" are standard input.  OUTCOME_IO: said why, nothing to close. */
 enum outcome input_open(struct input *input, const char *name);
 void input_close(struct input *input);

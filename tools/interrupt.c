@@ -26,6 +26,12 @@ void interrupt_watch(void)
     (void)sigaction(SIGINT, &action, NULL);
 }
 
+void interrupt_forget(void)
+{
+    is_seen = 0;
+    interrupt_watch();
+}
+
 bool interrupt_seen(void)
 {
     return is_seen;

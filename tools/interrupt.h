@@ -9,6 +9,8 @@
  * simply ends the program. */
 void interrupt_watch(void);
 bool interrupt_seen(void);
+/* The shell's next command begins: what was noted before is not for it. */
+void interrupt_forget(void);
 
 /* Waits until fd has something to read or has ended; false: interrupted.  A signal
  * between the look and the wait is not lost. */

@@ -120,6 +120,30 @@ const char manual_dump[] =
     "\n"
     "  --key FIELD    use this FIELD instead\n";
 
+const char manual_shell[] =
+    "FILE is opened once.  The commands are those of scrine, with FILE left out, and\n"
+    "behind \"use TABLE\" with TABLE left out as well; .help lists them.  Words are parted\n"
+    "by blanks; \"...\" and '...' keep them together, and in \"...\" the escapes of scan\n"
+    "are understood.  scrine FILE is the same.\n"
+    "\n"
+    "Nothing is held open between commands, so that others are never in the way, but\n"
+    "what begin has begun: then puts and dels are one transaction until commit.  ^C\n"
+    "takes a line back or ends a running command; a second one ends the shell.  Lines\n"
+    "are remembered in $XDG_STATE_HOME/scrine/history, or\n"
+    "~/.local/state/scrine/history, except those that begin with a blank.\n"
+    "\n"
+    "Where standard input is no terminal its lines are run without a prompt, and the\n"
+    "exit code is that of the first one that failed.\n";
+
+const char manual_dots[] =
+    "  begin        begin a transaction; put, get, del and scan are in it\n"
+    "  commit       make what was written in it durable, all of it or nothing\n"
+    "  rollback     forget it\n"
+    "  use [TABLE]  the table of the commands that follow; without TABLE: none\n"
+    "  .tables      list the tables\n"
+    "  .help [C]    this, or the help of a command\n"
+    "  .quit        end the shell, like ^D\n";
+
 const char manual_page[] =
     "Also of a file that does not open, and of one in use; changes nothing.  Which kind\n"
     "of page it is, whether its checksum is right, who has it, and what it holds; keys\n"

@@ -15,6 +15,8 @@ extern const char manual_diff[];
 extern const char manual_hash[];
 extern const char manual_load[];
 extern const char manual_dump[];
+extern const char manual_shell[];
+extern const char manual_dots[];
 extern const char manual_page[];
 extern const char manual_recover[];
 extern const char manual_outcomes[];

@@ -21,13 +21,28 @@ static enum outcome take_bytes(const struct args *args, const char *argument,
     return OUTCOME_OK;
 }
 
+struct row {
+    const char *table;
+    scn_slice key;
+    scn_slice value;
+};
+
+static scn_status put_one(scn_txn *txn, void *ctx)
+{
+    const struct row *row = ctx;
+    scn_table_id table;
+    scn_status st = scn_table(txn, row->table, SCN_CREATE, &table);
+    return st == SCN_OK ? scn_put(txn, table, row->key, row->value, 0) : st;
+}
+
 static enum outcome put(const struct args *args, scn_slice key, scn_slice value)
 {
     struct handle handle;
     enum outcome outcome = handle_open(&handle, args->operands[0], SCN_NOTHREAD);
     if (outcome != OUTCOME_OK)
         return outcome;
-    scn_status st = scn_put1(handle.db, args->operands[1], key, value);
+    struct row row = {args->operands[1], key, value};
+    scn_status st = handle_update(&handle, put_one, &row);
     if (st != SCN_OK)
         outcome = handle_fail(&handle, st);
     return handle_close(&handle, outcome);
@@ -130,7 +145,7 @@ enum outcome command_del(const struct args *args)
         outcome = handle_open(&handle, args->operands[0], SCN_NOCREATE | SCN_NOTHREAD);
     if (outcome == OUTCOME_OK) {
         struct deletion deletion = {args->operands[1], text_slice(&key), SCN_OK};
-        scn_status st = scn_update(handle.db, delete_one, &deletion);
+        scn_status st = handle_update(&handle, delete_one, &deletion);
         if (st != SCN_OK)
             outcome = handle_fail(&handle, st);
         else if (deletion.absence == SCN_NOTFOUND)

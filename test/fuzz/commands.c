@@ -117,7 +117,7 @@ static char *some_word(struct feed *feed)
 /* Commands that look at real files, or make some. */
 static bool goes_elsewhere(const char *word)
 {
-    static const char *const names[] = {"page", "recover"};
+    static const char *const names[] = {"page", "recover", "shell"};
     bool does = false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         does |= strcmp(word, names[i]) == 0;
@@ -166,7 +166,7 @@ static void run_commands(const uint8_t *data, size_t size)
         make_template();
     machine = stage_build();
     stage_put_file(machine, template.bytes, template.size);
-    if (argc < 2 || !goes_elsewhere(argv[1]))
+    if (argc < 2 || (!goes_elsewhere(argv[1]) && access(argv[1], F_OK) != 0))
         run_command(argc, argv);
     check_store();
     stage_strike(machine);

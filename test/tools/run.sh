@@ -539,7 +539,7 @@ returns "the file is clean after it" 0
 run compact long.scn --budget x
 returns "a budget that is no number is refused" 64
 
-for part in rescue prom; do
+for part in rescue prom shell; do
     . "$here/test/tools/$part.sh"
 done
 
