@@ -122,9 +122,9 @@ const char manual_dump[] =
 
 const char manual_shell[] =
     "FILE is opened once.  The commands are those of scrine, with FILE left out, and\n"
-    "behind \"use TABLE\" with TABLE left out as well; .help lists them.  Words are parted\n"
-    "by blanks; \"...\" and '...' keep them together, and in \"...\" the escapes of scan\n"
-    "are understood.  scrine FILE is the same.\n"
+    "behind \"use TABLE\" with TABLE left out as well; .help lists them.  Words are\n"
+    "parted by blanks; \"...\" and '...' keep them together, and in \"...\" the escapes\n"
+    "of scan are understood.  scrine FILE is the same.\n"
     "\n"
     "Nothing is held open between commands, so that others are never in the way, but\n"
     "what begin has begun: then puts and dels are one transaction until commit.  ^C\n"
@@ -143,6 +143,10 @@ const char manual_dots[] =
     "  .tables      list the tables\n"
     "  .help [C]    this, or the help of a command\n"
     "  .quit        end the shell, like ^D\n";
+
+const char manual_migrate[] =
+    "So far there is one format, so a store is of it, or was made by a newer version\n"
+    "(exit code 3).  Changes nothing.\n";
 
 const char manual_page[] =
     "Also of a file that does not open, and of one in use; changes nothing.  Which kind\n"
