@@ -20,7 +20,9 @@ enum {
                    OPTION_BIT(OPTION_REVERSE) | OPTION_BIT(OPTION_KEYS) |
                    OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HEX),
     LOAD_OPTIONS = OPTION_BIT(OPTION_KEY) | OPTION_BIT(OPTION_BATCH) |
-                   OPTION_BIT(OPTION_SKIP_BAD)
+                   OPTION_BIT(OPTION_SKIP_BAD),
+    TOP_OPTIONS = OPTION_BIT(OPTION_INTERVAL) | OPTION_BIT(OPTION_LIMIT) |
+                  OPTION_BIT(OPTION_ONCE)
 };
 
 static const struct command commands[] = {
@@ -54,6 +56,11 @@ static const struct command commands[] = {
      "stat FILE",
      "print sizes, health and the rows of each table",
      manual_stat},
+    {{"top", TOP_OPTIONS, 1, 1},
+     command_top,
+     "top FILE [--interval S]",
+     "show commits, log, pages and readers as they change",
+     manual_top},
     {{"check", OPTION_BIT(OPTION_JSON), 1, 1},
      command_check,
      "check FILE",

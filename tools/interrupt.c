@@ -16,14 +16,25 @@ static void note(int signal_no)
     is_seen = 1;
 }
 
-void interrupt_watch(void)
+static void watch(int signal_no)
 {
     /* Without SA_RESTART, so that a write to a full pipe returns; the library repeats
      * its own calls.  A shell that started us in the background had SIGINT ignored: that
      * is undone, as we stop more gently than it can. */
     struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(signal_no, &action, NULL);
+}
+
+void interrupt_watch(void)
+{
+    watch(SIGINT);
+}
+
+void interrupt_watch_end(void)
+{
+    watch(SIGINT);
+    watch(SIGTERM);
 }
 
 void interrupt_forget(void)
@@ -37,17 +48,30 @@ bool interrupt_seen(void)
     return is_seen;
 }
 
+/* A signal between the look and the wait is not lost: it is let in by ppoll alone. */
+static bool wait_for(struct pollfd *polled, nfds_t count, const struct timespec *timeout)
+{
+    sigset_t ends, before;
+    int result = 0;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, &before);
+    /* Any error but EINTR is left to the read that follows. */
+    while (!is_seen && result == 0)
+        result = ppoll(polled, count, timeout, &before) < 0 && errno == EINTR ? 0 : 1;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !is_seen;
+}
+
 bool interrupt_wait_readable(int fd)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    sigset_t only_interrupt, before;
-    int result = 0;
-    sigemptyset(&only_interrupt);
-    sigaddset(&only_interrupt, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &only_interrupt, &before);
-    /* Any error but EINTR is left to the read that follows. */
-    while (!is_seen && result == 0)
-        result = ppoll(&wait, 1, NULL, &before) < 0 && errno == EINTR ? 0 : 1;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return !is_seen;
+    return wait_for(&wait, 1, NULL);
+}
+
+bool interrupt_sleep(uint32_t ms)
+{
+    struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    return wait_for(NULL, 0, &timeout);
 }

@@ -4,6 +4,7 @@
 #define TOOLS_INTERRUPT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* From here on SIGINT is noted.  Before, and in commands that do not call this, it
  * simply ends the program. */
@@ -12,6 +13,10 @@ bool interrupt_seen(void);
 /* The shell's next command begins: what was noted before is not for it. */
 void interrupt_forget(void);
 
+/* SIGTERM is noted from here on as if it were ^C: for who has a terminal to put back. */
+void interrupt_watch_end(void);
+/* Sleeps so long; false: interrupted. */
+bool interrupt_sleep(uint32_t ms);
 /* Waits until fd has something to read or has ended; false: interrupted.  A signal
  * between the look and the wait is not lost. */
 bool interrupt_wait_readable(int fd);

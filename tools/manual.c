@@ -50,6 +50,16 @@ const char manual_stat[] =
     "  --prom         in the text format of Prometheus, each figure with the file's\n"
     "                 name: for a textfile collector, written beside and renamed\n";
 
+const char manual_top[] =
+    "Opens the file for reading only and counts what all programs do with it.  ^C ends\n"
+    "it (exit code 130).  The lines below are who reads which checkpoint, and for how\n"
+    "long: freed pages wait for the oldest.  In the shell, whose store is open for\n"
+    "writing, they tell how many.\n"
+    "\n"
+    "  --interval S   a look every S seconds (1)\n"
+    "  --limit N      N looks, one below the other; so it is, too, without a terminal\n"
+    "  --once         one look: the rates of one interval\n";
+
 const char manual_check[] =
     "Reads the whole file and changes nothing.  Prints each finding.  Exit code 1: only\n"
     "such as the next checkpoint puts right; 2: the file is damaged.\n"

@@ -8,6 +8,7 @@ extern const char manual_del[];
 extern const char manual_scan[];
 extern const char manual_tables[];
 extern const char manual_stat[];
+extern const char manual_top[];
 extern const char manual_check[];
 extern const char manual_checkpoint[];
 extern const char manual_compact[];

@@ -1,0 +1,51 @@
+# top: figures of a store that another process writes.  Sourced by run.sh.
+# shellcheck shell=bash
+
+# A process that commits as fast as it can, and one that reads for long.
+mkfifo reader.lines
+"$scrine" put top.scn t k v
+(i=0; while [ ! -e top.end ]; do echo "{\"id\":$((++i))}"; sleep 0.002; done) |
+    "$scrine" load top.scn live --key id --batch 1 >/dev/null 2>&1 &
+writer=$!
+"$scrine" shell top.scn <reader.lines >/dev/null 2>&1 &
+reader=$!
+exec 7>reader.lines
+printf 'begin\nget t k\n' >&7
+run top top.scn --once
+returns "top --once returns 0" 0
+holds "commits of others are counted" grep -qE '^commits +[1-9][0-9]*\.[0-9] a second$' out
+holds "... and what they write" grep -qE '^log +[0-9.]+ MiB a second; .* up to lsn [1-9]' out
+holds "the file has its size" grep -qE '^size +[0-9.]+ MiB; [0-9.]+ used, ' out
+holds "who reads is told, with name and number" grep -qE "^ +$reader .* scrine$" out
+run top top.scn --limit 2
+[ "$(grep -c '^commits' out)" = 2 ] && pass || fail "--limit 2 looks twice" "$(cat out)"
+holds "without a terminal there is no escape" [ "$(grep -c $'\033' out)" = 0 ]
+run top top.scn --interval 0
+returns "an interval of nothing is wrong usage" 64
+"$scrine" top top.scn >out 2>err &
+child=$!
+sleep 0.3
+kill -INT $child
+wait $child
+code=$?
+returns "^C ends it with 130" 130
+exec 7>&-
+touch top.end
+wait $reader $writer
+if command -v script >/dev/null; then
+    mkfifo nothing
+    exec 7<>nothing
+    TERM=xterm timeout 20 script -qefc "echo \$\$ >top.pid; exec $scrine top top.scn" \
+        /dev/null <nothing >screen 2>&1 7>&- &
+    child=$!
+    for _ in $(seq 200); do
+        grep -q '^commits' screen && break
+        sleep 0.05
+    done
+    kill -TERM "$(cat top.pid)"
+    wait $child
+    code=$?
+    exec 7>&-
+    returns "SIGTERM ends it as well" 130
+    holds "SIGTERM puts the terminal back" grep -qF $'\033[?25h\033[?1049l' screen
+fi
