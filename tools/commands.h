@@ -38,6 +38,8 @@ enum outcome command_checkpoint(const struct args *args);
 enum outcome command_migrate(const struct args *args);
 /* tools/monitor.c */
 enum outcome command_top(const struct args *args);
+/* tools/measure.c */
+enum outcome command_bench(const struct args *args);
 /* tools/shell.c */
 enum outcome command_shell(const struct args *args);
 /* tools/rescue.c */

@@ -154,6 +154,13 @@ const char manual_dots[] =
     "  .help [C]    this, or the help of a command\n"
     "  .quit        end the shell, like ^D\n";
 
+const char manual_bench[] =
+    "In a new folder inside FOLDER, or here, which is removed afterwards; takes four\n"
+    "seconds.  Each figure is compared with the first: a loop that writes a block and\n"
+    "waits for the disk.  Rows have 100 bytes, one process does it all.\n"
+    "\n"
+    "  --json         as one JSON object\n";
+
 const char manual_migrate[] =
     "So far there is one format, so a store is of it, or was made by a newer version\n"
     "(exit code 3).  Changes nothing.\n";

@@ -18,6 +18,7 @@ extern const char manual_load[];
 extern const char manual_dump[];
 extern const char manual_shell[];
 extern const char manual_dots[];
+extern const char manual_bench[];
 extern const char manual_migrate[];
 extern const char manual_page[];
 extern const char manual_recover[];

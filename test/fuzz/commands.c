@@ -117,7 +117,7 @@ static char *some_word(struct feed *feed)
 /* Commands that look at real files, or make some. */
 static bool goes_elsewhere(const char *word)
 {
-    static const char *const names[] = {"page", "recover", "shell", "top"};
+    static const char *const names[] = {"page", "recover", "shell", "top", "bench"};
     bool does = false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         does |= strcmp(word, names[i]) == 0;

@@ -1,0 +1,23 @@
+# bench: figures, and nothing left behind.  Sourced by run.sh.
+# shellcheck shell=bash
+
+mkdir place
+run bench place --json
+returns "bench returns 0" 0
+for name in "write and fdatasync" "durable puts" "lazy puts" gets "rows scanned"; do
+    holds "it has a figure of $name" grep -qE -A1 "\"$name\": \{" out
+done
+[ "$(grep -cE '"(per_second|ratio)": [0-9.e+-]*[1-9]' out)" = 10 ] && pass ||
+    fail "no figure is 0" "$(cat out)"
+holds "it leaves nothing behind" [ -z "$(ls -A place)" ]
+"$scrine" bench place >out 2>err &
+child=$!
+sleep 0.5
+kill -INT $child
+wait $child
+code=$?
+returns "^C returns 130" 130
+holds "... and leaves nothing behind" [ -z "$(ls -A place)" ]
+run bench no/such/place
+returns "no such folder returns 4" 4
+says "... and is told" no/such/place
