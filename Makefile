@@ -227,6 +227,8 @@ fuzz: build/deps/base build/deps/fuzz
 fuzz-afl: build/deps/base
 	@$(MAKE) -s MODE=afl SMALL=1 CC=afl-clang-fast fuzz-programs
 
+# Where bash looks for the completion of a command that it has not met yet.
+COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 install: all
 	install -Dm644 include/scrine.h $(DESTDIR)$(PREFIX)/include/scrine.h
 	install -Dm644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libscrine.a
@@ -234,6 +236,11 @@ install: all
 	install -Dm755 $(BUILD)/scrine-snapshot $(DESTDIR)$(PREFIX)/bin/scrine-snapshot
 	install -Dm755 $(BUILD)/scrine-walcheck $(DESTDIR)$(PREFIX)/bin/scrine-walcheck
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -Dm644 tools/completion/scrine.bash $(DESTDIR)$(COMPLETIONS)/scrine
+	ln -sf scrine $(DESTDIR)$(COMPLETIONS)/scrine-snapshot
+	ln -sf scrine $(DESTDIR)$(COMPLETIONS)/scrine-walcheck
+	install -Dm644 tools/completion/_scrine \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_scrine
 
 clean:
 	rm -rf build

@@ -31,7 +31,7 @@ returns "help returns 0" 0
 holds "help names every command" grep -q 'checkpoint FILE' out
 holds "help lists the exit codes" grep -q '130 interrupted' out
 for command in put get del scan tables stat check diff compact checkpoint load dump hash \
-    page recover shell migrate top bench; do
+    page recover shell migrate top; do
     run $command --help
     returns "$command --help returns 0" 0
     holds "$command --help shows its usage" grep -q "^usage: scrine $command FILE" out
@@ -539,7 +539,7 @@ returns "the file is clean after it" 0
 run compact long.scn --budget x
 returns "a budget that is no number is refused" 64
 
-for part in rescue prom shell migrate top bench; do
+for part in rescue prom shell migrate top bench completion; do
     . "$here/test/tools/$part.sh"
 done
 
