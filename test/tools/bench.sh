@@ -12,7 +12,8 @@ done
 holds "it leaves nothing behind" [ -z "$(ls -A place)" ]
 "$scrine" bench place >out 2>err &
 child=$!
-sleep 0.5
+has_begun() { ls place/scrine-bench-*/raw; }
+until_true has_begun
 kill -INT $child
 wait $child
 code=$?

@@ -24,6 +24,14 @@ same() { cmp -s "$2" "$3" && pass || fail "$1" "$(cmp "$2" "$3" 2>&1)"; }
 contains() {
     tr -d ' \n' <out | grep -qF -e "$2" && pass || fail "$1" "$(head -c 300 out err)"
 }
+# until_true WORDS...: waits for a command to succeed, ten seconds at most.
+until_true() {
+    for _ in $(seq 200); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+    fail "waited in vain" "$*"
+}
 
 # ---- help, version, usage ----
 run --help

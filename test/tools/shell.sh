@@ -113,7 +113,7 @@ mkfifo slow
 child=$!
 exec 7>slow
 echo 'get notes a' >&7
-sleep 0.2
+until_true test -s out
 kill -INT $child
 wait $child
 code=$?
@@ -148,8 +148,14 @@ if command -v script >/dev/null; then
     waits 'scrine:typed> '
     printf 'get key-4\n' >&7
     waits 'by-hand' 2
-    printf 'load -\n' >&7
-    sleep 0.5
+    # What is typed before load reads may go to the line editor, so it is typed again.
+    is_loading() {
+        printf '{"key":"row","value":"v"}\n' >&7
+        grep -qaF '1 rows' screen
+    }
+    printf 'load - --batch 1\n' >&7
+    waits 'load - --batch 1'
+    until_true is_loading
     printf '\003' >&7
     waits 'interrupted'
     printf ' get key-3\n' >&7

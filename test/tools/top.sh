@@ -24,7 +24,7 @@ run top top.scn --interval 0
 returns "an interval of nothing is wrong usage" 64
 "$scrine" top top.scn >out 2>err &
 child=$!
-sleep 0.3
+until_true grep -q '^commits' out
 kill -INT $child
 wait $child
 code=$?
@@ -38,10 +38,7 @@ if command -v script >/dev/null; then
     TERM=xterm timeout 20 script -qefc "echo \$\$ >top.pid; exec $scrine top top.scn" \
         /dev/null <nothing >screen 2>&1 7>&- &
     child=$!
-    for _ in $(seq 200); do
-        grep -q '^commits' screen && break
-        sleep 0.05
-    done
+    until_true grep -q '^commits' screen
     kill -TERM "$(cat top.pid)"
     wait $child
     code=$?

@@ -61,6 +61,12 @@ run --estimate a.scn
 shows "--estimate says how it was measured" 'measured with [1-9]'
 run --quick a.scn
 returns "--quick is clean, too" 0
+run --page 1 a.scn
+shows "--page shows a page" '^kind +superblock$'
+run --page 1 --hex a.scn
+shows "... and its bytes" '^000000  89 53 63 72'
+run --hex a.scn
+returns "--hex goes with --page" 64
 run --truncate --force a.scn
 returns "nothing is cut where nothing is torn" 0
 holds "the file is as it was" cmp a.scn before.scn
