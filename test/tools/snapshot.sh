@@ -138,6 +138,32 @@ returns "nor one of another snapshot" 64
 snap apply base.scn two.inc
 returns "and then the next" 0
 alike "the base has the same rows" s.scn base.scn
+
+# ---- increments in pipes ----
+cp full.scn piped-to.scn
+snap_fed() { # FILE WORDS...: the file comes through a pipe
+    cat "$1" | "$bin/scrine-snapshot" "${@:2}" >out 2>err
+    code=$?
+}
+snap_fed one.inc verify -
+returns "verify reads an increment from a pipe" 0
+holds "and says where it was" grep -q '^standard input: increment' out
+snap_fed full.scn verify -
+returns "a full snapshot is not to be had of a pipe" 3
+says "and that is told" 'standard input holds no increment'
+snap_fed one.inc apply piped-to.scn -
+returns "apply reads one from a pipe" 0
+head -c 200 two.inc >half.inc
+snap_fed half.inc apply piped-to.scn -
+returns "half of one is refused" 2
+says "by the name that it has" 'standard input: '
+snap_fed two.inc apply piped-to.scn -
+returns "and the whole one taken after that" 0
+alike "the store has the same rows" s.scn piped-to.scn
+snap_fed two.inc restore full.scn one.inc - piped-again.scn
+returns "restore reads one from a pipe" 0
+alike "what is restored has the same rows" s.scn piped-again.scn
+rm -f half.inc piped-to.scn piped-again.scn
 snap verify base.scn
 returns "and is whole" 0
 cp full.scn touched.scn

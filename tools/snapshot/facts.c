@@ -9,11 +9,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool is_input(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+const char *facts_name(const char *path)
+{
+    return is_input(path) ? "standard input" : path;
+}
+
 int facts_open(const char *path, enum outcome *outcome)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (is_input(path) && isatty(STDIN_FILENO)) {
+        *outcome =
+            outcome_say(OUTCOME_USAGE, "a snapshot is not read from a terminal");
+        return -1;
+    }
+    int fd = is_input(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                            : open(path, O_RDONLY | O_CLOEXEC);
     *outcome = fd >= 0 ? OUTCOME_OK
-                       : outcome_say(OUTCOME_IO, "%s: %s", path, strerror(errno));
+                       : outcome_say(OUTCOME_IO, "%s: %s", facts_name(path),
+                                     strerror(errno));
     return fd;
 }
 
@@ -85,9 +102,12 @@ enum outcome facts_read(struct facts *facts, const char *path, bool wants_tables
         return outcome;
     scn_status st = scn_snapshot_verify(fd, &facts->info);
     close(fd);
+    if (st == SCN_NOTADB && is_input(path))
+        return outcome_say(OUTCOME_FOREIGN, "standard input holds no increment; a full "
+                                            "snapshot has to be a file");
     if (st == SCN_NOTADB)
         return read_store(facts, path, wants_tables, is_quiet);
-    return st == SCN_OK ? OUTCOME_OK : outcome_of_store(NULL, path, st);
+    return st == SCN_OK ? OUTCOME_OK : outcome_of_store(NULL, facts_name(path), st);
 }
 
 enum outcome facts_compare(const struct facts *facts, struct handle *handle)

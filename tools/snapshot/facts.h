@@ -23,7 +23,10 @@ enum outcome facts_of_store(struct facts *facts, struct handle *handle,
  * not. */
 enum outcome facts_compare(const struct facts *facts, struct handle *handle);
 
-/* Opens a file to read; fails with its sentence.  -1: *outcome says so. */
+/* Opens a file to read, or standard input for "-"; fails with its sentence.  -1: *outcome
+ * says so. */
 int facts_open(const char *path, enum outcome *outcome);
+/* What it is called in a sentence. */
+const char *facts_name(const char *path);
 
 #endif

@@ -30,9 +30,9 @@ static void report_begin(struct report *report, const struct args *args)
 static void report_add(struct report *report, const char *path, const struct facts *facts)
 {
     if (report->array == NULL)
-        card_print(stdout, path, &facts->info);
-    else if (json_array_append_new(report->array,
-                                   card_json(path, &facts->info, facts->tables)) < 0)
+        card_print(stdout, facts_name(path), &facts->info);
+    else if (json_array_append_new(report->array, card_json(facts_name(path), &facts->info,
+                                                            facts->tables)) < 0)
         outcome_no_memory();
 }
 

@@ -31,23 +31,24 @@ static const char create_help[] =
 
 static const char apply_help[] =
     "BASE is the file of a full snapshot and becomes the newer one, by each INC in\n"
-    "turn: as a whole or, if anything is wrong, not at all.  BASE is read before and\n"
-    "compared with what it says it holds.  Exit code 1: it has an INC already, or it\n"
-    "was changed.\n"
+    "turn: as a whole or, if anything is wrong, not at all.  An INC of - is standard\n"
+    "input.  BASE is read before and compared with what it says it holds.  Exit code 1:\n"
+    "it has an INC already, or it was changed.\n"
     "\n"
     "  --force        do not compare\n"
     "  --json         print what it has become as one JSON object\n";
 
 static const char verify_help[] =
     "Full snapshots and increments: reads all of each, compares checksums and digests,\n"
-    "and checks the file as scrine check does.  Exit code 1: a store holds something\n"
-    "else than when it was made; 2: damage.\n"
+    "and checks the file as scrine check does; - is an increment in standard input.\n"
+    "Exit code 1: a store holds something else than when it was made; 2: damage.\n"
     "\n"
     "  --json         print what they are as a JSON array\n";
 
 static const char restore_help[] =
-    "The first FILE is a full snapshot; increments follow in their order.  DST becomes\n"
-    "a store with all of it, and the files stay as they are.\n"
+    "The first FILE is a full snapshot; increments follow in their order, one of them\n"
+    "may be - for standard input.  DST becomes a store with all of it, and the files\n"
+    "stay as they are.\n"
     "\n"
     "  --force        replace DST\n"
     "  --json         print what was made as one JSON object\n";

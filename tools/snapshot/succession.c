@@ -29,8 +29,9 @@ static enum outcome apply_file(struct handle *handle, const char *path,
     scn_status st = scn_snapshot_apply(handle->db, fd, info);
     close(fd);
     if (st == SCN_EXISTS)
-        return outcome_say(OUTCOME_FINDINGS, "%s: %s has it already", path, handle->path);
-    return st == SCN_OK ? OUTCOME_OK : outcome_of_store(NULL, path, st);
+        return outcome_say(OUTCOME_FINDINGS, "%s: %s has it already", facts_name(path),
+                           handle->path);
+    return st == SCN_OK ? OUTCOME_OK : outcome_of_store(NULL, facts_name(path), st);
 }
 
 static enum outcome apply_files(struct handle *handle, const char *const *paths,
