@@ -423,12 +423,13 @@ static scn_status write_head(struct export *export, bool has_slots)
     return st;
 }
 
-static scn_status write_slots(struct export *export)
+static scn_status write_slots(struct export *export, bool are_blank)
 {
     uint8_t *head = mem_zalloc(2 * PAGE_BYTES);
     if (head == NULL)
         return error_nomem();
-    encode_slots(export, head);
+    if (!are_blank)
+        encode_slots(export, head);
     scn_status st = hostfile_write(export->to, 0, head, 2 * PAGE_BYTES);
     mem_free(head);
     return st;
@@ -436,16 +437,22 @@ static scn_status write_slots(struct export *export)
 
 /* ---- all of it ---- */
 
+/* What was a store in this file is none any more before anything else of it is written
+ * over. */
 static scn_status write_seekable(struct export *export)
 {
-    scn_status st = write_head(export, false);
+    scn_status st = write_slots(export, true);
+    if (st == SCN_OK)
+        st = hostfile_sync(export->to);
+    if (st == SCN_OK)
+        st = write_head(export, false);
     if (st == SCN_OK)
         st = write_trees(export);
     note_trees(export);
     if (st == SCN_OK)
         st = hostfile_sync(export->to);
     if (st == SCN_OK)
-        st = write_slots(export);
+        st = write_slots(export, false);
     return st == SCN_OK ? hostfile_sync(export->to) : st;
 }
 

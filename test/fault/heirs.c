@@ -80,17 +80,19 @@ static scn_status take_full(struct life *life, const struct step *step)
     struct heirs *heirs = &life->heirs;
     char path[PATH_BYTES];
     scn_snapshot_info info = {.struct_size = sizeof info};
+    bool is_over = heirs->has_base && !heirs->is_over;
+    uint32_t number = is_over ? heirs->base : ++heirs->count;
     (void)step;
-    name_of(path, "full", heirs->count + 1);
-    int fd = make_target(life, path);
+    name_of(path, "full", number);
+    int fd = is_over ? sim_fd(life->disk, path, false) : make_target(life, path);
     heirs->has_base = false;
-    heirs->count++;
+    heirs->is_over = is_over;
     scn_status st = scn_snapshot_to(life->db, fd, NULL, &info);
     if (st != SCN_OK)
         return st;
     heirs->last = info;
     heirs->next = info;
-    heirs->base = heirs->count;
+    heirs->base = number;
     heirs->has_base = true;
     check_copy(life, path);
     return SCN_OK;

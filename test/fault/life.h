@@ -31,6 +31,7 @@ struct heirs {
     uint32_t count;         /* files so far */
     uint32_t base;          /* number of the full one that increments are applied to */
     bool has_base;          /* that is whole */
+    bool is_over;           /* the last full one was written over one */
     scn_snapshot_info last; /* what it is */
     scn_snapshot_info next; /* or what is being applied to it */
 };

@@ -1,7 +1,7 @@
 /* Estimating recovery: see estimate.h. */
 #include "tools/walcheck/estimate.h"
 
-/* A tenth of a second at most, and enough of them that a clock of microseconds does. */
+/* Enough of them that a clock of microseconds does. */
 enum { SAMPLE_MAX = 50000, BATCH_OPS = 1000 };
 
 struct trial {
@@ -43,11 +43,8 @@ static scn_status try_record(void *ctx, const struct log_visit *visit)
     if (visit->record.type != RECORD_COMMIT)
         return SCN_OK;
     ops_reader_init(&reader, visit->payload, visit->payload_len);
-    while (st == SCN_OK && ops_next(&reader, &op) == SCN_OK) {
-        if (trial->done == SAMPLE_MAX)
-            return SCN_END;
+    while (st == SCN_OK && trial->done < SAMPLE_MAX && ops_next(&reader, &op) == SCN_OK)
         st = try_op(trial, &op);
-    }
     return st;
 }
 

@@ -113,7 +113,7 @@ static scn_status print_record(void *ctx, const struct log_visit *visit)
     ops_reader_init(&reader, visit->payload, visit->payload_len);
     while (st == SCN_OK && visit->record.lsn >= dump->from_lsn &&
            ops_next(&reader, &op) == SCN_OK)
-        print_op(dump, &op, visit->end_lsn);
+        print_op(dump, &op, visit->record.lsn);
     return st;
 }
 
