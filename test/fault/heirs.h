@@ -1,9 +1,9 @@
 /* The snapshots of a life: full ones, and increments that are applied to one of them.
  *
  * A snapshot goes into a file of its own, whose empty beginning is durable, or over the
- * full one before.  After a power cut it is no store, or the whole of one; what increments are applied to is the
- * older or the newer snapshot and never anything between: its rows give the digest that
- * it tells of. */
+ * full one before.  After a power cut it is no store, or the whole of one; what
+ * increments are applied to is the older or the newer snapshot and never anything
+ * between: its rows give the digest that it tells of. */
 #ifndef TEST_FAULT_HEIRS_H
 #define TEST_FAULT_HEIRS_H
 

@@ -29,10 +29,11 @@ static void report_begin(struct report *report, const struct args *args)
 
 static void report_add(struct report *report, const char *path, const struct facts *facts)
 {
+    const char *name = facts_name(path);
     if (report->array == NULL)
-        card_print(stdout, facts_name(path), &facts->info);
-    else if (json_array_append_new(report->array, card_json(facts_name(path), &facts->info,
-                                                            facts->tables)) < 0)
+        card_print(stdout, name, &facts->info);
+    else if (json_array_append_new(report->array,
+                                   card_json(name, &facts->info, facts->tables)) < 0)
         outcome_no_memory();
 }
 
