@@ -24,6 +24,10 @@ same() { cmp -s "$2" "$3" && pass || fail "$1" "$(cmp "$2" "$3" 2>&1)"; }
 contains() {
     tr -d ' \n' <out | grep -qF -e "$2" && pass || fail "$1" "$(head -c 300 out err)"
 }
+# plays_terminal: script(1) is there, and the system has a terminal to give.
+plays_terminal() {
+    command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </dev/null
+}
 # until_true WORDS...: waits for a command to succeed, ten seconds at most.
 until_true() {
     for _ in $(seq 200); do

@@ -121,7 +121,7 @@ exec 7>&-
 returns "SIGINT ends a shell that reads from a pipe" 130
 
 # A terminal, which script(1) plays.
-if command -v script >/dev/null; then
+if plays_terminal; then
     # waits TEXT: until the terminal shows it, for the nth time.
     waits() {
         for _ in $(seq 200); do
@@ -185,4 +185,6 @@ if command -v script >/dev/null; then
     code=$?
     exec 7>&-
     returns "without a home it works as well" 0
+else
+    skip "the shell at a terminal: there is none to be had"
 fi

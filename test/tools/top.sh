@@ -32,7 +32,7 @@ returns "^C ends it with 130" 130
 exec 7>&-
 touch top.end
 wait $reader $writer
-if command -v script >/dev/null; then
+if plays_terminal; then
     mkfifo nothing
     exec 7<>nothing
     TERM=xterm timeout 20 script -qefc "echo \$\$ >top.pid; exec $scrine top top.scn" \
@@ -45,4 +45,6 @@ if command -v script >/dev/null; then
     exec 7>&-
     returns "SIGTERM ends it as well" 130
     holds "SIGTERM puts the terminal back" grep -qF $'\033[?25h\033[?1049l' screen
+else
+    skip "top at a terminal: there is none to be had"
 fi
