@@ -395,7 +395,7 @@ static void clear_tables(scn_db *db)
 {
     scn_txn *txn;
     scn_table_id id;
-    char name[16];
+    char name[20];
     CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
     for (int i = 0; i < TABLES_CLEARED; i++) {
         snprintf(name, sizeof name, "table%d", i);
