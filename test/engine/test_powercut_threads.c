@@ -20,6 +20,7 @@ struct scene {
     uint64_t until_ms;
     _Atomic uint64_t acked[THREADS];
     _Atomic uint64_t begun[THREADS];
+    _Atomic bool is_open; /* before, the hook does nothing */
     _Atomic bool is_over;
     _Atomic scn_status failed; /* what a commit said */
     pthread_mutex_t mutex; /* guards what is below */
@@ -102,7 +103,8 @@ static void on_call(void *ctx, struct sim_disk *disk, enum sim_call call,
     struct scene *scene = ctx;
     (void)disk;
     bool is_moment = moment == SIM_BEFORE_SYNC || call == SIM_DSYNC || call == SIM_SYNC;
-    if (!is_moment || pthread_mutex_trylock(&scene->mutex) != 0)
+    if (!atomic_load(&scene->is_open) || !is_moment ||
+        pthread_mutex_trylock(&scene->mutex) != 0)
         return;
     if (!atomic_load(&scene->is_over) && unit_random(&scene->random) % 3 == 0)
         cut_power(scene);
@@ -136,8 +138,9 @@ TEST(powercut_threads__keep_what_any_sync_acknowledged)
     scene.until_ms = story_now_ms() + story_budget_ms(BUDGET_MS);
     scene.disk = sim_disk_create(seed);
     scene.sys = sim_process_create(scene.disk);
-    CHECK_OK(open_on(scene.sys, 0, &scene.db));
     sim_hook_set(scene.disk, on_call, &scene);
+    CHECK_OK(open_on(scene.sys, 0, &scene.db));
+    atomic_store(&scene.is_open, true);
     for (uint32_t i = 0; i < THREADS; i++) {
         actors[i] = (struct actor){.scene = &scene, .no = i};
         CHECK_EQ(pthread_create(&actors[i].thread, NULL, act, &actors[i]), 0);
