@@ -161,7 +161,10 @@ if plays_terminal; then
     printf ' get key-3\n' >&7
     printf 'begin\n' >&7
     waits 'scrine:typed*> '
-    printf 'rollback\n\004' >&7
+    prompts=$(grep -aoF 'scrine:typed> ' screen | wc -l)
+    printf 'rollback\n' >&7
+    waits 'scrine:typed> ' $((prompts + 1)) # while a command runs, ^D is not for the shell
+    printf '\004' >&7
     wait $child
     code=$?
     exec 7>&-

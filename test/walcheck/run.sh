@@ -55,7 +55,9 @@ run --dump a.scn
 holds "--dump knows the table" grep -qx \
     '{"lsn":[0-9]*,"op":"put","table":"notes","table_id":16,"key":"late","value":"entry-in-the-log"}' out
 lsn=$(tail -n 1 out | sed 's/.*"lsn":\([0-9]*\).*/\1/')
-run --dump --from $((lsn - 1)) a.scn
+run --dump --from "$lsn" a.scn
+holds "--from takes what --dump prints" grep -q '"key":"last"' out
+run --dump --from $((lsn + 1)) a.scn
 holds "--from leaves out what is before" [ ! -s out ]
 run --estimate a.scn
 shows "--estimate says how it was measured" 'measured with [1-9]'
