@@ -770,8 +770,8 @@ scn_status scn_check(scn_db *db, int level,
 
 /* Writes a snapshot to fd, which stays the caller's, from where fd stands.  fd may be a
  * pipe; then a full one is read twice.  A file is synced, its name is not; whatever
- * fails, what is there is neither a store nor an increment, or still the whole of what
- * was there before.  With max_snapshot_age the snapshot may be given up like any other
+ * fails, what is there is neither a store nor an increment, or it is what was there
+ * before.  With max_snapshot_age the snapshot may be given up like any other
  * (SCN_SNAPSHOT_GONE).  options and info may be
  * NULL.  SCN_NOTFOUND: no snapshot of since_gen (and since_id) is noted.  SCN_FULL and
  * SCN_IO (fd or the store), SCN_CORRUPT, SCN_NOMEM, SCN_INTERRUPTED (the progress hook),
