@@ -119,8 +119,9 @@ $(BUILD)/test-walcheck: $(call objects,test/walcheck test/sim $(REFERENCE)) $(WA
 
 # The fault suite has a main of its own, and its stories from the tests of the engine.
 STORY := $(call objects,test/engine/story.c test/engine/act.c test/engine/row.c)
-$(BUILD)/test-fault: $(call objects,test/fault test/sim test/engine/rowsum.c) $(STORY) $(LIB_OBJECTS) $(BUILD)/unit.a
-	$(link)
+$(BUILD)/test-fault: $(call objects,test/fault test/sim test/engine/rowsum.c) $(STORY) \
+    $(WALCHECK) $(WALCHECK_TOOLS) $(LIB_OBJECTS) $(BUILD)/unit.a
+	$(link) -ljansson
 
 # So have the schedules, since they replace the library's memory.
 $(BUILD)/test-schedule: $(call objects,test/schedule test/sim) $(STORY) $(LIB_OBJECTS) $(UNIT)

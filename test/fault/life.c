@@ -274,7 +274,7 @@ static scn_status do_deed(struct life *life, enum life_deed deed)
     return SCN_OK;
 }
 
-static void leave(struct life *life)
+void life_leave(struct life *life)
 {
     sim_process_kill(life->sys);
     life_close(life);
@@ -290,7 +290,7 @@ void life_die(struct life *life, enum life_deed deed, uint64_t nth)
     fault.len = life_roll(life, 600);
     sim_fault_set(life->sys, &fault);
     (void)do_deed(life, deed);
-    leave(life);
+    life_leave(life);
     /* Its last record is there or not: the other one shows it. */
     if (life->peer_db)
         life_must(life, scn_checkpoint(life->peer_db), "a checkpoint after a death");
@@ -304,7 +304,7 @@ void life_lose_power(struct life *life)
         return;
     struct sim_choice choice = survey_choice(life->disk, &life->story.random);
     struct sim_disk *crashed = sim_crash(life->disk, &choice);
-    leave(life);
+    life_leave(life);
     if (life->peer_sys)
         sim_process_kill(life->peer_sys);
     end_peer(life);

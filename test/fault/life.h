@@ -36,6 +36,20 @@ struct heirs {
     scn_snapshot_info next; /* or what is being applied to it */
 };
 
+/* What scrine-walcheck wrote; repairs.c. */
+struct repairs {
+    uint32_t run_count; /* of walcheck */
+    bool is_durable; /* what a process that died has left, before a tail is cut */
+    bool has_tail;   /* that was found torn */
+    uint64_t tail_lsn;
+    uint64_t tail_off;
+    uint64_t tail_bytes;
+    uint64_t tail_sum;
+    uint32_t out_count; /* stores that were salvaged so far; the last of them ... */
+    bool is_out_whole;  /* ... has been closed */
+    uint8_t out_digest[16];
+};
+
 struct life {
     const struct workload *workload;
     uint64_t seed;
@@ -58,6 +72,7 @@ struct life {
     struct trouble *trouble; /* NULL: none */
 
     struct heirs heirs;
+    struct repairs repairs;
 
     /* Power cuts; survey.c. */
     struct survey *survey; /* NULL: none */
@@ -123,6 +138,8 @@ void life_begin(struct life *life, const struct workload *workload, uint64_t see
 void life_end(struct life *life);
 /* What its machine is asked from now on are moments of this life. */
 void life_listen(struct life *life);
+/* The process is killed. */
+void life_leave(struct life *life);
 /* The machine is another one from now on. */
 void life_move(struct life *life, struct sim_disk *disk);
 scn_status life_open(struct life *life, uint32_t flags);

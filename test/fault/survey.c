@@ -2,6 +2,7 @@
 #include "test/fault/survey.h"
 
 #include "test/fault/heirs.h"
+#include "test/fault/repairs.h"
 
 enum {
     DEPTH_MAX = 3,         /* power cuts in one line of lives */
@@ -80,7 +81,9 @@ static void restart(struct life *life)
 static void survive(struct life *life)
 {
     life->sys = sim_process_create(life->disk);
-    life_resume(life);
+    repairs_check(life);
+    if (life_is_fine(life))
+        life_resume(life);
     if (life_is_fine(life))
         heirs_check(life);
     if (life_is_fine(life))
@@ -144,6 +147,7 @@ static void look_at(void *ctx, struct sim_disk *crashed, const struct sim_choice
         .may_be_full = life->may_be_full,
         .pages_max = life->pages_max,
         .heirs = life->heirs,
+        .repairs = life->repairs,
         .survey = survey,
         .parent = life,
         .choice = *choice,

@@ -6,6 +6,7 @@
 #include "test/fault/life.h"
 
 #include "test/fault/heirs.h"
+#include "test/fault/repairs.h"
 
 enum { ALPHA, BETA, GAMMA };
 
@@ -501,6 +502,34 @@ static void increments(struct life *life)
     }
 }
 
+/* ---- what walcheck writes ---- */
+
+static void cuts_of_tails(struct life *life)
+{
+    for (uint64_t i = 0; i < 8; i++) {
+        life_commit(life, i % 3 == 1 ? put_page : put_small, i);
+        if (i % 3 == 2)
+            life_checkpoint(life);
+        repairs_cut(life);
+    }
+}
+
+/* Of rows in the log, in trees and in runs. */
+static void salvages(struct life *life)
+{
+    life_commit(life, put_rows, 1);
+    repairs_salvage(life);
+    life_checkpoint(life);
+    life_commit(life, put_page, 2);
+    repairs_salvage(life);
+    life_commit(life, delete_rows, 1);
+    life_checkpoint(life);
+    life_commit_lazy(life, put_small, 3);
+    repairs_salvage(life);
+    life_commit(life, put_bulk, 1);
+    repairs_salvage(life);
+}
+
 /* ---- two processes ---- */
 
 /* Commits of both in turn, checkpoints by either and beside the other's commits; they
@@ -596,6 +625,9 @@ const struct workload workloads[] = {
     {"deaths", deaths, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"snapshot", snapshots, .story_flags = STORY_TINY, .share = 20},
     {"increment", increments, .story_flags = STORY_TINY, .share = 30},
+    {"truncate", cuts_of_tails, .story_flags = STORY_TINY, .is_patient = true,
+     .share = 20},
+    {"salvage", salvages, .story_flags = STORY_TINY, .is_patient = true, .share = 20},
     {"peers", peers, .story_flags = STORY_TINY, .is_patient = true, .share = 60},
     {"peers-log", peers_log, .story_flags = STORY_TINY, .is_patient = true, .share = 20},
     {"peers-die", peers_die, .story_flags = STORY_TINY, .is_patient = true, .share = 40},

@@ -74,7 +74,16 @@ static int write_file(struct sys *sys, const char *name, const uint8_t *bytes,
     return error;
 }
 
-/* By somebody who was killed before he could cut them off. */
+/* What is left of a tail that somebody began to erase. */
+static bool is_left_of(const uint8_t *bytes, uint64_t len, const uint8_t *whole)
+{
+    for (uint64_t i = 0; i < len; i++)
+        if (bytes[i] != 0 && bytes[i] != whole[i])
+            return false;
+    return true;
+}
+
+/* By somebody who was killed before the end, or whose machine stopped. */
 static bool are_kept(struct sys *sys, const char *keep, const uint8_t *bytes,
                      uint64_t len)
 {
@@ -84,11 +93,11 @@ static bool are_kept(struct sys *sys, const char *keep, const uint8_t *bytes,
         mem_free(there);
         return false;
     }
-    int64_t got = sys->ops->read(handle, 0, there, len + 1, 0);
-    bool is_same = got == (int64_t)len && memcmp(there, bytes, len) == 0;
+    int64_t got = sys->ops->read(handle, 0, there, len, 0);
+    bool has_all = got == (int64_t)len && is_left_of(bytes, len, there);
     sys->ops->close(handle);
     mem_free(there);
-    return is_same;
+    return has_all;
 }
 
 /* A folder that may not be read cannot be synced either. */
