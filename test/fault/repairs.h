@@ -4,7 +4,7 @@
  * is torn.  At any moment the bytes are where they were or, all of them, in the file
  * beside; who is killed or loses power in the middle can do it again.
  *
- * A salvage: from a store that was closed, or whose process died, into a new one.  That is
+ * A salvage: from a store that was closed, or whose process died, into a new one.  It is
  * a sound store or not there at all, and once its close has returned it has what the
  * story tells.  The source stays as it was.
  *
