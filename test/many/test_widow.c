@@ -2,6 +2,9 @@
  */
 #include "test/many/desk.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 static void commit_run(void *ctx, int fd)
 {
     scn_options options;
@@ -29,6 +32,31 @@ static void read_run(void *ctx, int fd)
     party_await_end(fd);
 }
 
+/* By a process, so far, as the kernel counts; 0: it does not tell. */
+static uint64_t bytes_written(pid_t pid)
+{
+    char text[64];
+    uint64_t bytes = 0;
+    snprintf(text, sizeof text, "/proc/%d/io", (int)pid);
+    FILE *file = fopen(text, "r");
+    while (file && fgets(text, sizeof text, file))
+        if (sscanf(text, "wchar: %" SCNu64, &bytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
+/* The first thing that a commit writes is its record. */
+static void await_record(pid_t pid, uint64_t before)
+{
+    uint64_t until = party_ns() + UINT64_C(30000000000);
+    while (bytes_written(pid) <= before) {
+        CHECK(party_ns() < until);
+        party_pause_us(500);
+    }
+}
+
 /* Whether the record is there when its writer dies is for chance to say; that who reads
  * later sees no less is not. */
 TEST(widow__sees_what_others_have_seen_before)
@@ -41,8 +69,9 @@ TEST(widow__sees_what_others_have_seen_before)
     party_hear(writer.fd, 'o');
     struct partner early = party_start(read_run, is_new);
     party_hear(early.fd, 'o');
+    uint64_t before = bytes_written(writer.pid);
     party_tell(writer.fd, 'c');
-    party_pause_us(300000);
+    await_record(writer.pid, before);
     party_kill(&writer);
     db = desk_open(desk_path("widow"), SCN_RDONLY);
     bool was_new = desk_holds(db, "key", "new");
