@@ -513,6 +513,7 @@ TEST(protocol__19_no_snapshot_begins_before_a_new_session_is_followed)
     CHECK(stage_has(&reader, "k", "new"));
     struct part *slow = stage_cast(&reader, do_read, "k", "new");
     part_until(slow, SIM_READ, SIM_AT_END);
+    part_until(slow, SIM_MUTEX_LOCK, SIM_AT_END); /* it compares what it has read */
     part_until(slow, SIM_MUTEX_LOCK, SIM_AT_BEGIN); /* its snapshot is next */
     stage_leave(&a);
     CHECK_OK(stage_try_open(&a));
