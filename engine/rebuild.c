@@ -637,31 +637,6 @@ static scn_status visit_all(struct rebuilder *rebuilder)
 
 /* ---- all of it ---- */
 
-/* A kept page of the right edge may have one child and be all that is left. */
-static scn_status collapse(struct rebuilder *rebuilder, struct page_ref *root)
-{
-    struct rebuild *job = rebuilder->job;
-    if (page_ref_is_null(&job->old.root))
-        return SCN_OK; /* nothing was kept, and what is new may lie in another file */
-    while (root->level > 0) {
-        const uint8_t *page;
-        struct page_ref child;
-        pool_enter(job->reader);
-        scn_status st = tree_page(job->reader, &job->old, root, &page);
-        bool is_single = st == SCN_OK && inner_count(page) == 1;
-        if (is_single)
-            st = tree_child(root, page, 0, &child);
-        pool_leave(job->reader);
-        if (st != SCN_OK || !is_single)
-            return st;
-        st = free_page(rebuilder, root);
-        if (st != SCN_OK)
-            return st;
-        *root = child;
-    }
-    return SCN_OK;
-}
-
 static scn_status keep_promises(void *ctx)
 {
     struct rebuilder *rebuilder = ctx;
@@ -700,6 +675,8 @@ static scn_status run(struct rebuilder *rebuilder)
     return st == SCN_OK ? leafcut_flush(rebuilder->cut, true) : st;
 }
 
+/* A kept page with one child is the last of its level [N2], and never all that is left:
+ * its leaf would be the first behind those that have gone, which is written anew [T5]. */
 static scn_status finish(struct rebuilder *rebuilder, struct page_ref *root)
 {
     struct rebuild *job = rebuilder->job;
@@ -710,7 +687,7 @@ static scn_status finish(struct rebuilder *rebuilder, struct page_ref *root)
     job->stat.pages += levels_page_count(rebuilder->levels);
     if (st == SCN_OK)
         st = writer_flush(job->writer);
-    return st == SCN_OK ? collapse(rebuilder, root) : st;
+    return st;
 }
 
 scn_status rebuild_tree(struct rebuild *job, struct page_ref *root)
