@@ -14,7 +14,9 @@
  * [S2] After sync returns 0, all bytes written through any handle of the file before the
  *      call survive a power cut, and so does the size.  After write with SYS_DSYNC
  *      returns, the bytes of that write do (and nothing is said of any other).
- * [S3] A failed sync may have dropped the written bytes: nobody repeats it. */
+ * [S3] A failed sync may have dropped the written bytes: nobody repeats it.
+ * [S4] A file without a name is gone with its last handle, with its process, and in a
+ *      power cut. */
 #ifndef PAGE_SYS_H
 #define PAGE_SYS_H
 
@@ -31,7 +33,9 @@ struct sys_cond;
 enum {
     SYS_READ_ONLY = 1,
     SYS_CREATE = 2,   /* with SYS_EXCL: the name must not exist */
-    SYS_EXCL = 4
+    SYS_EXCL = 4,
+    SYS_UNNAMED = 8   /* alone: a new file without a name [S4], in the folder that holds
+                         path */
 };
 enum {
     SYS_DSYNC = 1,    /* these bytes are durable when write returns */
@@ -58,6 +62,8 @@ struct sys_stat {
 };
 
 struct sys_ops {
+    /* SYS_UNNAMED: -EOPNOTSUPP, or something else, where the file system has no such
+     * files or could not give them a name. */
     int (*open)(struct sys *sys, const char *path, uint32_t flags, struct sys_file **out);
     /* A handle for a descriptor of the host's, which stays the host's: closing the handle
      * leaves it open.  Byte 0 is where the descriptor stands.  With *can_seek false (a
@@ -83,6 +89,8 @@ struct sys_ops {
     int (*rename)(struct sys *sys, const char *from, const char *to);
     /* Fails with -EEXIST when the new name exists. */
     int (*link)(struct sys *sys, const char *from, const char *to);
+    /* The same for a file that was opened with SYS_UNNAMED, which has a name then. */
+    int (*link_file)(struct sys_file *file, const char *to);
     int (*unlink)(struct sys *sys, const char *path);
     /* Makes names in the folder that holds path durable. */
     int (*sync_dir)(struct sys *sys, const char *path);

@@ -328,6 +328,8 @@ static int memory_open(struct sys *sys, const char *path, uint32_t flags,
                        struct sys_file **out)
 {
     struct memory *memory = memory_of(sys);
+    if (flags & SYS_UNNAMED)
+        return -EOPNOTSUPP;
     struct sys_file *file = mem_zalloc(sizeof *file);
     if (!file)
         return -ENOMEM;
@@ -421,6 +423,14 @@ static int memory_rename(struct sys *sys, const char *from, const char *to)
     int error = move_name(memory, from, to);
     leave(memory);
     return error;
+}
+
+/* There are none: nothing outlives the instance anyhow. */
+static int memory_link_file(struct sys_file *file, const char *to)
+{
+    (void)file;
+    (void)to;
+    return -EOPNOTSUPP;
 }
 
 static int memory_unlink(struct sys *sys, const char *path)
@@ -651,6 +661,7 @@ static void fill_ops(struct sys_ops *ops)
     ops->truncate = memory_truncate;
     ops->rename = memory_rename;
     ops->link = memory_link;
+    ops->link_file = memory_link_file;
     ops->unlink = memory_unlink;
     ops->sync_dir = memory_sync_dir;
     ops->lock = memory_lock;

@@ -56,6 +56,7 @@
 enum {
     ALIVE_PAGE_BYTES = 4096,
     FIRST_FD = 3,
+    PROC_PATH_MAX = 64,
     /* direct_fd, when it is no descriptor */
     DIRECT_UNTRIED = -1,
     DIRECT_REFUSED = -2
@@ -139,6 +140,48 @@ static int open_flags(uint32_t flags)
     return access | (flags & SYS_CREATE ? O_CREAT : 0) | (flags & SYS_EXCL ? O_EXCL : 0);
 }
 
+static void proc_path(int fd, char out[PROC_PATH_MAX])
+{
+    snprintf(out, PROC_PATH_MAX, "/proc/self/fd/%d", fd);
+}
+
+/* The folder part of a path: "." for a bare name. */
+static int folder_of(const char *path, char folder[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) : 0;
+    if (len >= PATH_MAX)
+        return -ENAMETOOLONG;
+    if (!slash)
+        strcpy(folder, ".");
+    else if (len == 0)
+        strcpy(folder, "/");
+    else
+        snprintf(folder, PATH_MAX, "%.*s", (int)len, path);
+    return 0;
+}
+
+/* It gets its name through /proc: without that it would be of no use. */
+static int open_unnamed(const char *path)
+{
+    char folder[PATH_MAX];
+    char link[PROC_PATH_MAX];
+    int error = folder_of(path, folder);
+    if (error != 0) {
+        errno = -error;
+        return -1;
+    }
+    int fd = open_fd(folder, O_RDWR | O_TMPFILE);
+    if (fd < 0)
+        return fd;
+    proc_path(fd, link);
+    if (access(link, F_OK) == 0)
+        return fd;
+    close_fd(fd);
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
 static void list_file(struct posix *posix, struct sys_file *file)
 {
     file->next = posix->files;
@@ -166,7 +209,8 @@ static int posix_open(struct sys *sys, const char *path, uint32_t flags,
     atomic_init(&file->direct_fd, DIRECT_UNTRIED);
 
     pthread_mutex_lock(&guard);
-    file->fd = open_fd(path, open_flags(flags));
+    file->fd = flags & SYS_UNNAMED ? open_unnamed(path)
+                                   : open_fd(path, open_flags(flags));
     int error = or_errno(file->fd);
     if (error == 0)
         list_file(posix, file);
@@ -281,8 +325,8 @@ static int posix_stat(struct sys_file *file, struct sys_stat *out)
 /* A second description of the same inode, whatever its name is by now. */
 static int open_direct(struct sys_file *file)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file->fd);
+    char path[PROC_PATH_MAX];
+    proc_path(file->fd, path);
     int fd = open_fd(path, O_RDONLY | O_DIRECT);
     return fd < 0 ? DIRECT_REFUSED : fd;
 }
@@ -415,26 +459,17 @@ static int posix_link(struct sys *sys, const char *from, const char *to)
     return or_errno(link(from, to));
 }
 
+static int posix_link_file(struct sys_file *file, const char *to)
+{
+    char from[PROC_PATH_MAX];
+    proc_path(file->fd, from);
+    return or_errno(linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW));
+}
+
 static int posix_unlink(struct sys *sys, const char *path)
 {
     (void)sys;
     return or_errno(unlink(path));
-}
-
-/* The folder part of a path: "." for a bare name. */
-static int folder_of(const char *path, char folder[PATH_MAX])
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash ? (size_t)(slash - path) : 0;
-    if (len >= PATH_MAX)
-        return -ENAMETOOLONG;
-    if (!slash)
-        strcpy(folder, ".");
-    else if (len == 0)
-        strcpy(folder, "/");
-    else
-        snprintf(folder, PATH_MAX, "%.*s", (int)len, path);
-    return 0;
 }
 
 static int posix_sync_dir(struct sys *sys, const char *path)
@@ -775,6 +810,7 @@ static const struct sys_ops posix_ops = {
     .truncate = posix_truncate,
     .rename = posix_rename,
     .link = posix_link,
+    .link_file = posix_link_file,
     .unlink = posix_unlink,
     .sync_dir = posix_sync_dir,
     .lock = posix_lock,

@@ -271,6 +271,81 @@ TEST(simdisk__links_and_unlinks)
     bench_close(&bench);
 }
 
+static struct sys_file *open_unnamed(struct bench *bench)
+{
+    struct sys_file *file;
+    CHECK_OK(bench->sys->ops->open(bench->sys, "/d/any", SYS_UNNAMED, &file));
+    CHECK_EQ(bench->sys->ops->write(file, 0, "whole", 5, 0), 5);
+    return file;
+}
+
+static bool survives(struct bench *bench, const char *path, enum sim_keep keep)
+{
+    char buf[5];
+    struct sim_disk *crashed = crash(bench, keep, 0);
+    bool is_there = sim_peek(crashed, path, 0, buf, sizeof buf);
+    CHECK(!is_there || memcmp(buf, "whole", 5) == 0);
+    sim_disk_destroy(crashed);
+    return is_there;
+}
+
+TEST(simdisk__unnamed_files_get_a_name_or_go)
+{
+    struct bench bench = bench_open();
+    const struct sys_ops *ops = bench.sys->ops;
+    struct sys_file *lost = open_unnamed(&bench);
+    struct sys_file *kept = open_unnamed(&bench);
+    struct sys_stat stat;
+    CHECK_EQ(sim_name_count(bench.disk), 1);
+    CHECK_OK(ops->stat(kept, &stat));
+    CHECK_EQ(stat.links, 0);
+    CHECK_OK(ops->sync(kept));
+    CHECK_OK(ops->link_file(kept, "/d/kept"));
+    CHECK_EQ(ops->link_file(lost, "/d/kept"), -EEXIST);
+    CHECK_EQ(ops->link_file(bench.file, "/d/again"), -ENOENT);
+    CHECK(survives(&bench, "/d/kept", SIM_KEEP_ALL));
+    CHECK(!survives(&bench, "/d/kept", SIM_KEEP_NONE));
+    CHECK_OK(ops->sync(kept));
+    CHECK_OK(ops->sync_dir(bench.sys, "/d/kept"));
+    CHECK(survives(&bench, "/d/kept", SIM_KEEP_NONE));
+    ops->close(lost);
+    ops->close(kept);
+    CHECK_EQ(sim_name_count(bench.disk), 2);
+    sim_disk_set_unnamed(bench.disk, false);
+    CHECK_EQ(ops->open(bench.sys, "/d/any", SYS_UNNAMED, &lost), -EOPNOTSUPP);
+    bench_close(&bench);
+}
+
+TEST(simdisk__what_was_synced_without_a_name_needs_a_sync_before_the_folders)
+{
+    struct bench bench = bench_open();
+    const struct sys_ops *ops = bench.sys->ops;
+    struct sys_file *file = open_unnamed(&bench);
+    CHECK_OK(ops->sync(file));
+    CHECK_OK(ops->link_file(file, "/d/new"));
+    CHECK_OK(ops->sync_dir(bench.sys, "/d/new"));
+    CHECK(!survives(&bench, "/d/new", SIM_KEEP_NONE));
+    CHECK(survives(&bench, "/d/new", SIM_KEEP_ALL));
+    CHECK_OK(ops->sync(file));
+    CHECK(survives(&bench, "/d/new", SIM_KEEP_NONE));
+    ops->close(file);
+    bench_close(&bench);
+}
+
+/* ... and fill the disk like others. */
+TEST(simdisk__unnamed_files_take_room)
+{
+    struct bench bench = bench_open();
+    const struct sys_ops *ops = bench.sys->ops;
+    struct sys_file *file = open_unnamed(&bench);
+    sim_disk_set_capacity(bench.disk, 2 * SECTOR);
+    CHECK_OK(ops->truncate(file, SECTOR));
+    CHECK_OK(ops->truncate(file, 2 * SECTOR));
+    CHECK_EQ(ops->truncate(file, 3 * SECTOR), -ENOSPC);
+    ops->close(file);
+    bench_close(&bench);
+}
+
 TEST(simdisk__tears_sectors_at_eight_bytes)
 {
     struct bench bench = bench_open();

@@ -304,6 +304,37 @@ TEST(sys_posix__read_only_handles_lock_shared_only) { asks_for_read_only(sys_pos
 TEST(sys_posix__threads_meet) { asks_for_threads(sys_posix()); }
 TEST(sys_posix__time_random_and_identity_are_told) { asks_for_the_rest(sys_posix()); }
 
+/* A file system that has none says so, and the store does without. */
+TEST(sys_posix__unnamed_files_get_a_name_or_go)
+{
+    struct sys *sys = sys_posix();
+    const struct sys_ops *ops = sys->ops;
+    struct sys_file *file;
+    struct sys_file *late;
+    struct sys_stat stat;
+    struct sys_stat named;
+    if (ops->open(sys, unit_path("unnamed"), SYS_UNNAMED, &file) < 0) {
+        printf("    skipped: no files without a name here\n");
+        return;
+    }
+    CHECK_OK(ops->open(sys, unit_path("unnamed"), SYS_UNNAMED, &late));
+    CHECK_EQ(ops->stat_path(sys, unit_path("unnamed"), &named), -ENOENT);
+    CHECK_EQ(ops->write(file, 0, "whole", 5, SYS_DSYNC), 5);
+    CHECK_OK(ops->sync(file));
+    CHECK_OK(ops->stat(file, &stat));
+    CHECK_EQ(stat.links, 0);
+    CHECK(stat.is_regular);
+    CHECK_OK(ops->link_file(file, unit_path("unnamed")));
+    CHECK_EQ(ops->link_file(late, unit_path("unnamed")), -EEXIST);
+    CHECK_OK(ops->stat_path(sys, unit_path("unnamed"), &named));
+    CHECK_EQ(named.inode, stat.inode);
+    CHECK_EQ(named.links, 1);
+    CHECK_EQ(named.size, 5);
+    ops->close(late);
+    ops->close(file);
+    CHECK_OK(ops->unlink(sys, unit_path("unnamed")));
+}
+
 TEST(sys_posix__is_one_instance)
 {
     CHECK(sys_posix() != NULL);
@@ -618,6 +649,16 @@ static void ask_memory(void (*asks)(struct sys *sys))
 }
 
 TEST(sys_memory__keeps_files) { ask_memory(asks_for_files); }
+static void asks_for_no_unnamed(struct sys *sys)
+{
+    struct sys_file *file = open_new(sys, "named");
+    struct sys_file *other;
+    CHECK_EQ(sys->ops->open(sys, "memory", SYS_UNNAMED, &other), -EOPNOTSUPP);
+    CHECK_EQ(sys->ops->link_file(file, "memory"), -EOPNOTSUPP);
+    sys->ops->close(file);
+}
+
+TEST(sys_memory__has_no_unnamed_files) { ask_memory(asks_for_no_unnamed); }
 TEST(sys_memory__keeps_names) { ask_memory(asks_for_names); }
 TEST(sys_memory__locks_exclude_two_handles) { ask_memory(asks_for_locks); }
 TEST(sys_memory__holder_is_named_but_never_the_handle) { ask_memory(asks_for_holders); }

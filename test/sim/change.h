@@ -27,6 +27,7 @@ struct change {
 
 struct file_state {
     bool is_directory;
+    bool is_loose; /* [M7] synced without a name, and not since */
     struct image current;
     struct image durable;
 };

@@ -71,6 +71,7 @@ static void copy_settings(struct sim_disk *to, const struct sim_disk *from)
     to->clock_ns = from->clock_ns;
     to->capacity = from->capacity;
     to->has_lying_locks = from->has_lying_locks;
+    to->lacks_unnamed = from->lacks_unnamed;
     to->is_alone = from->is_alone;
 }
 
@@ -99,6 +100,11 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t bytes)
 void sim_disk_set_lying_locks(struct sim_disk *disk, bool are_lying)
 {
     disk->has_lying_locks = are_lying;
+}
+
+void sim_disk_set_unnamed(struct sim_disk *disk, bool has_unnamed)
+{
+    disk->lacks_unnamed = !has_unnamed;
 }
 
 void sim_disk_set_alone(struct sim_disk *disk, bool is_alone)
@@ -134,6 +140,14 @@ uint64_t sim_clock_ns(struct sim_disk *disk)
     uint64_t ns = disk->clock_ns;
     disk_unlock(disk);
     return ns;
+}
+
+uint64_t sim_name_count(struct sim_disk *disk)
+{
+    disk_lock(disk);
+    uint64_t count = medium_name_count(disk->medium);
+    disk_unlock(disk);
+    return count;
 }
 
 bool sim_file_size(struct sim_disk *disk, const char *path, uint64_t *size)

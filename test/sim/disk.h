@@ -59,6 +59,8 @@ void sim_disk_destroy(struct sim_disk *disk);
 /* Growth beyond it is ENOSPC; 0: none. */
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t bytes);
 void sim_disk_set_lying_locks(struct sim_disk *disk, bool are_lying);
+/* Files without a name; it has them unless told otherwise. */
+void sim_disk_set_unnamed(struct sim_disk *disk, bool has_unnamed);
 /* One thread uses it: what it waits for never comes, so waits end at once. */
 void sim_disk_set_alone(struct sim_disk *disk, bool is_alone);
 void sim_disk_add_folder(struct sim_disk *disk, const char *path);
@@ -78,6 +80,9 @@ bool sim_rot(struct sim_disk *disk, const char *path, uint64_t off, const void *
              uint64_t len);
 void sim_put_file(struct sim_disk *disk, const char *path, const void *bytes,
                   uint64_t len);
+
+/* How many names of files and folders there are. */
+uint64_t sim_name_count(struct sim_disk *disk);
 
 /* The number by which a process adopts a file as a descriptor of its host's; the file is
  * made where it is absent. A stream stands at its first byte and cannot be sought. */

@@ -168,8 +168,10 @@ struct medium *copy_durable(const struct medium *medium)
 struct medium *medium_copy(const struct medium *medium)
 {
     struct medium *copy = copy_durable(medium);
-    for (uint32_t i = 0; i < medium->file_count; i++)
+    for (uint32_t i = 0; i < medium->file_count; i++) {
+        copy->files[i].is_loose = medium->files[i].is_loose;
         image_copy(&copy->files[i].current, &medium->files[i].current);
+    }
     names_copy(&copy->current, &medium->current);
     for (size_t i = 0; i < medium->change_count; i++) {
         const struct change *from = &medium->changes[i];
@@ -201,8 +203,14 @@ uint32_t medium_add_file(struct medium *medium, const char *path, bool is_direct
     medium->files = must(realloc(medium->files,
                                  medium->file_count * sizeof *medium->files));
     medium->files[file_no] = (struct file_state){.is_directory = is_directory};
-    add_name_change(medium, CHANGE_NAME, file_no, NULL, path);
+    if (path)
+        add_name_change(medium, CHANGE_NAME, file_no, NULL, path);
     return file_no;
+}
+
+uint64_t medium_name_count(const struct medium *medium)
+{
+    return medium->current.count;
 }
 
 void medium_link(struct medium *medium, uint32_t file_no, const char *path)
@@ -226,18 +234,6 @@ uint64_t medium_links(const struct medium *medium, uint32_t file_no)
     for (size_t i = 0; i < medium->current.count; i++)
         links += medium->current.at[i].file_no == file_no;
     return links;
-}
-
-void medium_sync_names(struct medium *medium, const char *path)
-{
-    for (size_t i = 0; i < medium->change_count; i++) {
-        struct change *change = &medium->changes[i];
-        if (!is_in_folder_of(change->from, path) && !is_in_folder_of(change->to, path))
-            continue;
-        names_apply(&medium->durable, change);
-        take_change(change);
-    }
-    forget_taken(medium);
 }
 
 /* ---- bytes ---- */
@@ -370,6 +366,37 @@ void medium_sync(struct medium *medium, uint32_t file_no)
         count = apply_at(&medium->files[file_no].durable, medium, i);
         for (size_t k = i; k < i + count; k++)
             take_change(&medium->changes[k]);
+    }
+    medium->files[file_no].is_loose = medium_links(medium, file_no) == 0;
+    forget_taken(medium);
+}
+
+/* [M7] */
+static void loosen(struct medium *medium, uint32_t file_no)
+{
+    struct file_state *file = &medium->files[file_no];
+    file->is_loose = false;
+    image_clear(&file->durable);
+    add_change(medium, CHANGE_SIZE, file_no)->at = file->current.size;
+    add_sector_changes(medium, file_no, 0, file->current.size);
+}
+
+static bool is_in_folder(const struct change *change, const char *path)
+{
+    return is_in_folder_of(change->from, path) || is_in_folder_of(change->to, path);
+}
+
+void medium_sync_names(struct medium *medium, const char *path)
+{
+    size_t count = medium->change_count;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_in_folder(&medium->changes[i], path))
+            continue;
+        names_apply(&medium->durable, &medium->changes[i]);
+        uint32_t file_no = medium->changes[i].file_no;
+        take_change(&medium->changes[i]);
+        if (medium->files[file_no].is_loose)
+            loosen(medium, file_no);
     }
     forget_taken(medium);
 }

@@ -17,6 +17,10 @@
  * [M4] Bytes behind a size that did not survive are gone; bytes below a size that did,
  *      but not their sector, are zero, or, if the choice says so, anything.
  *
+ * [M7] What was synced while a file had no name may be gone where its name is synced with
+ *      the folder before the file is synced once more: file systems that keep a log of
+ *      files beside their transactions need not put it there.
+ *
  * Calls need the mutex of the disk that owns the medium. */
 #ifndef TEST_SIM_MEDIUM_H
 #define TEST_SIM_MEDIUM_H
@@ -44,7 +48,9 @@ void medium_begin_call(struct medium *medium);
 /* ---- names ---- */
 /* A file number, or MEDIUM_NONE. */
 uint32_t medium_find(const struct medium *medium, const char *path);
+/* path NULL: without a name yet. */
 uint32_t medium_add_file(struct medium *medium, const char *path, bool is_directory);
+uint64_t medium_name_count(const struct medium *medium);
 void medium_link(struct medium *medium, uint32_t file_no, const char *path);
 void medium_unlink(struct medium *medium, const char *path);
 void medium_rename(struct medium *medium, const char *from, const char *to);

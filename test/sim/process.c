@@ -94,6 +94,12 @@ static int open_file_no(struct sim_disk *disk, const char *path, uint32_t flags,
                         uint32_t *file_no)
 {
     struct medium *medium = disk->medium;
+    if (flags & SYS_UNNAMED) {
+        if (disk->lacks_unnamed)
+            return -EOPNOTSUPP;
+        *file_no = medium_add_file(medium, NULL, false);
+        return 0;
+    }
     *file_no = medium_find(medium, path);
     if (*file_no == MEDIUM_NONE && !(flags & SYS_CREATE))
         return -ENOENT;
@@ -120,6 +126,7 @@ static int sim_open(struct sys *sys, const char *path, uint32_t flags,
         handle->process = process;
         handle->file_no = file_no;
         handle->is_read_only = flags & SYS_READ_ONLY;
+        handle->is_unnamed = flags & SYS_UNNAMED;
         handle->next = process->handles;
         process->handles = handle;
         *out = (struct sys_file *)handle;
@@ -282,7 +289,10 @@ static int judge_growth(struct sim_handle *handle, uint64_t size)
         return -EFBIG;
     if (size <= now || disk->capacity == 0)
         return 0;
-    return medium_used_bytes(disk->medium) + (size - now) > disk->capacity ? -ENOSPC : 0;
+    /* Without a name it is not among what is used. */
+    bool is_counted = medium_links(disk->medium, handle->file_no) > 0;
+    uint64_t more = is_counted ? size - now : size;
+    return medium_used_bytes(disk->medium) + more > disk->capacity ? -ENOSPC : 0;
 }
 
 /* How much of a write happens before the fault. */
@@ -433,6 +443,24 @@ static int sim_link(struct sys *sys, const char *from, const char *to)
     if (st == 0)
         medium_link(medium, medium_find(medium, from), to);
     return (int)call_end(process, SIM_LINK, st);
+}
+
+/* Linux: one whose last name is gone gets none again. */
+static int sim_link_file(struct sys_file *file, const char *to)
+{
+    struct sim_handle *handle = handle_of(file);
+    struct medium *medium = handle->process->disk->medium;
+    struct sim_fault fault;
+    int st = call_begin(handle->process, SIM_LINK, &fault);
+    if (st == 0 && !handle->is_unnamed)
+        st = -ENOENT;
+    if (st == 0 && medium_find(medium, to) != MEDIUM_NONE)
+        st = -EEXIST;
+    if (st == 0) {
+        medium_link(medium, handle->file_no, to);
+        handle->is_unnamed = false;
+    }
+    return (int)call_end(handle->process, SIM_LINK, st);
 }
 
 static int sim_unlink(struct sys *sys, const char *path)
@@ -601,6 +629,7 @@ static const struct sys_ops sim_ops = {
     .truncate = sim_truncate,
     .rename = sim_rename,
     .link = sim_link,
+    .link_file = sim_link_file,
     .unlink = sim_unlink,
     .sync_dir = sim_sync_dir,
     .lock = sim_lock,

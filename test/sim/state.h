@@ -25,6 +25,7 @@ struct sim_disk {
     uint64_t clock_ns;
     uint64_t capacity;
     bool has_lying_locks;
+    bool lacks_unnamed;
     bool is_alone;
     uint32_t process_count;
     sim_hook_fn hook; /* const while calls are made */
@@ -71,6 +72,7 @@ struct sim_handle {
     struct sim_handle *next;
     uint32_t file_no;
     bool is_read_only;
+    bool is_unnamed;   /* opened so, and not linked yet */
     bool is_stream;    /* adopted: each transfer goes on where the one before ended */
     uint64_t position; /* of a stream */
 };
