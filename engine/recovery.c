@@ -61,6 +61,22 @@ static scn_status write_new(struct file *file, struct sys *sys)
     return st < 0 ? st : superblock_write(file, &sb);
 }
 
+/* Without a name until it is whole: nothing is left of a maker who is killed.  Several
+ * may be at it; who comes second finds the file of the first one. */
+static scn_status create_unnamed(struct sys *sys, const char *path, bool *is_there)
+{
+    struct file file;
+    *is_there = false;
+    scn_status st = file_open_unnamed(&file, sys, path);
+    if (st != SCN_OK)
+        return st == SCN_NOTFOUND ? SCN_OK : st;
+    st = write_new(&file, sys);
+    if (st == SCN_OK)
+        *is_there = file_give_name(&file);
+    file_close(&file);
+    return st;
+}
+
 static scn_status write_temporary(struct sys *sys, const char *name)
 {
     struct sys_file *handle;
@@ -92,7 +108,7 @@ static scn_status temporary_name(struct sys *sys, const char *path, char **out)
     return SCN_OK;
 }
 
-scn_status recovery_create(struct sys *sys, const char *path)
+static scn_status create_named(struct sys *sys, const char *path)
 {
     char *name = NULL;
     scn_status st = temporary_name(sys, path, &name);
@@ -109,8 +125,18 @@ scn_status recovery_create(struct sys *sys, const char *path)
     return st;
 }
 
+/* The second way is for file systems that have no files without a name; it says why it
+ * fails, too. */
+scn_status recovery_create(struct sys *sys, const char *path)
+{
+    bool is_there;
+    scn_status st = create_unnamed(sys, path, &is_there);
+    return st < 0 || is_there ? st : create_named(sys, path);
+}
+
 /* Who made the file, or found it and did not commit, may have died or failed before its
  * name was durable: so whoever finds it as it was made sees to that, the maker included.
+ * First comes the file, which was synced when it had no name [Y3].
  * A folder that may not be read cannot be synced either. */
 static scn_status keep_name(struct store *store)
 {
@@ -118,6 +144,9 @@ static scn_status keep_name(struct store *store)
                   page_ref_is_null(&store->superblock.space);
     if (!is_new)
         return SCN_OK;
+    scn_status st = file_sync(&store->file);
+    if (st < 0)
+        return st;
     int failed = store->sys->ops->sync_dir(store->sys, store->file.path);
     if (failed == 0 || failed == -EACCES)
         return SCN_OK;

@@ -16,9 +16,14 @@
 
 #include "engine/store.h"
 
-/* Makes a new store under a temporary name and links it to path: no crash leaves half a
- * file under the name; recovery_run makes the name durable. SCN_OK also when somebody
- * else created path meanwhile. */
+/* Makes a new store.
+ *
+ * [Y3] It gets its name when it is whole and synced, and has no other one before, where
+ *      the file system has files without a name: whoever is killed leaves nothing.
+ *      recovery_run of whoever finds it so syncs it under its name, and then the folder.
+ *
+ * Elsewhere it has a temporary name first, which a kill leaves. SCN_OK also when somebody
+ * else created path meanwhile. docs/durability.md says why this is right. */
 scn_status recovery_create(struct sys *sys, const char *path) MUST_USE;
 
 /* store has file, locks, pool, readers, space (unless read-only) and the mutexes; gets

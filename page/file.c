@@ -133,9 +133,31 @@ scn_status file_open(struct file *file, struct sys *sys, const char *path, bool 
     return st;
 }
 
+scn_status file_open_unnamed(struct file *file, struct sys *sys, const char *path)
+{
+    *file = (struct file){.sys = sys};
+    scn_status st = keep_path(file, path);
+    if (st == SCN_OK)
+        st = make_mutex(file);
+    if (st == SCN_OK && sys->ops->open(sys, path, SYS_UNNAMED, &file->handle) != 0)
+        st = SCN_NOTFOUND;
+    if (st == SCN_OK)
+        st = identify(file);
+    file->durable_handle = file->handle;
+    if (st != SCN_OK)
+        file_close(file);
+    return st;
+}
+
+bool file_give_name(struct file *file)
+{
+    int error = file->sys->ops->link_file(file->handle, file->path);
+    return error == 0 || error == -EEXIST;
+}
+
 void file_close(struct file *file)
 {
-    if (file->durable_handle)
+    if (file->durable_handle && file->durable_handle != file->handle)
         file->sys->ops->close(file->durable_handle);
     if (file->handle)
         file->sys->ops->close(file->handle);

@@ -45,6 +45,14 @@ struct file {
  * zeroed. */
 scn_status file_open(struct file *file, struct sys *sys, const char *path, bool read_only)
     MUST_USE;
+/* A new, empty file without a name [S4], in the folder that holds path.  One handle is
+ * enough for it [F2]: whoever writes it gives it up after the first failure.
+ * SCN_NOTFOUND (no sentence set): there are no such files here, or something else stands
+ * in the way; SCN_NOMEM. */
+scn_status file_open_unnamed(struct file *file, struct sys *sys, const char *path)
+    MUST_USE;
+/* It gets the name `path`, unless another file has it.  False: the system refuses it. */
+bool file_give_name(struct file *file) MUST_USE;
 void file_close(struct file *file);
 
 /* Exactly len bytes, continuing short transfers and EINTR.  A read beyond the end is
