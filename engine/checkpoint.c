@@ -349,8 +349,18 @@ static void plan_moves(struct checkpoint *cp)
     cp->forest.moves_tables = live <= stat.free_pages;
 }
 
+/* Nothing moves to where pages are in use, or not free yet. */
+static void plan_shortening(struct checkpoint *cp, uint32_t from)
+{
+    struct space_stat stat;
+    space_stat(cp->store->space, &stat);
+    cp->forest.tail.from = stat.used_pages > from ? (uint32_t)stat.used_pages : from;
+    cp->forest.moves_tables = true;
+}
+
+/* from 0: wherever a packed file would end. */
 static void init(struct checkpoint *cp, struct store *store, bool drains,
-                 struct forest_pass *pass)
+                 struct forest_pass *pass, uint32_t from)
 {
     *cp = (struct checkpoint){.store = store, .gen = store->next_gen, .drains = drains};
     cp->superblock = store->superblock;
@@ -365,15 +375,18 @@ static void init(struct checkpoint *cp, struct store *store, bool drains,
     supply_init(&cp->supply, store);
     if (pass)
         cp->forest.tail.from = pass->relocation.from;
+    else if (from)
+        plan_shortening(cp, from);
     else
         plan_moves(cp);
     cp->extents.packed_end = cp->forest.tail.from;
 }
 
-static scn_status run_one(struct store *store, bool drains, struct forest_pass *pass)
+static scn_status run_one(struct store *store, bool drains, struct forest_pass *pass,
+                          uint32_t from)
 {
     struct checkpoint cp;
-    init(&cp, store, drains, pass);
+    init(&cp, store, drains, pass, from);
     scn_status st = freeze(&cp);
     if (st == SCN_OK)
         st = one_generation(&cp);
@@ -424,11 +437,11 @@ static bool can_drain(struct store *store, struct drain *drain)
 static scn_status run_all(struct store *store, enum checkpoint_mode mode)
 {
     struct drain drain = {0};
-    scn_status st = has_work(store) ? run_one(store, false, NULL) : SCN_OK;
+    scn_status st = has_work(store) ? run_one(store, false, NULL, 0) : SCN_OK;
     if (mode == CHECKPOINT_PLAIN)
         return st;
     for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, &drain); i++)
-        st = run_one(store, true, NULL);
+        st = run_one(store, true, NULL, 0);
     return st;
 }
 
@@ -485,7 +498,14 @@ scn_status checkpoint_hold(struct store *store, scn_status (*fn)(void *ctx), voi
 
 scn_status checkpoint_generation(struct store *store, struct forest_pass *pass)
 {
-    scn_status st = run_one(store, true, pass);
+    scn_status st = run_one(store, true, pass, 0);
+    note_outcome(store, CHECKPOINT_PLAIN, st);
+    return st;
+}
+
+scn_status checkpoint_shorten(struct store *store, uint32_t from)
+{
+    scn_status st = run_one(store, true, NULL, from);
     note_outcome(store, CHECKPOINT_PLAIN, st);
     return st;
 }

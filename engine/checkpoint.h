@@ -30,6 +30,9 @@ scn_status checkpoint_hold(struct store *store, scn_status (*fn)(void *ctx),
  * step of the pass (NULL: none; engine/forest.h). */
 struct forest_pass;
 scn_status checkpoint_generation(struct store *store, struct forest_pass *pass) MUST_USE;
+/* The same without a pass: trees' pages and the log leave what lies from page `from` on,
+ * or from where a file would end that has so many pages in use. */
+scn_status checkpoint_shorten(struct store *store, uint32_t from) MUST_USE;
 /* Appends a MARK record, and perhaps syncs it: the log's last commits get a witness. */
 scn_status checkpoint_mark(struct store *store, bool syncs) MUST_USE;
 /* SCN_MISUSE: the calling thread is in a function that scn_check calls, and would wait

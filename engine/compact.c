@@ -5,23 +5,33 @@
  * garbage, and moves every table's pages out of the tail: one pass over all tables, in
  * steps.
  *
- * [P1] A step is one generation, so all that holds for checkpoints holds for it: readers
+ * [K7] A step is one generation, so all that holds for checkpoints holds for it: readers
  *      and commits go on, a crash or a failure leaves the generation before.
- * [P2] A step reads and writes a bounded number of bytes, and no more than half of the
+ * [K8] A step reads and writes a bounded number of bytes, and no more than half of the
  *      free pages: the file does not grow by it where anything is free.
- * [P3] Between two steps nothing is held: other checkpoints, of this process or another,
+ * [K9] Between two steps nothing is held: other checkpoints, of this process or another,
  *      come in between.
  *
  * What a step frees can be given out two generations later, so where little is free,
  * generations without a step come first.  Three of them without a free page mean that a
  * reader holds the garbage, or that it all lies inside of pages: then the step goes on,
- * and the file grows by one step at most. */
+ * and the file grows by one step at most.
+ *
+ * [K10] A file at rest is no longer in the end than before.
+ *
+ * Each generation writes its allocation state, and what leads to its changes, anew: in
+ * a packed file behind the end, and where the file holds little that is as much as there
+ * was to gain.  So generations follow that change nothing; every third moves down what
+ * lies too far.  What one of them frees is free for the next but one, which then leaves
+ * the end, and that is cut off. */
 #include "engine/checkpoint.h"
 #include "engine/forest.h"
 #include "engine/room.h"
 
 enum {
     PASSES_MAX = 3,
+    SHORTENINGS_MAX = 10,
+    QUIET_MAX = 3,
     SLACK_PAGES = 8,
     WAITS_MAX = 3,
     STEP_PAGES_MIN = 64,
@@ -30,11 +40,13 @@ enum {
 
 struct compaction {
     struct store *store;
+    uint32_t goal_pages; /* of the file: as many as before, or what is needed now */
     struct forest_pass pass;
     bool is_planned;
     bool is_finished; /* there is nothing to gain */
     uint32_t passes;
     uint32_t waits;
+    uint32_t shortenings;
     uint64_t bytes_left;
     uint64_t deadline_ns; /* UINT64_MAX: none */
     uint64_t done_bytes;
@@ -55,6 +67,15 @@ static scn_status read_usage(struct store *store, uint64_t *pages, uint64_t *nee
     return st < 0 ? st : usage_count(reader, &table, pages, needed);
 }
 
+/* What was committed and not yet merged needs room, too. */
+static void set_goal(struct compaction *compaction, uint64_t enough)
+{
+    uint64_t pages = atomic_load(&compaction->store->file.page_count);
+    enough = enough < pages ? enough : pages;
+    if (compaction->goal_pages < enough)
+        compaction->goal_pages = (uint32_t)enough;
+}
+
 /* Worth a pass is what a checkpoint calls garbage, too: a sixteenth of the file. */
 static scn_status plan(struct compaction *compaction)
 {
@@ -65,12 +86,18 @@ static scn_status plan(struct compaction *compaction)
     if (st < 0)
         return st;
     space_stat(compaction->store->space, &stat);
-    uint64_t live = stat.used_pages - stat.freed_pages - (pages - needed);
+    uint64_t kept = stat.used_pages - stat.freed_pages;
+    uint64_t live = kept - (pages - needed);
+    if (compaction->passes == 0)
+        set_goal(compaction, kept + SLACK_PAGES);
     uint64_t garbage = stat.end_pages > live ? stat.end_pages - live : 0;
     compaction->is_finished = garbage < LOG_EXTENT_PAGES ||
                               garbage < stat.end_pages / 16 ||
                               compaction->passes == PASSES_MAX;
-    compaction->pass.relocation.from = (uint32_t)(live + live / 32 + SLACK_PAGES);
+    uint64_t packed = live + live / 32 + SLACK_PAGES;
+    if (packed > compaction->goal_pages && stat.used_pages <= compaction->goal_pages)
+        packed = compaction->goal_pages;
+    compaction->pass.relocation.from = (uint32_t)packed;
     compaction->pass.table_id = 0;
     compaction->pass.is_done = false;
     relocation_rewind(&compaction->pass.relocation);
@@ -139,6 +166,41 @@ static scn_status tell(const struct compaction *compaction, const scn_hooks *hoo
                      "the compaction was ended by the program; what is done stays done");
 }
 
+static bool is_longer(const struct compaction *compaction)
+{
+    return atomic_load(&compaction->store->file.page_count) > compaction->goal_pages;
+}
+
+/* What was freed in the last generation that moved something is free before the next. */
+static scn_status shorten(void *ctx)
+{
+    struct compaction *compaction = ctx;
+    struct store *store = compaction->store;
+    if (!is_longer(compaction))
+        return SCN_OK;
+    return compaction->shortenings++ % 3 == 0
+               ? checkpoint_shorten(store, compaction->goal_pages)
+               : checkpoint_generation(store, NULL);
+}
+
+/* [K10] Some without any change mean that there is more in the file than there was, or
+ * that a reader holds it. */
+static scn_status end_where_it_began(struct compaction *compaction)
+{
+    struct space_stat last = {0};
+    struct space_stat stat;
+    uint32_t quiet = 0;
+    scn_status st = SCN_OK;
+    while (st == SCN_OK && is_longer(compaction) && !is_over(compaction) &&
+           quiet < QUIET_MAX && compaction->shortenings < SHORTENINGS_MAX) {
+        st = checkpoint_hold(compaction->store, shorten, compaction);
+        space_stat(compaction->store->space, &stat);
+        quiet = memcmp(&stat, &last, sizeof stat) == 0 ? quiet + 1 : 0;
+        last = stat;
+    }
+    return st;
+}
+
 /* One pass after the other, and after each what it has freed goes back. */
 static scn_status run(struct compaction *compaction, const scn_hooks *hooks)
 {
@@ -147,7 +209,9 @@ static scn_status run(struct compaction *compaction, const scn_hooks *hooks)
         if (is_over(compaction))
             return SCN_END;
         st = checkpoint_hold(compaction->store, go_on, compaction);
-        if (st < 0 || compaction->is_finished)
+        if (st == SCN_OK && compaction->is_finished)
+            return end_where_it_began(compaction);
+        if (st < 0)
             return st;
         if (compaction->pass.is_done) {
             compaction->is_planned = false;
@@ -192,7 +256,10 @@ scn_status scn_compact(scn_db *db, const scn_compact_options *options)
                                               chosen.budget_ms * UINT64_C(1000000)
                                         : UINT64_MAX,
     };
-    st = run(&compaction, &chosen.hooks);
+    st = file_learn_size(&compaction.store->file);
+    compaction.goal_pages = (uint32_t)atomic_load(&compaction.store->file.page_count);
+    if (st == SCN_OK)
+        st = run(&compaction, &chosen.hooks);
     relocation_destroy(&compaction.pass.relocation);
     return st;
 }

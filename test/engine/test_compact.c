@@ -466,3 +466,86 @@ TEST(compact__merges_what_comes_meanwhile_though_no_value_ever_lay_outside)
     sim_process_destroy(sys);
     sim_disk_destroy(disk);
 }
+
+/* ---- files with little in them ---- */
+
+static uint64_t pages_of(scn_db *db)
+{
+    scn_stats_t stats = {.struct_size = sizeof stats};
+    CHECK_OK(scn_stats(db, &stats));
+    return stats.file_bytes / PAGE_BYTES;
+}
+
+/* Pages that a generation writes besides those of the rows. */
+enum { BESIDES_MAX = 4 };
+
+/* A few rows are put, and some of them deleted again. */
+static void change_little(scn_db *db, uint32_t rows, uint64_t *random)
+{
+    static const uint8_t value[LONG];
+    for (uint64_t i = 1 + unit_random(random) % 20; i > 0; i--) {
+        scn_slice key = key_of((uint32_t)(unit_random(random) % rows));
+        bool is_long = unit_random(random) % 20 == 0;
+        uint64_t len = is_long ? LONG : unit_random(random) % 400;
+        if (unit_random(random) % 3)
+            CHECK_OK(scn_put1(db, "plain", key, (scn_slice){value, len}));
+        else
+            CHECK(scn_del1(db, "plain", key) >= 0);
+    }
+}
+
+/* How long a copy of the file is then, and *rested after one more checkpoint. */
+static uint64_t pages_after(struct sim_disk *disk, bool compacts, uint64_t *rested)
+{
+    struct sim_disk *copy = sim_disk_copy(disk);
+    struct sys *sys = sim_process_create(copy);
+    scn_db *db;
+    uint64_t issues = 1;
+    CHECK_OK(open_on(sys, &db));
+    CHECK_OK(compacts ? scn_compact(db, NULL) : SCN_OK);
+    uint64_t pages = pages_of(db);
+    CHECK_OK(scn_checkpoint(db));
+    *rested = pages_of(db);
+    CHECK_OK(scn_check(db, SCN_CHECK_ALL, NULL, NULL, &issues));
+    CHECK_EQ(issues, 0);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(copy);
+    return pages;
+}
+
+static void check_no_longer(struct sim_disk *disk, scn_db *db)
+{
+    uint64_t pages = pages_of(db);
+    uint64_t merged;
+    uint64_t rested;
+    (void)pages_after(disk, false, &merged);
+    uint64_t compacted = pages_after(disk, true, &rested);
+    uint64_t most = merged > pages ? merged : pages;
+    CHECK(rested <= most + BESIDES_MAX);
+    if (delta_is_empty(db->store->active))
+        CHECK(compacted <= pages && rested <= pages);
+}
+
+/* What each generation writes besides is as much as the rows, and lies behind the end
+ * first.  What has to be merged takes room, with a compaction or without. */
+TEST(compact__makes_no_file_longer_that_holds_little)
+{
+    uint64_t random = unit_seed();
+    for (uint32_t turn = 0; turn < 4; turn++) {
+        struct sim_disk *disk = sim_disk_create(unit_seed());
+        struct sys *sys = sim_process_create(disk);
+        scn_db *db;
+        CHECK_OK(open_on(sys, &db));
+        uint32_t rows = 1 + (uint32_t)(unit_random(&random) % 300);
+        for (uint32_t step = 0; step < 20; step++) {
+            change_little(db, rows, &random);
+            if (step % 3)
+                CHECK_OK(step % 3 == 1 ? scn_checkpoint(db) : scn_compact(db, NULL));
+            check_no_longer(disk, db);
+        }
+        CHECK_OK(scn_close(db));
+        sim_process_destroy(sys);
+        sim_disk_destroy(disk);
+    }
+}
