@@ -17,24 +17,35 @@ enum {
 
 /* ---- waiting ---- */
 
-/* False when the deadline has passed. */
+/* To find out who is in the way takes as long as a pause: the last try does, which comes
+ * after the deadline. */
+static void note_time(struct store *store, uint64_t deadline_ns)
+{
+    store->locks.tries_again = store->sys->ops->now_ns(store->sys) < deadline_ns;
+}
+
+/* False when that was the last try. */
 static bool pause_until(struct store *store, uint64_t deadline_ns)
 {
     const struct sys_ops *ops = store->sys->ops;
     uint64_t now = ops->now_ns(store->sys);
-    if (now >= deadline_ns)
+    if (!store->locks.tries_again)
         return false;
     ops->mutex_lock(store->state_mutex);
     (void)ops->cond_wait(store->space_cond, store->state_mutex,
                          now + (uint64_t)PAUSE_MS * NS_PER_MS);
     ops->mutex_unlock(store->state_mutex);
+    note_time(store, deadline_ns);
     return true;
 }
 
+/* Of a number of tries, which begin. */
 static uint64_t deadline_of(struct store *store)
 {
-    return store->sys->ops->now_ns(store->sys) +
-           store->options.busy_timeout_ms * (uint64_t)NS_PER_MS;
+    uint64_t deadline_ns = store->sys->ops->now_ns(store->sys) +
+                           store->options.busy_timeout_ms * (uint64_t)NS_PER_MS;
+    note_time(store, deadline_ns);
+    return deadline_ns;
 }
 
 /* ---- alone ---- */
@@ -236,7 +247,7 @@ static scn_status open_to_read(struct store *store)
     return st;
 }
 
-scn_status session_open(struct store *store)
+static scn_status open_as_asked(struct store *store)
 {
     bool is_alone = false;
     if (store->is_read_only)
@@ -245,6 +256,13 @@ scn_status session_open(struct store *store)
     if (st < 0)
         return st;
     return is_alone ? open_exclusively(store) : open_shared(store);
+}
+
+scn_status session_open(struct store *store)
+{
+    scn_status st = open_as_asked(store);
+    store->locks.tries_again = false;
+    return st;
 }
 
 /* ---- going ---- */

@@ -426,6 +426,8 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
 {
     int error = try_kernel(locks, kind, mode);
+    if (error == -EAGAIN && locks->tries_again)
+        return SCN_BUSY;
     return error == 0 ? SCN_OK : kernel_failed(locks, kind, error, 0);
 }
 

@@ -48,6 +48,8 @@ struct locks {
     bool is_exclusive; /* [K3]; const after open */
     bool sees_others;  /* the same only for a recovery, which others live beside: they can
                         * be looked at; const after open */
+    bool tries_again;  /* who finds ATTACH or READER taken comes again, and need not be
+                        * told by whom; of the thread that opens */
 };
 
 /* SCN_NOMEM: nothing to destroy. */
@@ -93,8 +95,9 @@ scn_status lock_each_elsewhere(struct locks *locks, uint64_t start, uint64_t len
                                scn_status (*fn)(void *ctx, uint64_t start, uint64_t len),
                                void *ctx) MUST_USE;
 
-/* Kernel lock only, for ATTACH and READER: never waits.  SCN_BUSY, SCN_IO.  A held lock
- * is exchanged for the new mode at once, or kept. */
+/* Kernel lock only, for ATTACH and READER: never waits.  SCN_BUSY (without a sentence if
+ * tries_again is set), SCN_IO.  A held lock is exchanged for the new mode at once, or
+ * kept. */
 scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_mode mode)
     MUST_USE;
 /* The same, exclusively, by who only wants to know whether it is alone.  SCN_BUSY comes

@@ -43,3 +43,56 @@ TEST(session__of_a_failed_look_is_not_exclusive)
     CHECK(fail.nth > 4);
     sim_disk_destroy(disk);
 }
+
+/* ---- who waits for others to go ---- */
+
+static void (*sim_lock_holder)(struct sys_file *file, uint64_t byte, uint32_t nth,
+                               uint32_t *pid, char program[SYS_PROGRAM_BYTES]);
+static uint32_t searches;
+
+static void count_search(struct sys_file *file, uint64_t byte, uint32_t nth,
+                         uint32_t *pid, char program[SYS_PROGRAM_BYTES])
+{
+    searches++;
+    sim_lock_holder(file, byte, nth, pid, program);
+}
+
+/* In vain; how often it has looked for the one who is in the way. */
+static uint32_t searches_of(struct sim_disk *disk, uint32_t flags, uint32_t holder_pid)
+{
+    struct sys *sys = sim_process_create(disk);
+    struct sys_ops ops = *sys->ops;
+    scn_db *db;
+    sim_lock_holder = ops.lock_holder;
+    ops.lock_holder = count_search;
+    sys->ops = &ops;
+    searches = 0;
+    uint64_t begun_ns = sim_clock_ns(disk);
+    CHECK_EQ(open_with(sys, flags, &db), SCN_BUSY);
+    CHECK(sim_clock_ns(disk) - begun_ns >= UINT64_C(50000000));
+    CHECK_EQ(error_last()->pid, holder_pid);
+    sim_process_destroy(sys);
+    return searches;
+}
+
+static void check_searches(uint32_t holder_flags, const uint32_t *flags, uint32_t count)
+{
+    struct sim_disk *disk = sim_disk_create(unit_seed());
+    struct sys *holder = sim_process_create(disk);
+    uint32_t pid = holder->ops->pid(holder);
+    scn_db *db;
+    CHECK_OK(open_with(holder, holder_flags, &db));
+    for (uint32_t i = 0; i < count; i++)
+        CHECK_EQ(searches_of(disk, flags[i], pid), 1);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(holder);
+    sim_disk_destroy(disk);
+}
+
+/* To look through all processes takes as long as a pause between two tries. */
+TEST(session__looks_once_for_the_one_it_waits_for)
+{
+    static const uint32_t all[] = {SCN_EXCLUSIVE, SCN_RDONLY, 0};
+    check_searches(0, all, 1);
+    check_searches(SCN_EXCLUSIVE, all, 3);
+}
