@@ -107,6 +107,11 @@ static void make_changed(void)
 {
     copy("store", "put");
     run((yard_words){"scrine", "put", "put", "table", "key", "value"}, 0);
+    scn_db *db; /* a store that was made, and no more */
+    CHECK_OK(scn_open(yard_made("fresh"), NULL, &db));
+    CHECK_OK(scn_close(db));
+    copy("fresh", "fresh-put");
+    run((yard_words){"scrine", "put", "fresh-put", "table", "key", "value"}, 0);
     copy("store", "deleted");
     run((yard_words){"scrine", "del", "deleted", "table", "key0003"}, 0);
     copy("store", "loaded");
@@ -299,6 +304,10 @@ static const struct task tasks[TASK_COUNT] = {
         .files = {"store"},
         .place = "store",
         .holds = "put"},
+    [TASK_FIRST_PUT] = {
+        .words = {"scrine", "put", "fresh", "table", "key", "value"},
+        .result = "fresh",
+        .holds = "fresh-put"},
     [TASK_DEL] = {
         .words = {"scrine", "del", "store", "table", "key0003"},
         .files = {"store"},

@@ -18,6 +18,7 @@ enum task_kind {
     TASK_SALVAGE_OVER,
     TASK_TRUNCATE,
     TASK_PUT,
+    TASK_FIRST_PUT,
     TASK_DEL,
     TASK_LOAD,
     TASK_COMPACT,

@@ -113,6 +113,12 @@ TEST(kill__put_does_it_or_not)
     sweep(TASK_PUT);
 }
 
+/* A store that is not there may come into being, and nothing else. */
+TEST(kill__first_put_leaves_a_store_or_nothing)
+{
+    sweep(TASK_FIRST_PUT);
+}
+
 TEST(kill__del_does_it_or_not)
 {
     sweep(TASK_DEL);
