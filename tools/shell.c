@@ -166,6 +166,10 @@ static void take_piped(struct shell *shell)
     scn_slice line;
     enum outcome outcome = input_open(&input, NULL);
     enum input_result result = INPUT_LINE;
+    if (outcome != OUTCOME_OK) {
+        shell->failure = outcome;
+        return;
+    }
     input_reserve_standard();
     interrupt_watch();
     while (outcome != OUTCOME_INTERRUPTED && !shell->has_ended && !output_is_broken() &&

@@ -56,6 +56,11 @@ echo text >text
 code=$?
 returns "a text is no store" 3
 
+timeout 10 "$scrine" shell.scn <. >out 2>err
+code=$?
+returns "a folder for the input returns 4" 4
+says "... and says so" 'standard input: cannot read'
+
 # Transactions.
 feed shell.scn begin 'put notes t1 x' 'get notes t1 --json' 'put other t2 y' commit
 returns "a transaction is committed" 0
