@@ -44,10 +44,11 @@ enum outcome output_finish(enum outcome outcome)
         return outcome;
     if (interrupt_seen())
         return OUTCOME_INTERRUPTED;
-    if (outcome != OUTCOME_OK || is_reader_gone())
+    const char *why = errno ? strerror(errno) : "an earlier write failed";
+    if (is_reader_gone())
         return outcome;
-    return outcome_say(OUTCOME_IO, "cannot write the output: %s",
-                       errno ? strerror(errno) : "an earlier write failed");
+    enum outcome failure = outcome_say(OUTCOME_IO, "cannot write the output: %s", why);
+    return outcome == OUTCOME_OK || outcome == OUTCOME_FINDINGS ? failure : outcome;
 }
 
 void output_json(json_t *json, size_t flags)

@@ -13,8 +13,9 @@
 void output_prepare(void);
 /* True when there is no point in writing more. */
 bool output_is_broken(void);
-/* Flushes.  A closed pipe is no failure: whoever read had enough.  Any other is said
- * and becomes OUTCOME_IO unless the outcome given already is a failure. */
+/* Flushes.  A closed pipe is no failure: whoever read had enough.  Any other is said and
+ * becomes OUTCOME_IO unless the outcome given is worse than OUTCOME_FINDINGS: findings of
+ * which a part was printed are no answer. */
 enum outcome output_finish(enum outcome outcome);
 
 /* A JSON text and a newline; gives up the reference. */

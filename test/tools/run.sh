@@ -535,6 +535,12 @@ run diff left.scn right.scn nowhere
 returns "a table that neither has is no agreement" 1
 run diff left.scn none.scn
 returns "a missing store is told" 4
+if [ -w /dev/full ]; then
+    "$scrine" diff left.scn right.scn >/dev/full 2>err
+    code=$?
+    returns "differences that cannot be printed are no answer" 4
+    holds "... and that is told" grep -q '^scrine: cannot write the output' err
+fi
 seq 20000 | sed 's/.*/{"id":"&","text":"a row that is as long as a short note to somebody may be"}/' |
     "$scrine" load long.scn t --key id - >/dev/null
 "$scrine" checkpoint long.scn
