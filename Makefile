@@ -46,7 +46,7 @@ LIB := $(BUILD)/libscrine.a
 LIB_OBJECTS := $(call objects,$(LAYERS))
 UNIT := $(call objects,test/unit)
 # What the second command takes from the first.
-WALCHECK_TOOLS := $(call objects,$(addprefix tools/,text.c jsonl.c outcome.c output.c interrupt.c \
+WALCHECK_TOOLS := $(call objects,$(addprefix tools/,text.c member.c outcome.c output.c interrupt.c \
     target.c))
 WALCHECK := $(filter-out %/walcheck.o,$(call objects,tools/walcheck))
 LINKER = $(CC)
@@ -92,8 +92,8 @@ $(BUILD)/scrine-walcheck: $(call objects,tools/walcheck) $(WALCHECK_TOOLS) $(LIB
 
 # Of the command's files those that both need; and the public interface alone.
 $(BUILD)/scrine-snapshot: $(call objects,tools/snapshot $(addprefix tools/,args.c \
-    fingerprint.c handle.c home.c interrupt.c outcome.c output.c progress.c target.c \
-    text.c)) $(LIB)
+    fingerprint.c handle.c home.c interrupt.c member.c outcome.c output.c progress.c \
+    target.c text.c)) $(LIB)
 	$(link) -ljansson
 
 $(BUILD)/scrine-demo: $(call objects,tools/demo) $(LIB)

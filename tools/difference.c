@@ -5,7 +5,7 @@
 #include "tools/commands.h"
 #include "tools/handle.h"
 #include "tools/interrupt.h"
-#include "tools/jsonl.h"
+#include "tools/member.h"
 #include "tools/output.h"
 
 #include <stdlib.h>
@@ -127,13 +127,10 @@ static int order(const struct side *sides)
 static void print_json(const char *table, char sign, scn_slice key)
 {
     const char *what = sign == '-' ? "first" : sign == '+' ? "second" : "both";
-    json_t *json = json_object();
-    if (json == NULL)
-        outcome_no_memory();
-    jsonl_set_bytes(json, "table", (scn_slice){table, strlen(table)});
-    jsonl_set_bytes(json, "key", key);
-    if (json_object_set_new(json, "in", json_string(what)) < 0)
-        outcome_no_memory();
+    json_t *json = member_must(json_object());
+    member_set_bytes(json, "table", (scn_slice){table, strlen(table)});
+    member_set_bytes(json, "key", key);
+    member_set(json, "in", json_string(what));
     output_json(json, JSON_COMPACT);
 }
 

@@ -2,6 +2,7 @@
 #include "tools/commands.h"
 #include "tools/fingerprint.h"
 #include "tools/interrupt.h"
+#include "tools/member.h"
 #include "tools/output.h"
 
 #include <inttypes.h>
@@ -9,24 +10,17 @@
 
 static json_t *prints_json(const struct fingerprints *prints, bool has_total)
 {
-    char hex[FINGERPRINT_HEX_BYTES];
-    json_t *json = json_object();
-    json_t *tables = json_array();
-    if (json == NULL || tables == NULL)
-        outcome_no_memory();
+    json_t *json = member_must(json_object());
+    if (has_total)
+        member_set_hex(json, "digest", prints->digest, sizeof prints->digest);
+    json_t *tables = member_list(json, "tables");
     for (size_t i = 0; i < prints->count; i++) {
         const struct fingerprint *table = &prints->items[i];
-        fingerprint_hex(table->digest, hex);
-        json_t *item = json_pack("{s:s, s:I, s:s}", "name", table->name, "rows",
-                                 (json_int_t)table->rows, "digest", hex);
-        if (item == NULL || json_array_append_new(tables, item) < 0)
-            outcome_no_memory();
+        json_t *item = member_item(tables);
+        member_set(item, "name", json_string(table->name));
+        member_set_number(item, "rows", table->rows);
+        member_set_hex(item, "digest", table->digest, sizeof table->digest);
     }
-    fingerprint_hex(prints->digest, hex);
-    if (has_total && json_object_set_new(json, "digest", json_string(hex)) < 0)
-        outcome_no_memory();
-    if (json_object_set_new(json, "tables", tables) < 0)
-        outcome_no_memory();
     return json;
 }
 

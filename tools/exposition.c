@@ -29,22 +29,15 @@ static void print_head(FILE *out, const char *name, const char *type, const char
  * printed as scan prints them. */
 static void print_label(FILE *out, const char *name, const char *value)
 {
-    char *data = NULL;
-    size_t size = 0;
-    FILE *memory = open_memstream(&data, &size);
-    if (memory == NULL)
-        outcome_no_memory();
-    text_print_escaped(memory, (scn_slice){value, strlen(value)});
-    if (fclose(memory) != 0)
-        outcome_no_memory();
+    char *escaped = text_escaped((scn_slice){value, strlen(value)});
     fprintf(out, "%s=\"", name);
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] == '"' || data[i] == '\\')
+    for (const char *at = escaped; *at; at++) {
+        if (*at == '"' || *at == '\\')
             putc('\\', out);
-        putc(data[i], out);
+        putc(*at, out);
     }
     putc('"', out);
-    free(data);
+    free(escaped);
 }
 
 static void print_figure(FILE *out, const char *path, const struct figure *figure)

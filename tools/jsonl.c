@@ -1,5 +1,5 @@
 #include "tools/jsonl.h"
-#include "tools/outcome.h"
+#include "tools/member.h"
 #include "tools/output.h"
 
 #include <stdarg.h>
@@ -155,45 +155,12 @@ bool jsonl_parse(scn_slice line, const char *field, struct text *key, struct tex
 
 /* ---- printing ---- */
 
-static void set(json_t *object, const char *name, json_t *value)
-{
-    if (value == NULL || json_object_set_new(object, name, value) < 0)
-        outcome_no_memory();
-}
-
-void jsonl_set_digits(json_t *object, const char *name, scn_slice bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *data = bytes.data;
-    char name_hex[32];
-    struct text hex = {0};
-    text_reserve(&hex, bytes.size * 2 + 1);
-    for (size_t i = 0; i < bytes.size; i++) {
-        hex.data[hex.size++] = digits[data[i] >> 4];
-        hex.data[hex.size++] = digits[data[i] & 15];
-    }
-    snprintf(name_hex, sizeof name_hex, "%s_hex", name);
-    set(object, name_hex, json_stringn_nocheck(hex.data, hex.size));
-    text_free(&hex);
-}
-
-void jsonl_set_bytes(json_t *object, const char *name, scn_slice bytes)
-{
-    json_t *string = json_stringn(bytes.size ? bytes.data : "", bytes.size);
-    if (string)
-        set(object, name, string);
-    else
-        jsonl_set_digits(object, name, bytes);
-}
-
 json_t *jsonl_row(scn_slice key, scn_slice value, bool is_key_only)
 {
-    json_t *row = json_object();
-    if (row == NULL)
-        outcome_no_memory();
-    jsonl_set_bytes(row, "key", key);
+    json_t *row = member_must(json_object());
+    member_set_bytes(row, "key", key);
     if (!is_key_only)
-        jsonl_set_bytes(row, "value", value);
+        member_set_bytes(row, "value", value);
     return row;
 }
 

@@ -33,9 +33,4 @@ void jsonl_print(scn_slice key, scn_slice value, const char *field);
 /* The row written out, or with is_key_only its key alone. */
 json_t *jsonl_row(scn_slice key, scn_slice value, bool is_key_only);
 
-/* Adds a member "name", or "name_hex" where the bytes are no text. */
-void jsonl_set_bytes(json_t *object, const char *name, scn_slice bytes);
-/* Adds "name_hex" whatever they are. */
-void jsonl_set_digits(json_t *object, const char *name, scn_slice bytes);
-
 #endif

@@ -5,6 +5,7 @@
 #include "tools/commands.h"
 #include "tools/handle.h"
 #include "tools/interrupt.h"
+#include "tools/member.h"
 #include "tools/output.h"
 
 #include <errno.h>
@@ -150,7 +151,7 @@ static enum outcome run_part(struct measure *measure, struct part *part)
 static void print(const struct args *args, const struct part *parts, size_t count)
 {
     double raw = (parts[0].rate + parts[2].rate) / 2;
-    json_t *json = args_has(args, OPTION_JSON) ? json_object() : NULL;
+    json_t *json = args_has(args, OPTION_JSON) ? member_must(json_object()) : NULL;
     for (size_t i = 0; i < count; i++) {
         double rate = i == 0 ? raw : parts[i].rate;
         if (i == 2)
@@ -158,10 +159,9 @@ static void print(const struct args *args, const struct part *parts, size_t coun
         if (json == NULL)
             printf("%-24s %12.0f a second %10.2f us each %8.2f x the first\n",
                    parts[i].name, rate, 1e6 / rate, rate / raw);
-        else if (json_object_set_new(json, parts[i].name,
-                                     json_pack("{s:f, s:f}", "per_second", rate, "ratio",
-                                               rate / raw)) < 0)
-            outcome_no_memory();
+        else
+            member_set(json, parts[i].name,
+                       json_pack("{s:f, s:f}", "per_second", rate, "ratio", rate / raw));
     }
     if (json)
         output_json(json, JSON_INDENT(2));

@@ -51,12 +51,18 @@ enum outcome output_finish(enum outcome outcome)
     return outcome == OUTCOME_OK || outcome == OUTCOME_FINDINGS ? failure : outcome;
 }
 
-void output_json(json_t *json, size_t flags)
+void output_json_to(FILE *out, json_t *json, size_t flags)
 {
     char *text = json ? json_dumps(json, flags) : NULL;
     if (text == NULL)
         outcome_no_memory();
-    puts(text);
+    fputs(text, out);
+    putc('\n', out);
     free(text);
     json_decref(json);
+}
+
+void output_json(json_t *json, size_t flags)
+{
+    output_json_to(stdout, json, flags);
 }

@@ -20,5 +20,7 @@ enum outcome output_finish(enum outcome outcome);
 
 /* A JSON text and a newline; gives up the reference. */
 void output_json(json_t *json, size_t flags);
+/* To somewhere else. */
+void output_json_to(FILE *out, json_t *json, size_t flags);
 
 #endif

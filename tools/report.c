@@ -2,7 +2,7 @@
 #include "tools/commands.h"
 #include "tools/exposition.h"
 #include "tools/handle.h"
-#include "tools/jsonl.h"
+#include "tools/member.h"
 #include "tools/output.h"
 #include "tools/summary.h"
 
@@ -29,10 +29,9 @@ static json_t *table_json(const struct summary_table *table)
 
 static json_t *tables_json(const struct summary_tables *list)
 {
-    json_t *array = json_array();
-    for (size_t i = 0; array && i < list->count; i++)
-        if (json_array_append_new(array, table_json(&list->items[i])) < 0)
-            outcome_no_memory();
+    json_t *array = member_must(json_array());
+    for (size_t i = 0; i < list->count; i++)
+        member_append(array, table_json(&list->items[i]));
     return array;
 }
 
@@ -60,18 +59,17 @@ enum outcome command_tables(const struct args *args)
 static void print_summary_json(const char *path, const struct summary *summary)
 {
     const scn_stats_t *stats = &summary->stats;
-    json_t *json = json_object();
-    jsonl_set_bytes(json, "file", (scn_slice){path, strlen(path)});
-    json_t *rest = json_pack(
-        "{s:I, s:I, s:b, s:s, s:I, s:I, s:I, s:b, s:o}", "file_bytes",
-        (json_int_t)stats->file_bytes, "page_bytes", (json_int_t)stats->page_bytes,
-        "healthy", (int)summary->health.healthy, "reason", summary->health.reason,
-        "checkpoint", (json_int_t)stats->gen, "log_bytes", (json_int_t)stats->log_bytes,
-        "log_records", (json_int_t)stats->recovered_records, "torn_tail",
-        (int)stats->torn_tail, "tables", tables_json(&summary->tables));
-    if (json_object_update(json, rest) < 0)
-        outcome_no_memory();
-    json_decref(rest);
+    json_t *json = member_must(json_object());
+    member_set_file(json, path);
+    member_set_number(json, "file_bytes", stats->file_bytes);
+    member_set_number(json, "page_bytes", stats->page_bytes);
+    member_set(json, "healthy", json_boolean(summary->health.healthy));
+    member_set_text(json, "reason", summary->health.reason);
+    member_set_number(json, "checkpoint", stats->gen);
+    member_set_number(json, "log_bytes", stats->log_bytes);
+    member_set_number(json, "log_records", stats->recovered_records);
+    member_set(json, "torn_tail", json_boolean(stats->torn_tail));
+    member_set(json, "tables", tables_json(&summary->tables));
     output_json(json, JSON_INDENT(2));
 }
 
@@ -144,21 +142,21 @@ static scn_status take_issue(void *ctx, const scn_issue *issue)
                issue->text);
         return SCN_OK;
     }
-    json_t *json =
-        json_pack("{s:I, s:I, s:I, s:b, s:s}", "kind", (json_int_t)issue->kind, "page",
-                  (json_int_t)issue->page, "offset", (json_int_t)issue->offset,
-                  "harmless", is_harmless(issue), "text", issue->text);
-    return json_array_append_new(findings->issues, json) < 0 ? SCN_NOMEM : SCN_OK;
+    json_t *json = member_item(findings->issues);
+    member_set_number(json, "kind", issue->kind);
+    member_set_number(json, "page", issue->page);
+    member_set_number(json, "offset", issue->offset);
+    member_set(json, "harmless", json_boolean(is_harmless(issue)));
+    member_set_text(json, "text", issue->text);
+    return SCN_OK;
 }
 
 static void print_verdict_json(const char *path, const struct findings *findings)
 {
-    json_t *json = json_object();
-    jsonl_set_bytes(json, "file", (scn_slice){path, strlen(path)});
-    json_t *clean = json_boolean(findings->outcome == OUTCOME_OK);
-    if (json_object_set_new(json, "clean", clean) < 0 ||
-        json_object_set_new(json, "issues", findings->issues) < 0)
-        outcome_no_memory();
+    json_t *json = member_must(json_object());
+    member_set_file(json, path);
+    member_set(json, "clean", json_boolean(findings->outcome == OUTCOME_OK));
+    member_set(json, "issues", findings->issues);
     output_json(json, JSON_INDENT(2));
 }
 
@@ -195,7 +193,7 @@ enum outcome command_check(const struct args *args)
     if (outcome != OUTCOME_OK)
         return outcome;
     if (args_has(args, OPTION_JSON))
-        findings.issues = json_array();
+        findings.issues = member_must(json_array());
     return handle_close(&handle, check(&handle, &findings));
 }
 

@@ -50,15 +50,15 @@ static int digit_value(char digit)
     return -1;
 }
 
-bool text_append_unhex(struct text *text, const char *digits, size_t size)
+bool text_append_unhex(struct text *text, const char *hex, size_t size)
 {
     size_t before = text->size;
     if (size % 2 != 0)
         return false;
     text_reserve(text, size / 2);
     for (size_t i = 0; i < size; i += 2) {
-        int high = digit_value(digits[i]);
-        int low = digit_value(digits[i + 1]);
+        int high = digit_value(hex[i]);
+        int low = digit_value(hex[i + 1]);
         if (high < 0 || low < 0) {
             text->size = before;
             return false;
@@ -68,9 +68,20 @@ bool text_append_unhex(struct text *text, const char *digits, size_t size)
     return true;
 }
 
+static const char digits[] = "0123456789abcdef";
+
+void text_append_hex(struct text *text, scn_slice bytes)
+{
+    const uint8_t *data = bytes.data;
+    text_reserve(text, bytes.size * 2);
+    for (size_t i = 0; i < bytes.size; i++) {
+        text->data[text->size++] = digits[data[i] >> 4];
+        text->data[text->size++] = digits[data[i] & 15];
+    }
+}
+
 void text_print_hex(FILE *out, scn_slice bytes)
 {
-    static const char digits[] = "0123456789abcdef";
     const uint8_t *data = bytes.data;
     for (size_t i = 0; i < bytes.size; i++) {
         putc_unlocked(digits[data[i] >> 4], out);
@@ -119,6 +130,19 @@ void text_print_escaped(FILE *out, scn_slice bytes)
             print_escape(out, data[i]);
         i += len ? len : 1;
     }
+}
+
+char *text_escaped(scn_slice bytes)
+{
+    char *data = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&data, &size);
+    if (memory == NULL)
+        outcome_no_memory();
+    text_print_escaped(memory, bytes);
+    if (fclose(memory) != 0)
+        outcome_no_memory();
+    return data;
 }
 
 bool text_equal(scn_slice a, scn_slice b)

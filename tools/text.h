@@ -27,13 +27,16 @@ static inline scn_slice text_slice(const struct text *text)
 
 /* Appends what the digits stand for.  False, nothing appended: an odd number of them,
  * or something else than 0-9a-fA-F. */
-bool text_append_unhex(struct text *text, const char *digits, size_t size);
+bool text_append_unhex(struct text *text, const char *hex, size_t size);
 
 /* Every byte as two digits. */
+void text_append_hex(struct text *text, scn_slice bytes);
 void text_print_hex(FILE *out, scn_slice bytes);
 /* UTF-8 as it is; backslash, control characters and bytes that are no UTF-8 as \\ \t
  * \n \r \xNN: one line, and it can be turned back. */
 void text_print_escaped(FILE *out, scn_slice bytes);
+/* The same, zero-terminated and the caller's to free. */
+char *text_escaped(scn_slice bytes);
 
 bool text_equal(scn_slice a, scn_slice b);
 

@@ -65,6 +65,13 @@ says "and that is told" 'full.scn is there already'
 snap create s.scn full.scn --force --json
 returns "but with --force" 0
 holds "--json is JSON" grep -q '"kind": "full"' out
+snap create s.scn $'odd-\xff' --json
+returns "a name that is no UTF-8 is a name" 0
+holds "it is told in digits" grep -q '"file_hex": "6f64642dff"' out
+snap list $'odd-\xff' --json
+returns "and listed" 0
+holds "in digits, too" grep -q '"file_hex": "6f64642dff"' out
+rm $'odd-\xff'
 snap create s.scn s.scn --force
 returns "the source is never replaced" 64
 holds "and stays as it was" "$bin/scrine" check s.scn

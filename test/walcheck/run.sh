@@ -49,6 +49,10 @@ returns "a healthy store is clean" 0
 shows "the verdict comes last" '^verdict     a.scn: clean \(0 findings\)$'
 run --json a.scn
 holds "JSON says clean" grep -q '"verdict": "clean"' out
+cp a.scn $'odd-\xff'
+run --json $'odd-\xff'
+holds "a name that is no UTF-8 is told in digits" grep -q '"file_hex": "6f64642dff"' out
+rm $'odd-\xff'
 run -v a.scn
 holds "-v shows the commits" [ "$(grep -c '^record .*: commit' out)" = 2 ]
 run --dump a.scn

@@ -1,6 +1,7 @@
 /* What a snapshot is: see card.h. */
 #include "tools/snapshot/card.h"
 #include "tools/fingerprint.h"
+#include "tools/member.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -36,59 +37,42 @@ void card_print(FILE *out, const char *path, const scn_snapshot_info *info)
     fputc('\n', out);
 }
 
-static void set(json_t *json, const char *name, json_t *value)
-{
-    if (value == NULL || json_object_set_new(json, name, value) < 0)
-        outcome_no_memory();
-}
-
-static void set_hex(json_t *json, const char *name, const uint8_t *bytes)
-{
-    char hex[FINGERPRINT_HEX_BYTES];
-    fingerprint_hex(bytes, hex);
-    set(json, name, json_string(hex));
-}
-
 static void set_since(json_t *json, const scn_snapshot_info *info)
 {
-    set(json, "since_gen", json_integer((json_int_t)info->since_gen));
-    set(json, "since_lsn", json_integer((json_int_t)info->since_lsn));
-    set_hex(json, "since_id", info->since_id);
+    member_set_number(json, "since_gen", info->since_gen);
+    member_set_number(json, "since_lsn", info->since_lsn);
+    member_set_hex(json, "since_id", info->since_id, sizeof info->since_id);
 }
 
 json_t *card_json(const char *path, const scn_snapshot_info *info, json_t *tables)
 {
     char date[DATE_BYTES];
-    json_t *json = json_object();
-    if (json == NULL)
-        outcome_no_memory();
+    json_t *json = member_must(json_object());
     bool is_full = info->kind == SCN_SNAPSHOT_FULL;
     date_of(info->wall_ms, date);
-    set(json, "file", json_string(path));
-    set(json, "kind", json_string(is_full ? "full" : "increment"));
-    set(json, "date", json_string(date));
-    set_hex(json, "source", info->uuid);
-    set(json, "gen", json_integer((json_int_t)info->gen));
-    set(json, "lsn", json_integer((json_int_t)info->lsn));
-    set_hex(json, "id", info->id);
+    member_set_file(json, path);
+    member_set(json, "kind", json_string(is_full ? "full" : "increment"));
+    member_set(json, "date", json_string(date));
+    member_set_hex(json, "source", info->uuid, sizeof info->uuid);
+    member_set_number(json, "gen", info->gen);
+    member_set_number(json, "lsn", info->lsn);
+    member_set_hex(json, "id", info->id, sizeof info->id);
     if (!is_full)
         set_since(json, info);
-    set(json, "tables", json_integer((json_int_t)info->tables));
-    set(json, "rows", json_integer((json_int_t)info->rows));
-    set(json, "bytes", json_integer((json_int_t)info->bytes));
-    set_hex(json, "digest", info->digest);
+    member_set_number(json, "tables", info->tables);
+    member_set_number(json, "rows", info->rows);
+    member_set_number(json, "bytes", info->bytes);
+    member_set_hex(json, "digest", info->digest, sizeof info->digest);
     if (tables)
-        set(json, "holds", tables);
+        member_set(json, "holds", tables);
     return json;
 }
 
 json_t *card_table_json(const scn_snapshot_table *table)
 {
-    char hex[FINGERPRINT_HEX_BYTES];
-    fingerprint_hex(table->digest, hex);
-    json_t *json = json_pack("{s:s, s:I, s:s}", "name", table->name, "rows",
-                             (json_int_t)table->rows, "digest", hex);
-    if (json == NULL)
-        outcome_no_memory();
+    json_t *json = member_must(json_object());
+    member_set(json, "name", json_string(table->name));
+    member_set_number(json, "rows", table->rows);
+    member_set_hex(json, "digest", table->digest, sizeof table->digest);
     return json;
 }

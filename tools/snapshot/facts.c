@@ -1,6 +1,7 @@
 /* What a file is: see facts.h. */
 #include "tools/snapshot/facts.h"
 #include "tools/fingerprint.h"
+#include "tools/member.h"
 #include "tools/snapshot/card.h"
 
 #include <errno.h>
@@ -37,16 +38,13 @@ int facts_open(const char *path, enum outcome *outcome)
 static scn_status add_table(void *ctx, const scn_snapshot_table *table)
 {
     json_t *tables = ctx;
-    if (json_array_append_new(tables, card_table_json(table)) < 0)
-        outcome_no_memory();
+    member_append(tables, card_table_json(table));
     return SCN_OK;
 }
 
 static enum outcome read_tables(struct facts *facts, struct handle *handle)
 {
-    facts->tables = json_array();
-    if (facts->tables == NULL)
-        outcome_no_memory();
+    facts->tables = member_must(json_array());
     scn_status st = scn_snapshot_tables(handle->db, add_table, facts->tables);
     return st < 0 ? handle_fail(handle, st) : OUTCOME_OK;
 }

@@ -1,6 +1,7 @@
 /* verify and list: what snapshots are, and whether they are whole. */
 #include "tools/handle.h"
 #include "tools/interrupt.h"
+#include "tools/member.h"
 #include "tools/output.h"
 #include "tools/snapshot/card.h"
 #include "tools/snapshot/facts.h"
@@ -23,8 +24,8 @@ struct report {
 static void report_begin(struct report *report, const struct args *args)
 {
     *report = (struct report){.args = args};
-    if (args_has(args, OPTION_JSON) && (report->array = json_array()) == NULL)
-        outcome_no_memory();
+    if (args_has(args, OPTION_JSON))
+        report->array = member_must(json_array());
 }
 
 static void report_add(struct report *report, const char *path, const struct facts *facts)
@@ -32,9 +33,8 @@ static void report_add(struct report *report, const char *path, const struct fac
     const char *name = facts_name(path);
     if (report->array == NULL)
         card_print(stdout, name, &facts->info);
-    else if (json_array_append_new(report->array,
-                                   card_json(name, &facts->info, facts->tables)) < 0)
-        outcome_no_memory();
+    else
+        member_append(report->array, card_json(name, &facts->info, facts->tables));
 }
 
 static enum outcome report_end(struct report *report, enum outcome outcome)

@@ -1,8 +1,10 @@
 /* Telling what was seen: see account.h. */
 #include "tools/walcheck/account.h"
 
+#include "tools/member.h"
+#include "tools/output.h"
+
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { KEPT_MAX = 10000 };
 
@@ -21,10 +23,8 @@ void account_begin(struct account *account, FILE *out, const struct request *req
     *account = (struct account){
         .out = out, .is_json = request->is_json, .from_lsn = request->from_lsn};
     if (account->is_json) {
-        account->findings = json_array();
-        account->records = json_array();
-        if (account->findings == NULL || account->records == NULL)
-            outcome_no_memory();
+        account->findings = member_must(json_array());
+        account->records = member_must(json_array());
     }
 }
 
@@ -35,30 +35,6 @@ void account_end(struct account *account)
     *account = (struct account){0};
 }
 
-static json_t *must(json_t *json)
-{
-    if (json == NULL)
-        outcome_no_memory();
-    return json;
-}
-
-static void keep(json_t *list, json_t *json)
-{
-    if (json_array_append_new(list, must(json)) < 0)
-        outcome_no_memory();
-}
-
-static void set(json_t *object, const char *name, json_t *value)
-{
-    if (json_object_set_new(object, name, must(value)) < 0)
-        outcome_no_memory();
-}
-
-static void set_number(json_t *object, const char *name, uint64_t value)
-{
-    set(object, name, json_integer((json_int_t)value));
-}
-
 /* ---- findings ---- */
 
 static const char *severity_word(enum severity severity)
@@ -66,13 +42,6 @@ static const char *severity_word(enum severity severity)
     static const char *const words[] = {"none", "handled", "damage", "unreadable",
                                         "foreign"};
     return words[severity];
-}
-
-/* Bytes of a path or of the file may be no UTF-8. */
-static json_t *text_json(const char *text)
-{
-    json_t *json = json_string(text);
-    return json ? json : json_string("(not UTF-8)");
 }
 
 void account_finding(struct account *account, const struct finding *finding)
@@ -87,15 +56,15 @@ void account_finding(struct account *account, const struct finding *finding)
     }
     if (json_array_size(account->findings) >= KEPT_MAX)
         return;
-    json_t *json = must(json_object());
-    set(json, "kind", json_string(word));
-    set(json, "severity",
+    json_t *json = member_must(json_object());
+    member_set(json, "kind", json_string(word));
+    member_set(json, "severity",
         json_string(severity_word(finding_severity(finding->kind))));
-    set_number(json, "page", finding->page);
-    set_number(json, "offset", finding->offset);
-    set(json, "text", text_json(finding->text));
-    set(json, "remedy", json_string(finding_remedy(finding->kind)));
-    keep(account->findings, json);
+    member_set_number(json, "page", finding->page);
+    member_set_number(json, "offset", finding->offset);
+    member_set_text(json, "text", finding->text);
+    member_set(json, "remedy", json_string(finding_remedy(finding->kind)));
+    member_append(account->findings, json);
 }
 
 /* ---- records ---- */
@@ -148,22 +117,20 @@ static json_t *record_json(const struct log_visit *visit)
 {
     const struct record *record = &visit->record;
     struct tally tally = tally_of(visit);
-    json_t *json = must(json_object());
-    set_number(json, "lsn", record->lsn);
-    set_number(json, "end_lsn", visit->end_lsn);
-    set_number(json, "offset", visit->file_off);
-    set(json, "type", json_string(type_words[record->type]));
-    set_number(json, "stored", record->stored_len);
-    set_number(json, "raw", record->raw_len);
-    set_number(json, "synced_lsn", record->synced_lsn);
-    char epoch[17];
-    snprintf(epoch, sizeof epoch, "%016" PRIx64, record->epoch);
-    set(json, "epoch", json_string(epoch));
+    json_t *json = member_must(json_object());
+    member_set_number(json, "lsn", record->lsn);
+    member_set_number(json, "end_lsn", visit->end_lsn);
+    member_set_number(json, "offset", visit->file_off);
+    member_set(json, "type", json_string(type_words[record->type]));
+    member_set_number(json, "stored", record->stored_len);
+    member_set_number(json, "raw", record->raw_len);
+    member_set_number(json, "synced_lsn", record->synced_lsn);
+    member_set_word(json, "epoch", record->epoch);
     if (record->type == RECORD_COMMIT) {
-        set_number(json, "puts", tally.puts);
-        set_number(json, "deletions", tally.dels);
-        set_number(json, "ranges", tally.clears);
-        set_number(json, "runs", tally.runs);
+        member_set_number(json, "puts", tally.puts);
+        member_set_number(json, "deletions", tally.dels);
+        member_set_number(json, "ranges", tally.clears);
+        member_set_number(json, "runs", tally.runs);
     }
     return json;
 }
@@ -175,7 +142,7 @@ void account_record(struct account *account, const struct log_visit *visit)
     if (!account->is_json)
         print_record(account->out, visit);
     else if (json_array_size(account->records) < KEPT_MAX)
-        keep(account->records, record_json(visit));
+        member_append(account->records, record_json(visit));
 }
 
 /* ---- the rest, as text ---- */
@@ -316,17 +283,17 @@ static json_t *slot_json(const struct inspection *inspection, int idx)
 {
     const struct generations *generations = &inspection->generations;
     const struct superblock *sb = &generations->sb[idx];
-    json_t *json = must(json_object());
-    set(json, "state", json_string(generation_verdict_word(generations->verdict[idx])));
+    json_t *json = member_must(json_object());
+    member_set(json, "state", json_string(generation_verdict_word(generations->verdict[idx])));
     if (generations->why[idx])
-        set(json, "why", json_string(generations->why[idx]));
+        member_set(json, "why", json_string(generations->why[idx]));
     if (generations->verdict[idx] != SUPERBLOCK_GOOD)
         return json;
-    set_number(json, "generation", sb->gen);
-    set_number(json, "base_lsn", sb->base.lsn);
-    set_number(json, "pages", sb->page_count);
-    set_number(json, "needed_pages", sb->needed_pages);
-    set(json, "is_taken", json_boolean(inspection->chosen == idx));
+    member_set_number(json, "generation", sb->gen);
+    member_set_number(json, "base_lsn", sb->base.lsn);
+    member_set_number(json, "pages", sb->page_count);
+    member_set_number(json, "needed_pages", sb->needed_pages);
+    member_set(json, "is_taken", json_boolean(inspection->chosen == idx));
     return json;
 }
 
@@ -335,74 +302,73 @@ static json_t *log_json(const struct inspection *inspection)
     const struct trail *trail = &inspection->trail;
     const struct survivors *survivors = &inspection->survivors;
     const struct log_scan_result *end = &trail->end;
-    json_t *json = must(json_object());
-    set_number(json, "from_lsn",
+    json_t *json = member_must(json_object());
+    member_set_number(json, "from_lsn",
                inspection->generations.sb[inspection->chosen].base.lsn);
-    set_number(json, "to_lsn", end->end.lsn);
-    set_number(json, "to_offset", end->bad_off);
-    set(json, "end", json_string(end_words[end->kind]));
+    member_set_number(json, "to_lsn", end->end.lsn);
+    member_set_number(json, "to_offset", end->bad_off);
+    member_set(json, "end", json_string(end_words[end->kind]));
     if (end->why)
-        set(json, "why", json_string(end->why));
-    set_number(json, "durable_lsn", end->watermark);
-    set_number(json, "records", end->record_count);
-    set_number(json, "bytes", end->byte_count);
-    set_number(json, "commits", trail->commit_count);
-    set_number(json, "operations", trail->op_count);
-    set_number(json, "extents", trail->extent_count);
-    set_number(json, "runs", trail->run_count);
+        member_set(json, "why", json_string(end->why));
+    member_set_number(json, "durable_lsn", end->watermark);
+    member_set_number(json, "records", end->record_count);
+    member_set_number(json, "bytes", end->byte_count);
+    member_set_number(json, "commits", trail->commit_count);
+    member_set_number(json, "operations", trail->op_count);
+    member_set_number(json, "extents", trail->extent_count);
+    member_set_number(json, "runs", trail->run_count);
     if (end->kind == LOG_END_CORRUPT) {
-        set_number(json, "records_behind", survivors->record_count);
-        set_number(json, "commits_behind", survivors->commit_count);
-        set_number(json, "gaps", survivors->gap_count);
+        member_set_number(json, "records_behind", survivors->record_count);
+        member_set_number(json, "commits_behind", survivors->commit_count);
+        member_set_number(json, "gaps", survivors->gap_count);
     }
     return json;
 }
 
 static void set_pages(json_t *json, const struct inspection *inspection)
 {
-    set_number(json, "tables", inspection->table_count);
-    set_number(json, "rows", inspection->row_count);
-    set_number(json, "value_bytes", inspection->value_bytes);
-    set_number(json, "used_pages",
+    member_set_number(json, "tables", inspection->table_count);
+    member_set_number(json, "rows", inspection->row_count);
+    member_set_number(json, "value_bytes", inspection->value_bytes);
+    member_set_number(json, "used_pages",
                inspection->space.used_pages - inspection->space.freed_pages);
-    set_number(json, "freed_pages", inspection->space.freed_pages);
-    set_number(json, "free_pages", inspection->space.free_pages);
-    set_number(json, "pages_read", inspection->pages_read);
+    member_set_number(json, "freed_pages", inspection->space.freed_pages);
+    member_set_number(json, "free_pages", inspection->space.free_pages);
+    member_set_number(json, "pages_read", inspection->pages_read);
 }
 
 static json_t *estimate_json(const struct estimate *estimate)
 {
-    json_t *json = must(json_object());
-    set_number(json, "log_bytes", estimate->bytes);
-    set_number(json, "read_us", estimate->read_ns / 1000);
-    set_number(json, "operations", estimate->op_count);
-    set_number(json, "apply_us", estimate->apply_ns / 1000);
-    set_number(json, "measured_with", estimate->sample);
+    json_t *json = member_must(json_object());
+    member_set_number(json, "log_bytes", estimate->bytes);
+    member_set_number(json, "read_us", estimate->read_ns / 1000);
+    member_set_number(json, "operations", estimate->op_count);
+    member_set_number(json, "apply_us", estimate->apply_ns / 1000);
+    member_set_number(json, "measured_with", estimate->sample);
     return json;
 }
 
 static json_t *all_json(struct account *account, const char *path,
                         const struct inspection *inspection)
 {
-    json_t *json = must(json_object());
-    json_t *slots = must(json_array());
-    set(json, "file", text_json(path));
-    set_number(json, "bytes", inspection->file_bytes);
-    keep(slots, slot_json(inspection, 0));
-    keep(slots, slot_json(inspection, 1));
-    set(json, "superblocks", slots);
+    json_t *json = member_must(json_object());
+    member_set_file(json, path);
+    member_set_number(json, "bytes", inspection->file_bytes);
+    json_t *slots = member_list(json, "superblocks");
+    member_append(slots, slot_json(inspection, 0));
+    member_append(slots, slot_json(inspection, 1));
     if (inspection->chosen >= 0) {
-        set(json, "log", log_json(inspection));
+        member_set(json, "log", log_json(inspection));
         set_pages(json, inspection);
     }
-    set(json, "in_use", json_boolean(inspection->is_live));
-    set(json, "opens", json_boolean(!inspection->is_refused));
+    member_set(json, "in_use", json_boolean(inspection->is_live));
+    member_set(json, "opens", json_boolean(!inspection->is_refused));
     if (json_array_size(account->records))
-        set(json, "log_records", json_incref(account->records));
-    set_number(json, "finding_count", inspection->findings.count);
-    set(json, "findings", json_incref(account->findings));
-    set(json, "verdict", json_string(verdict_of(inspection)));
-    set_number(json, "exit", (uint64_t)account_outcome(inspection));
+        member_set(json, "log_records", json_incref(account->records));
+    member_set_number(json, "finding_count", inspection->findings.count);
+    member_set(json, "findings", json_incref(account->findings));
+    member_set(json, "verdict", json_string(verdict_of(inspection)));
+    member_set_number(json, "exit", (uint64_t)account_outcome(inspection));
     return json;
 }
 
@@ -417,11 +383,6 @@ void account_print(struct account *account, const char *path,
     }
     json_t *json = all_json(account, path, inspection);
     if (estimate)
-        set(json, "estimate", estimate_json(estimate));
-    char *text = json_dumps(json, JSON_INDENT(2));
-    if (text == NULL)
-        outcome_no_memory();
-    fprintf(account->out, "%s\n", text);
-    free(text);
-    json_decref(json);
+        member_set(json, "estimate", estimate_json(estimate));
+    output_json_to(account->out, json, JSON_INDENT(2));
 }

@@ -6,54 +6,11 @@
 #include "page/ledger.h"
 #include "page/slots.h"
 #include "page/value.h"
-#include "tools/jsonl.h"
-#include "tools/outcome.h"
+#include "tools/member.h"
 #include "tools/walcheck/directory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-void features_set(json_t *object, const char *name, json_t *value)
-{
-    if (json_object_set_new(object, name, value) < 0)
-        outcome_no_memory();
-}
-
-void features_set_number(json_t *object, const char *name, uint64_t value)
-{
-    features_set(object, name, json_integer((json_int_t)value));
-}
-
-void features_set_word(json_t *object, const char *name, uint64_t value)
-{
-    char digits[17];
-    snprintf(digits, sizeof digits, "%016" PRIx64, value);
-    features_set(object, name, json_string(digits));
-}
-
-void features_set_bytes(json_t *object, const char *name, const uint8_t *bytes,
-                        int count)
-{
-    char digits[33] = "";
-    for (int i = 0; i < count && i < 16; i++)
-        snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
-    features_set(object, name, json_string(digits));
-}
-
-json_t *features_list(json_t *object, const char *name)
-{
-    json_t *list = json_array();
-    features_set(object, name, list);
-    return list;
-}
-
-json_t *features_item(json_t *list)
-{
-    json_t *item = json_object();
-    if (item == NULL || json_array_append_new(list, item) < 0)
-        outcome_no_memory();
-    return item;
-}
 
 const char *features_kind(uint8_t type)
 {
@@ -68,27 +25,27 @@ static void set_value(json_t *item, const struct leaf_record *record)
 {
     struct value_ref ref;
     if (record->kind == LEAF_TOMBSTONE) {
-        features_set(item, "deleted", json_true());
+        member_set(item, "deleted", json_true());
         return;
     }
     if (record->kind == LEAF_INLINE) {
-        features_set_number(item, "size", record->payload_len);
+        member_set_number(item, "size", record->payload_len);
         return;
     }
     const char *fault = record->payload_len == VALUE_REF_BYTES
                             ? value_ref_decode(record->payload, &ref)
                             : "value: its reference has a wrong length";
     if (fault) {
-        features_set(item, "fault", json_string(fault));
+        member_set(item, "fault", json_string(fault));
         return;
     }
-    features_set_number(item, "size", ref.len);
-    features_set_number(item, value_ref_is_spread(&ref) ? "index" : "page",
+    member_set_number(item, "size", ref.len);
+    member_set_number(item, value_ref_is_spread(&ref) ? "index" : "page",
                         ref.page.pgno);
     if (!value_ref_is_spread(&ref))
-        features_set_number(item, "at", ref.off);
+        member_set_number(item, "at", ref.off);
     if (ref.block_stored)
-        features_set_number(item, "block", ref.block_stored);
+        member_set_number(item, "block", ref.block_stored);
 }
 
 /* What a row of the catalog leads to. */
@@ -100,12 +57,12 @@ static void set_catalog_row(json_t *item, const struct leaf_record *record)
     catalog_row_decode((scn_slice){record->key, record->key_len},
                        (scn_slice){record->payload, record->payload_len}, &row);
     if (row.kind != CATALOG_ROW_BAD && row.kind != CATALOG_ROW_PAST)
-        features_set_number(item, "table", row.table_id);
+        member_set_number(item, "table", row.table_id);
     if (row.kind == CATALOG_ROW_ID)
-        jsonl_set_bytes(item, "name", row.name);
+        member_set_bytes(item, "name", row.name);
     if (row.kind == CATALOG_ROW_ROOT) {
-        features_set_number(item, "root", row.root.pgno);
-        features_set_number(item, "rows", row.count);
+        member_set_number(item, "root", row.root.pgno);
+        member_set_number(item, "rows", row.count);
     }
 }
 
@@ -114,13 +71,13 @@ static void set_leaf(json_t *facts, const uint8_t *image)
     struct leaf_record record;
     struct page_header header;
     page_header_decode(image, &header);
-    features_set_number(facts, "buckets", slots_bucket_count(image));
-    features_set_number(facts, "count", leaf_count(image));
-    json_t *records = features_list(facts, "records");
+    member_set_number(facts, "buckets", slots_bucket_count(image));
+    member_set_number(facts, "count", leaf_count(image));
+    json_t *records = member_list(facts, "records");
     for (uint32_t i = 0; i < leaf_count(image); i++) {
         leaf_at(image, i, &record);
-        json_t *item = features_item(records);
-        jsonl_set_bytes(item, "key", (scn_slice){record.key, record.key_len});
+        json_t *item = member_item(records);
+        member_set_bytes(item, "key", (scn_slice){record.key, record.key_len});
         set_value(item, &record);
         if (header.table_id == CATALOG_TABLE)
             set_catalog_row(item, &record);
@@ -131,19 +88,19 @@ static void set_leaf(json_t *facts, const uint8_t *image)
 
 static void set_inner(json_t *facts, const uint8_t *image)
 {
-    features_set_number(facts, "count", inner_count(image));
-    json_t *children = features_list(facts, "children");
+    member_set_number(facts, "count", inner_count(image));
+    json_t *children = member_list(facts, "children");
     for (uint32_t i = 0; i < inner_count(image); i++) {
         struct page_ref ref = page_ref_decode(inner_ref(image, i));
-        json_t *item = features_item(children);
-        features_set_number(item, "page", ref.pgno);
-        features_set(item, "kind", json_string(features_kind(ref.type)));
-        features_set_number(item, "birth", ref.birth_gen);
-        features_set_number(item, "link", ref.link_gen);
+        json_t *item = member_item(children);
+        member_set_number(item, "page", ref.pgno);
+        member_set(item, "kind", json_string(features_kind(ref.type)));
+        member_set_number(item, "birth", ref.birth_gen);
+        member_set_number(item, "link", ref.link_gen);
         if (i > 0) {
             uint32_t len;
             const uint8_t *bound = inner_separator(image, i, &len);
-            jsonl_set_bytes(item, "from", (scn_slice){bound, len});
+            member_set_bytes(item, "from", (scn_slice){bound, len});
         }
     }
 }
@@ -151,14 +108,14 @@ static void set_inner(json_t *facts, const uint8_t *image)
 static void set_value_index(json_t *facts, const uint8_t *image)
 {
     struct page_ref next = value_index_next(image);
-    features_set_number(facts, "next", next.pgno);
-    features_set_number(facts, "count", value_index_count(image));
-    json_t *parts = features_list(facts, "parts");
+    member_set_number(facts, "next", next.pgno);
+    member_set_number(facts, "count", value_index_count(image));
+    json_t *parts = member_list(facts, "parts");
     for (uint32_t i = 0; i < value_index_count(image); i++) {
         struct value_part part = value_index_part(image, i);
-        json_t *item = features_item(parts);
-        features_set_number(item, "page", part.pgno);
-        features_set_word(item, "hash", part.hash);
+        json_t *item = member_item(parts);
+        member_set_number(item, "page", part.pgno);
+        member_set_word(item, "hash", part.hash);
     }
 }
 
@@ -174,9 +131,9 @@ void features_of_page(json_t *facts, const uint8_t *image)
     } else if (header.type == PAGE_VALUE_INDEX) {
         set_value_index(facts, image);
     } else if (header.type == PAGE_SPACE) {
-        features_set_number(facts, "count", ledger_page_items(image, &next));
-        features_set_number(facts, "next", next.pgno);
+        member_set_number(facts, "count", ledger_page_items(image, &next));
+        member_set_number(facts, "next", next.pgno);
     } else {
-        features_set_number(facts, "value_bytes", header.used - PAGE_HEADER_BYTES);
+        member_set_number(facts, "value_bytes", header.used - PAGE_HEADER_BYTES);
     }
 }

@@ -3,47 +3,47 @@
 
 #include "page/mem.h"
 #include "page/publish.h"
+#include "tools/member.h"
 #include "tools/walcheck/account.h"
-#include "tools/walcheck/features.h"
 
 /* ---- superblocks ---- */
 
 static void set_pointer(json_t *facts, const char *name, const struct page_ref *ref)
 {
     if (!page_ref_is_null(ref))
-        features_set_number(facts, name, ref->pgno);
+        member_set_number(facts, name, ref->pgno);
 }
 
 static void set_base(json_t *facts, const struct log_base *base)
 {
-    features_set_number(facts, "log_lsn", base->lsn);
-    features_set_word(facts, "log_epoch", base->epoch);
-    features_set_number(facts, "log_extent", base->extent_number);
-    features_set_number(facts, "log_page", base->extent_pgno);
-    features_set_number(facts, "log_offset",
+    member_set_number(facts, "log_lsn", base->lsn);
+    member_set_word(facts, "log_epoch", base->epoch);
+    member_set_number(facts, "log_extent", base->extent_number);
+    member_set_number(facts, "log_page", base->extent_pgno);
+    member_set_number(facts, "log_offset",
                         (uint64_t)base->extent_pgno * PAGE_BYTES + base->extent_off);
 }
 
 static void set_features(json_t *facts, const struct superblock *sb)
 {
-    features_set_word(facts, "incompatible", sb->incompatible);
-    features_set_word(facts, "read_compatible", sb->read_compatible);
-    features_set_word(facts, "compatible", sb->compatible);
+    member_set_word(facts, "incompatible", sb->incompatible);
+    member_set_word(facts, "read_compatible", sb->read_compatible);
+    member_set_word(facts, "compatible", sb->compatible);
 }
 
 static void set_pages(json_t *facts, const struct superblock *sb)
 {
     set_pointer(facts, "catalog", &sb->catalog);
     set_pointer(facts, "space", &sb->space);
-    features_set_number(facts, "pages", sb->page_count);
-    features_set_number(facts, "needed_pages", sb->needed_pages);
-    features_set_number(facts, "used_pages", sb->used_pages);
-    features_set_number(facts, "freed_pages", sb->freed_pages);
-    json_t *spares = features_list(facts, "spare_extents");
+    member_set_number(facts, "pages", sb->page_count);
+    member_set_number(facts, "needed_pages", sb->needed_pages);
+    member_set_number(facts, "used_pages", sb->used_pages);
+    member_set_number(facts, "freed_pages", sb->freed_pages);
+    json_t *spares = member_list(facts, "spare_extents");
     for (uint32_t i = 0; i < sb->spare_count && i < LOG_SPARE_MAX; i++) {
-        json_t *item = features_item(spares);
-        features_set_number(item, "page", sb->spares[i].pgno);
-        features_set_number(item, "pages", sb->spares[i].pages);
+        json_t *item = member_item(spares);
+        member_set_number(item, "page", sb->spares[i].pgno);
+        member_set_number(item, "pages", sb->spares[i].pages);
     }
 }
 
@@ -52,18 +52,18 @@ const char *landmark_superblock(json_t *facts, const struct inspection *inspecti
 {
     const struct superblock *sb = &inspection->generations.sb[slot];
     enum superblock_verdict verdict = inspection->generations.verdict[slot];
-    features_set(facts, "superblock", json_string(generation_verdict_word(verdict)));
+    member_set(facts, "superblock", json_string(generation_verdict_word(verdict)));
     if (verdict == SUPERBLOCK_BLANK)
         return NULL;
     if (verdict == SUPERBLOCK_GOOD || verdict == SUPERBLOCK_NEWER) {
-        features_set_number(facts, "version", sb->version);
-        features_set_number(facts, "page_bytes", sb->page_bytes);
-        features_set_bytes(facts, "uuid", sb->uuid, sizeof sb->uuid);
+        member_set_number(facts, "version", sb->version);
+        member_set_number(facts, "page_bytes", sb->page_bytes);
+        member_set_hex(facts, "uuid", sb->uuid, sizeof sb->uuid);
         set_features(facts, sb);
-        features_set_number(facts, "generation", sb->gen);
+        member_set_number(facts, "generation", sb->gen);
     }
     if (verdict == SUPERBLOCK_GOOD) {
-        features_set(facts, "taken", json_boolean(inspection->chosen == (int)slot));
+        member_set(facts, "taken", json_boolean(inspection->chosen == (int)slot));
         set_base(facts, &sb->base);
         set_pages(facts, sb);
         return NULL;
@@ -88,18 +88,18 @@ static const char *const field_words[PUBLISH_LINE_COUNT][PUBLISH_FIELD_COUNT] = 
 static void set_line(json_t *item, enum publish_line line,
                      const struct publish_value *value)
 {
-    features_set(item, "name", json_string(line_words[line]));
-    features_set_number(item, "sequence", value->sequence);
+    member_set(item, "name", json_string(line_words[line]));
+    member_set_number(item, "sequence", value->sequence);
     if (value->sequence == 0)
         return;
-    features_set_word(item, "epoch", value->epoch);
+    member_set_word(item, "epoch", value->epoch);
     for (int i = 0; i < PUBLISH_FIELD_COUNT && field_words[line][i]; i++)
-        features_set_number(item, field_words[line][i], value->field[i]);
+        member_set_number(item, field_words[line][i], value->field[i]);
 }
 
 void landmark_publish(json_t *facts, const uint8_t *image)
 {
-    json_t *lines = features_list(facts, "lines");
+    json_t *lines = member_list(facts, "lines");
     for (enum publish_line line = 0; line < PUBLISH_LINE_COUNT; line++) {
         struct publish_value value = {0};
         for (uint32_t copy = 0; copy < 2; copy++) {
@@ -108,7 +108,7 @@ void landmark_publish(json_t *facts, const uint8_t *image)
                 found.sequence > value.sequence)
                 value = found;
         }
-        set_line(features_item(lines), line, &value);
+        set_line(member_item(lines), line, &value);
     }
 }
 
@@ -150,23 +150,23 @@ bool landmark_find_extent(struct subject *subject, const struct inspection *insp
 static void set_extent(json_t *facts, const struct extent_header *header,
                        const struct log_spare *extent)
 {
-    features_set_number(facts, "first_page", extent->pgno);
-    features_set_number(facts, "pages", extent->pages);
-    features_set_number(facts, "extent", header->number);
-    features_set_number(facts, "start_lsn", header->start_lsn);
-    features_set_word(facts, "epoch", header->epoch);
-    features_set_bytes(facts, "uuid", header->uuid, sizeof header->uuid);
+    member_set_number(facts, "first_page", extent->pgno);
+    member_set_number(facts, "pages", extent->pages);
+    member_set_number(facts, "extent", header->number);
+    member_set_number(facts, "start_lsn", header->start_lsn);
+    member_set_word(facts, "epoch", header->epoch);
+    member_set_hex(facts, "uuid", header->uuid, sizeof header->uuid);
 }
 
 static void set_record(json_t *item, const struct record *record, uint32_t off)
 {
-    features_set_number(item, "at", off);
-    features_set(item, "type", json_string(account_type_word(record->type)));
-    features_set_number(item, "lsn", record->lsn);
-    features_set_number(item, "stored", record->stored_len);
-    features_set_number(item, "raw", record->raw_len);
-    features_set_number(item, "synced_lsn", record->synced_lsn);
-    features_set_word(item, "epoch", record->epoch);
+    member_set_number(item, "at", off);
+    member_set(item, "type", json_string(account_type_word(record->type)));
+    member_set_number(item, "lsn", record->lsn);
+    member_set_number(item, "stored", record->stored_len);
+    member_set_number(item, "raw", record->raw_len);
+    member_set_number(item, "synced_lsn", record->synced_lsn);
+    member_set_word(item, "epoch", record->epoch);
 }
 
 /* What an earlier life of the extent has left does not go on from where the records
@@ -182,18 +182,18 @@ static void set_records(json_t *facts, const uint8_t *bytes,
                         const struct log_spare *extent, uint64_t lsn, uint32_t from)
 {
     uint32_t len = extent_bytes(extent->pages);
-    json_t *records = features_list(facts, "records");
+    json_t *records = member_list(facts, "records");
     struct record record;
     uint32_t off = RECORD_FIRST_OFF;
     while (len - off >= RECORD_HEADER_BYTES &&
            record_decode(bytes + off, len - off, &record) &&
            goes_on(&record, lsn, bytes + off)) {
         if (off >= from && off - from < PAGE_BYTES)
-            set_record(features_item(records), &record, off - from);
+            set_record(member_item(records), &record, off - from);
         lsn = record.lsn + record_bytes(record.stored_len);
         off += record_bytes(record.stored_len);
     }
-    features_set_number(facts, "end_offset", extent_file_off(extent->pgno) + off);
+    member_set_number(facts, "end_offset", extent_file_off(extent->pgno) + off);
 }
 
 scn_status landmark_extent(json_t *facts, struct subject *subject,

@@ -1,22 +1,14 @@
 /* Dumping the log: see operations.h. */
 #include "tools/walcheck/operations.h"
 
-#include "tools/jsonl.h"
-#include "tools/outcome.h"
-
-#include <stdlib.h>
+#include "tools/member.h"
+#include "tools/output.h"
 
 struct dump {
     struct directory *directory; /* learns what the log says of tables */
     uint64_t from_lsn;
     FILE *out;
 };
-
-static void set(json_t *object, const char *name, json_t *value)
-{
-    if (value == NULL || json_object_set_new(object, name, value) < 0)
-        outcome_no_memory();
-}
 
 static const char *op_word(enum op_code code)
 {
@@ -34,11 +26,11 @@ static const char *op_word(enum op_code code)
 
 static void set_run(json_t *json, const struct op_run *run)
 {
-    set(json, "page", json_integer(run->root.pgno));
-    set(json, "records", json_integer((json_int_t)run->count));
-    set(json, "tombstones", json_integer((json_int_t)run->tombstones));
-    jsonl_set_bytes(json, "min", run->min);
-    jsonl_set_bytes(json, "max", run->max);
+    member_set_number(json, "page", run->root.pgno);
+    member_set_number(json, "records", run->count);
+    member_set_number(json, "tombstones", run->tombstones);
+    member_set_bytes(json, "min", run->min);
+    member_set_bytes(json, "max", run->max);
 }
 
 static void set_operands(json_t *json, const struct op *op)
@@ -47,36 +39,29 @@ static void set_operands(json_t *json, const struct op *op)
         set_run(json, &op->run);
     } else if (op->code == OP_CLEAR) {
         if (op->has_from)
-            jsonl_set_bytes(json, "from", op->key);
+            member_set_bytes(json, "from", op->key);
         if (op->has_to)
-            jsonl_set_bytes(json, "to", op->value);
+            member_set_bytes(json, "to", op->value);
     } else {
-        jsonl_set_bytes(json, "key", op->key);
+        member_set_bytes(json, "key", op->key);
         if (op->code == OP_PUT)
-            jsonl_set_bytes(json, "value", op->value);
+            member_set_bytes(json, "value", op->value);
     }
 }
 
 static void print_op(struct dump *dump, const struct op *op, uint64_t lsn)
 {
     const struct table *table = directory_find(dump->directory, op->table_id);
-    json_t *json = json_object();
-    if (json == NULL)
-        outcome_no_memory();
-    set(json, "lsn", json_integer((json_int_t)lsn));
-    set(json, "op", json_string(op_word(op->code)));
+    json_t *json = member_must(json_object());
+    member_set_number(json, "lsn", lsn);
+    member_set(json, "op", json_string(op_word(op->code)));
     if (op->table_id == CATALOG_TABLE)
-        set(json, "table", json_string("(catalog)"));
+        member_set(json, "table", json_string("(catalog)"));
     else if (table && table->name)
-        jsonl_set_bytes(json, "table", (scn_slice){table->name, table->name_len});
-    set(json, "table_id", json_integer(op->table_id));
+        member_set_bytes(json, "table", (scn_slice){table->name, table->name_len});
+    member_set_number(json, "table_id", op->table_id);
     set_operands(json, op);
-    char *text = json_dumps(json, JSON_COMPACT);
-    if (text == NULL)
-        outcome_no_memory();
-    fprintf(dump->out, "%s\n", text);
-    free(text);
-    json_decref(json);
+    output_json_to(dump->out, json, JSON_COMPACT);
 }
 
 static scn_status learn(struct dump *dump, const struct op *op)

@@ -4,7 +4,7 @@
 #include "page/slots.h"
 #include "page/space.h"
 #include "tools/interrupt.h"
-#include "tools/jsonl.h"
+#include "tools/member.h"
 #include "tools/output.h"
 #include "tools/walcheck/features.h"
 #include "tools/walcheck/inspection.h"
@@ -87,18 +87,18 @@ static void find_standing(struct portrait *portrait)
 static void set_standing(struct portrait *portrait)
 {
     static const char *const words[] = {"unknown", "free", "freed", "used", "log"};
-    features_set(portrait->facts, "state", json_string(words[portrait->standing]));
+    member_set(portrait->facts, "state", json_string(words[portrait->standing]));
 }
 
 static void set_table(struct portrait *portrait, uint32_t table_id)
 {
     const struct table *table = directory_find(&portrait->inspection.directory, table_id);
-    features_set_number(portrait->facts, "table", table_id);
+    member_set_number(portrait->facts, "table", table_id);
     if (table_id == CATALOG_TABLE || table_id == USAGE_TABLE)
-        features_set(portrait->facts, "name",
+        member_set(portrait->facts, "name",
                      json_string(table_id == CATALOG_TABLE ? "(catalog)" : "(usage)"));
     else if (table && table->name)
-        jsonl_set_bytes(portrait->facts, "name",
+        member_set_bytes(portrait->facts, "name",
                         (scn_slice){table->name, table->name_len});
 }
 
@@ -106,16 +106,16 @@ static void set_table(struct portrait *portrait, uint32_t table_id)
 
 static void set_kind(struct portrait *portrait, const char *kind)
 {
-    features_set(portrait->facts, "kind", json_string(kind));
+    member_set(portrait->facts, "kind", json_string(kind));
 }
 
 static void set_checksum(struct portrait *portrait, const char *why)
 {
     if (why)
         snprintf(portrait->why, sizeof portrait->why, "%s", why);
-    features_set(portrait->facts, "intact", json_boolean(why == NULL));
+    member_set(portrait->facts, "intact", json_boolean(why == NULL));
     if (why)
-        features_set(portrait->facts, "why", json_string(why));
+        member_set_text(portrait->facts, "why", why);
 }
 
 /* The pointer that a page with this header would have. */
@@ -134,11 +134,11 @@ static struct page_ref ref_of(const uint8_t *image)
 
 static void set_header(struct portrait *portrait, const struct page_header *header)
 {
-    features_set_number(portrait->facts, "level", header->level);
+    member_set_number(portrait->facts, "level", header->level);
     set_table(portrait, header->table_id);
-    features_set_number(portrait->facts, "birth", header->birth_gen);
-    features_set_number(portrait->facts, "used_bytes", header->used);
-    features_set_word(portrait->facts, "hash", header->hash);
+    member_set_number(portrait->facts, "birth", header->birth_gen);
+    member_set_number(portrait->facts, "used_bytes", header->used);
+    member_set_word(portrait->facts, "hash", header->hash);
 }
 
 /* Contents are only told where they can be trusted; of a damaged page what its header
@@ -162,9 +162,7 @@ static void draw_page(struct portrait *portrait)
 static scn_status draw_extent(struct portrait *portrait, const struct log_spare *extent)
 {
     const char *why;
-    json_t *contents = json_object();
-    if (contents == NULL)
-        outcome_no_memory();
+    json_t *contents = member_must(json_object());
     scn_status st = landmark_extent(contents, &portrait->subject, extent, portrait->pgno,
                                     &why);
     set_kind(portrait, "log");
@@ -183,11 +181,9 @@ static bool is_page(const struct portrait *portrait)
 
 static void draw_fixed(struct portrait *portrait)
 {
-    json_t *contents = json_object();
+    json_t *contents = member_must(json_object());
     bool is_slot = portrait->pgno < PUBLISH_PAGE_NO;
     const char *why = NULL;
-    if (contents == NULL)
-        outcome_no_memory();
     if (is_slot)
         why = landmark_superblock(contents, &portrait->inspection, portrait->pgno);
     else
@@ -225,9 +221,9 @@ static scn_status draw(struct portrait *portrait)
 {
     uint64_t offset = (uint64_t)portrait->pgno * PAGE_BYTES;
     const char *path = portrait->request->file;
-    jsonl_set_bytes(portrait->facts, "file", (scn_slice){path, strlen(path)});
-    features_set_number(portrait->facts, "page", portrait->pgno);
-    features_set_number(portrait->facts, "offset", offset);
+    member_set_file(portrait->facts, path);
+    member_set_number(portrait->facts, "page", portrait->pgno);
+    member_set_number(portrait->facts, "offset", offset);
     if (portrait->pgno >= FIRST_FREE_PAGE_NO)
         return draw_other(portrait);
     draw_fixed(portrait);
@@ -290,7 +286,7 @@ static void print(struct portrait *portrait)
         return;
     }
     if (request->is_hex)
-        jsonl_set_digits(portrait->facts, "bytes",
+        member_set_digits(portrait->facts, "bytes",
                          (scn_slice){portrait->image, PAGE_BYTES});
     output_json(json_incref(portrait->facts), JSON_INDENT(2));
 }
@@ -327,9 +323,7 @@ enum outcome portrait_print(struct sys *sys, const struct request *request)
 {
     struct portrait portrait = {.request = request, .pgno = (uint32_t)request->page};
     enum outcome outcome = OUTCOME_OK;
-    portrait.facts = json_object();
-    if (portrait.facts == NULL)
-        outcome_no_memory();
+    portrait.facts = member_must(json_object());
     scn_status st = learn(&portrait, sys);
     if (st == SCN_OK)
         st = subject_open(&portrait.subject, sys, request->file);
