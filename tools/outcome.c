@@ -4,6 +4,7 @@
 #include "tools/outcome.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +62,23 @@ enum outcome outcome_say(enum outcome outcome, const char *format, ...)
     return outcome;
 }
 
+/* As a word: a short name may also be a part of another one. */
+static bool has_name(const char *text, const char *path)
+{
+    size_t len = strlen(path);
+    for (const char *at = strstr(text, path); at && *at; at = strstr(at + 1, path))
+        if ((at == text || at[-1] == ' ') && strchr(" :;,", at[len]))
+            return true;
+    return false;
+}
+
 enum outcome outcome_of_store(const scn_db *db, const char *path, scn_status st)
 {
     scn_error error = {.struct_size = sizeof error};
     scn_last_error(db, &error);
     const char *text =
         error.status == st && error.text[0] ? error.text : scn_strerror(st);
-    if (strstr(text, path))
+    if (has_name(text, path))
         return outcome_say(outcome_of(st), "%s", text);
     return outcome_say(outcome_of(st), "%s: %s", path, text);
 }

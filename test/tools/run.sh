@@ -209,6 +209,9 @@ returns "check of a damaged file returns 2" 2
 run scan d.scn t
 returns "reading damage returns 2" 2
 holds "the message names the file" grep -q '^scrine: d.scn' err
+cp d.scn e
+run scan e t
+holds "... also one whose name is a letter of it" grep -q '^scrine: e: ' err
 run check d.scn --json
 contains "check lists the damage as JSON" '"clean":false,"issues":[{"kind":'
 exec 7<>fifo
