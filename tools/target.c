@@ -126,7 +126,10 @@ static void each_that_begins(const char *name, const char *text, void (*fn)(cons
     char pattern[PATH_MAX];
     glob_t found;
     size_t len = 0;
-    for (const char *at = name; *at && len < sizeof pattern / 2; at++) {
+    /* The pattern of a part of a name would fit others'. */
+    if (strlen(name) >= sizeof pattern / 2 - strlen(TEMPORARY))
+        return;
+    for (const char *at = name; *at; at++) {
         if (strchr("*?[\\", *at))
             pattern[len++] = '\\';
         pattern[len++] = *at;
@@ -239,6 +242,8 @@ enum outcome target_open(struct target *target, const char *path, bool force,
                          const char *const *kept, int kept_count)
 {
     *target = (struct target){.path = path, .fd = -1, .may_replace = force};
+    if (path[0] == '\0')
+        return outcome_say(OUTCOME_USAGE, "the name of a file is not empty");
     if (strcmp(path, "-") == 0) {
         if (isatty(STDOUT_FILENO))
             return outcome_say(OUTCOME_USAGE, "a snapshot is not written to a terminal");

@@ -138,7 +138,7 @@ printf entry-in-the-log >expected
 same "... and what was in the log" out expected
 cp saved.scn before
 run recover hurt.scn saved.scn
-returns "recover replaces nothing" 4
+returns "recover replaces nothing" 64
 says "... unless forced" '--force'
 same "... and leaves it as it was" saved.scn before
 run recover page.scn saved.scn --force --json
@@ -148,6 +148,11 @@ run diff page.scn saved.scn
 returns "... and all is there" 0
 run recover hurt.scn hurt.scn --force
 returns "a file is not recovered into itself" 64
+run recover hurt.scn -
+returns "a salvage is no stream" 64
+says "... which is told" 'not standard output'
+run recover hurt.scn ""
+returns "nor without a name" 64
 run recover none.scn other.scn
 returns "recover of no file returns 4" 4
 absent "... and makes none" other.scn

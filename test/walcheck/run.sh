@@ -97,14 +97,14 @@ holds "the new store is clean" "$scrine" check out.scn
 holds "what the log had is there" "$scrine" get out.scn notes late
 holds "the source is as it was" cmp leaf.scn before.scn
 run --salvage out.scn leaf.scn
-returns "an existing file is not replaced" 4
+returns "an existing file is not replaced" 64
 run --salvage out.scn --force leaf.scn
 returns "with --force it is" 2
 run --salvage leaf.scn --force leaf.scn
 returns "never the source itself" 64
 run --salvage nowhere/out.scn leaf.scn
 returns "no folder" 4
-holds "nothing is left beside" [ -z "$(ls | grep -E '\.new-')" ]
+holds "nothing is left beside" [ -z "$(ls | grep -F .part-)" ]
 
 # ---- a damaged log ----
 cp a.scn log.scn
@@ -161,7 +161,7 @@ timeout -s INT 0.02 "$walcheck" --salvage int.scn live.scn >out 2>err
 code=$?
 [ "$code" = 130 ] || [ "$code" = 124 ] || [ "$code" = 0 ] && pass || fail "^C" "exit code $code"
 [ "$code" = 0 ] || absent "^C leaves no file" int.scn
-holds "and nothing beside" [ -z "$(ls | grep -E '\.new-')" ]
+holds "and nothing beside" [ -z "$(ls | grep -F .part-)" ]
 "$walcheck" -v live.scn | head -n 1 >out
 code=${PIPESTATUS[0]}
 [ "$code" = 0 ] && pass || fail "a closed pipe is no failure" "exit code $code"

@@ -10,6 +10,7 @@
 #include "tools/walcheck/reckoning.h"
 #include "tools/walcheck/tail.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,11 +243,10 @@ static enum outcome salvage(struct session *session)
 {
     const struct request *request = session->request;
     struct outfile outfile;
-    struct sys_stat stat;
-    if (session->sys->ops->stat_path(session->sys, request->file, &stat) != 0)
-        return fail(request, SCN_NOTFOUND);
-    enum outcome outcome = outfile_open(&outfile, session->sys, request->salvage,
-                                        request->file, request->is_forced);
+    if (access(request->file, F_OK) != 0)
+        return outcome_say(OUTCOME_IO, "%s: %s", request->file, strerror(errno));
+    enum outcome outcome = outfile_open(&outfile, request->salvage, request->file,
+                                        request->is_forced);
     if (outcome != OUTCOME_OK)
         return outcome;
     bool is_whole;

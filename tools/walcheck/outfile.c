@@ -1,37 +1,9 @@
 /* A store that is written: see outfile.h. */
 #include "tools/walcheck/outfile.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-
-static bool is_same_file(struct sys *sys, const char *a, const char *b)
-{
-    struct sys_stat one;
-    struct sys_stat other;
-    return sys->ops->stat_path(sys, a, &one) == 0 &&
-           sys->ops->stat_path(sys, b, &other) == 0 && one.device == other.device &&
-           one.inode == other.inode;
-}
-
-static enum outcome check_name(struct sys *sys, const char *path, const char *source,
-                               bool is_forced)
-{
-    struct sys_stat stat;
-    int error = sys->ops->stat_path(sys, path, &stat);
-    if (error == -ENOENT)
-        return OUTCOME_OK;
-    if (error != 0)
-        return outcome_say(OUTCOME_IO, "%s: %s", path, strerror(-error));
-    if (is_same_file(sys, path, source))
-        return outcome_say(OUTCOME_USAGE, "%s is the file that is to be salvaged", path);
-    if (!stat.is_regular)
-        return outcome_say(OUTCOME_IO, "%s is no regular file", path);
-    return is_forced
-               ? OUTCOME_OK
-               : outcome_say(OUTCOME_IO, "%s exists; --force replaces it", path);
-}
 
 /* A signal waits for it: the library makes the file under a name that it makes up. */
 static enum outcome open_store(struct outfile *outfile)
@@ -50,13 +22,13 @@ static enum outcome open_store(struct outfile *outfile)
                         : outcome_of_store(NULL, outfile->target.path, st);
 }
 
-enum outcome outfile_open(struct outfile *outfile, struct sys *sys, const char *path,
-                          const char *source, bool is_forced)
+enum outcome outfile_open(struct outfile *outfile, const char *path, const char *source,
+                          bool is_forced)
 {
     *outfile = (struct outfile){.db = NULL};
-    enum outcome outcome = check_name(sys, path, source, is_forced);
-    if (outcome == OUTCOME_OK)
-        outcome = target_open(&outfile->target, path, is_forced, &source, 1);
+    if (strcmp(path, "-") == 0)
+        return outcome_say(OUTCOME_USAGE, "a salvage writes a file, not standard output");
+    enum outcome outcome = target_open(&outfile->target, path, is_forced, &source, 1);
     if (outcome != OUTCOME_OK)
         return outcome;
     outcome = open_store(outfile);

@@ -3,7 +3,6 @@
 #ifndef TOOLS_WALCHECK_OUTFILE_H
 #define TOOLS_WALCHECK_OUTFILE_H
 
-#include "page/sys.h"
 #include "tools/target.h"
 
 struct outfile {
@@ -11,10 +10,9 @@ struct outfile {
     scn_db *db;
 };
 
-/* source: must not be overwritten, whatever is forced.  Anything but OUTCOME_OK: it was
- * said why, and there is nothing to close. */
-enum outcome outfile_open(struct outfile *outfile, struct sys *sys, const char *path,
-                          const char *source, bool is_forced);
+/* As target_open, with the source as what is kept; but "-" is refused. */
+enum outcome outfile_open(struct outfile *outfile, const char *path, const char *source,
+                          bool is_forced);
 /* Closes the store; with is_whole it gets its name, else it is gone. */
 enum outcome outfile_close(struct outfile *outfile, bool is_whole);
 
