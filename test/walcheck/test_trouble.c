@@ -6,6 +6,7 @@
 #include "test/engine/reference.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+#include "tools/walcheck/estimate.h"
 #include "tools/walcheck/inspection.h"
 #include "tools/walcheck/salvage.h"
 #include "tools/walcheck/tail.h"
@@ -146,6 +147,29 @@ TEST(trouble__without_memory_it_says_so)
         CHECK(st == SCN_OK || st == SCN_NOMEM);
         CHECK_EQ(mem_live(), live);
     }
+    rig_close(&rig);
+}
+
+static bool stop(void *ctx, uint64_t pages_done, uint64_t pages_expected)
+{
+    (void)ctx;
+    (void)pages_done;
+    (void)pages_expected;
+    return false;
+}
+
+TEST(trouble__an_estimate_can_be_interrupted)
+{
+    struct rig rig;
+    struct inspection inspection;
+    struct estimate estimate;
+    rig_open(&rig, false);
+    CHECK_OK(inspect(rig.sys, &inspection));
+    CHECK_EQ(estimate_make(rig.sys, REFERENCE_PATH, &inspection, stop, NULL, &estimate),
+             SCN_INTERRUPTED);
+    CHECK_OK(estimate_make(rig.sys, REFERENCE_PATH, &inspection, NULL, NULL, &estimate));
+    CHECK(estimate.sample > 0);
+    inspection_destroy(&inspection);
     rig_close(&rig);
 }
 

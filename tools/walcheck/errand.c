@@ -92,16 +92,20 @@ static scn_status inspect(struct session *session, const struct inspection_wishe
 
 /* ---- looking ---- */
 
+/* Without the estimate where there can be none, which is told in the end. */
 static scn_status print_inspection(struct session *session,
                                    const struct inspection *inspection)
 {
     const char *path = session->request->file;
     struct estimate estimate;
     bool is_wanted = session->request->is_estimate && inspection->chosen >= 0;
-    scn_status st = is_wanted ? estimate_make(session->sys, path, inspection, &estimate)
+    scn_status st = is_wanted ? estimate_make(session->sys, path, inspection, goes_on,
+                                              session, &estimate)
                               : SCN_OK;
-    if (st == SCN_OK)
-        account_print(&session->account, path, inspection, is_wanted ? &estimate : NULL);
+    clear_progress(session);
+    if (st != SCN_INTERRUPTED)
+        account_print(&session->account, path, inspection,
+                      is_wanted && st == SCN_OK ? &estimate : NULL);
     return st;
 }
 

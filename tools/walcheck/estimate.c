@@ -68,7 +68,9 @@ static scn_status run_trial(struct sys *sys, struct subject *subject,
 }
 
 scn_status estimate_make(struct sys *sys, const char *path,
-                         const struct inspection *inspection, struct estimate *out)
+                         const struct inspection *inspection,
+                         bool (*goes_on)(void *, uint64_t, uint64_t), void *ctx,
+                         struct estimate *out)
 {
     struct trial trial = {0};
     struct subject subject;
@@ -79,6 +81,8 @@ scn_status estimate_make(struct sys *sys, const char *path,
     scn_status st = subject_open(&subject, sys, path);
     if (st != SCN_OK)
         return st;
+    subject.goes_on = goes_on;
+    subject.ctx = ctx;
     st = scn_open(":memory:", NULL, &trial.db);
     if (st == SCN_OK)
         st = run_trial(sys, &subject, inspection, &trial, &ns);

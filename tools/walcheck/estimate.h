@@ -16,8 +16,10 @@ struct estimate {
     uint64_t apply_ns;   /* for all of them */
 };
 
+/* goes_on: see subject.h.  Statuses of inspection_run and of the library. */
 scn_status estimate_make(struct sys *sys, const char *path,
                          const struct inspection *inspection,
+                         bool (*goes_on)(void *, uint64_t, uint64_t), void *ctx,
                          struct estimate *out) MUST_USE;
 
 #endif
