@@ -112,6 +112,12 @@ damage log.scn entry-in-the-log
 run log.scn
 returns "a rotten record before the end is damage" 2
 shows "what lies behind it is told" '^log         behind the damage [1-9]'
+run --dump log.scn
+returns "a damaged log is dumped as far as it goes" 2
+holds "... and that is told" grep -q '^scrine-walcheck: log.scn: damaged' err
+run --dump text
+returns "of a text nothing is dumped" 3
+holds "... which is told, too" grep -q '^scrine-walcheck: text: no store' err
 run --truncate --force log.scn
 returns "damage is not cut" 2
 run --salvage log-out.scn log.scn

@@ -242,7 +242,7 @@ static void print_text(FILE *out, const struct inspection *inspection,
 
 /* ---- the verdict ---- */
 
-static const char *verdict_of(const struct inspection *inspection)
+const char *account_verdict(const struct inspection *inspection)
 {
     if (inspection->is_unsteady && inspection->findings.worst > SEVERITY_NONE)
         return "unsteady: it changes faster than it can be looked at; try again when "
@@ -367,7 +367,7 @@ static json_t *all_json(struct account *account, const char *path,
         member_set(json, "log_records", json_incref(account->records));
     member_set_number(json, "finding_count", inspection->findings.count);
     member_set(json, "findings", json_incref(account->findings));
-    member_set(json, "verdict", json_string(verdict_of(inspection)));
+    member_set(json, "verdict", json_string(account_verdict(inspection)));
     member_set_number(json, "exit", (uint64_t)account_outcome(inspection));
     return json;
 }
@@ -378,7 +378,7 @@ void account_print(struct account *account, const char *path,
     if (!account->is_json) {
         print_text(account->out, inspection, estimate);
         fprintf(account->out, "verdict     %s: %s (%" PRIu64 " findings)\n", path,
-                verdict_of(inspection), inspection->findings.count);
+                account_verdict(inspection), inspection->findings.count);
         return;
     }
     json_t *json = all_json(account, path, inspection);

@@ -34,6 +34,8 @@ void account_print(struct account *account, const char *path,
 /* "commit", "extent" ... of a record that can be one. */
 const char *account_type_word(uint8_t type);
 
+/* In words, static; and as an exit code. */
+const char *account_verdict(const struct inspection *inspection);
 enum outcome account_outcome(const struct inspection *inspection);
 
 #endif

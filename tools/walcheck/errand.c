@@ -132,6 +132,17 @@ static enum outcome look(struct session *session)
 
 /* ---- the operations of the log ---- */
 
+/* What was printed may be a part of the log, or nothing: nobody is to take it for all. */
+static enum outcome dumped(const struct request *request,
+                           const struct inspection *inspection)
+{
+    enum outcome outcome = account_outcome(inspection);
+    return outcome <= OUTCOME_FINDINGS
+               ? outcome
+               : outcome_say(outcome, "%s: %s", request->file,
+                             account_verdict(inspection));
+}
+
 static enum outcome dump(struct session *session)
 {
     const struct request *request = session->request;
@@ -143,7 +154,7 @@ static enum outcome dump(struct session *session)
         st = operations_print(session->sys, request->file, &inspection,
                               request->from_lsn, stdout, goes_on, session);
     enum outcome outcome =
-        st == SCN_OK ? account_outcome(&inspection) : fail(request, st);
+        st == SCN_OK ? dumped(request, &inspection) : fail(request, st);
     inspection_destroy(&inspection);
     return outcome;
 }
