@@ -37,6 +37,12 @@ enum outcome outcome_of(scn_status st)
     }
 }
 
+enum outcome outcome_of_issue(const scn_issue *issue)
+{
+    bool is_harmless = issue->kind == SCN_ISSUE_SLOT || issue->kind == SCN_ISSUE_LOST;
+    return is_harmless ? OUTCOME_FINDINGS : OUTCOME_CORRUPT;
+}
+
 static const char *program = "scrine";
 
 void outcome_set_program(const char *name)

@@ -18,6 +18,9 @@ enum outcome {
 /* The outcome that a status of the library stands for. */
 enum outcome outcome_of(scn_status st);
 
+/* What the next checkpoint puts right by itself is OUTCOME_FINDINGS, all else damage. */
+enum outcome outcome_of_issue(const scn_issue *issue);
+
 /* The program's name in what it says; "scrine" until then.  Static text. */
 void outcome_set_program(const char *name);
 const char *outcome_program(void);

@@ -124,19 +124,12 @@ struct findings {
     enum outcome outcome; /* the worst so far */
 };
 
-/* What the next checkpoint puts right by itself is no damage. */
-static bool is_harmless(const scn_issue *issue)
-{
-    return issue->kind == SCN_ISSUE_SLOT || issue->kind == SCN_ISSUE_LOST;
-}
-
 static scn_status take_issue(void *ctx, const scn_issue *issue)
 {
     struct findings *findings = ctx;
-    if (!is_harmless(issue))
-        findings->outcome = OUTCOME_CORRUPT;
-    else if (findings->outcome == OUTCOME_OK)
-        findings->outcome = OUTCOME_FINDINGS;
+    enum outcome outcome = outcome_of_issue(issue);
+    if (outcome > findings->outcome)
+        findings->outcome = outcome;
     if (findings->issues == NULL) {
         printf("page %" PRIu64 ", offset %" PRIu64 ": %s\n", issue->page, issue->offset,
                issue->text);
@@ -146,7 +139,7 @@ static scn_status take_issue(void *ctx, const scn_issue *issue)
     member_set_number(json, "kind", issue->kind);
     member_set_number(json, "page", issue->page);
     member_set_number(json, "offset", issue->offset);
-    member_set(json, "harmless", json_boolean(is_harmless(issue)));
+    member_set(json, "harmless", json_boolean(outcome == OUTCOME_FINDINGS));
     member_set_text(json, "text", issue->text);
     return SCN_OK;
 }

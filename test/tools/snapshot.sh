@@ -181,6 +181,11 @@ snap apply touched.scn one.inc
 returns "apply refuses it" 1
 
 # ---- damage ----
+cp full.scn slot.scn
+printf '#' | dd of=slot.scn bs=1 seek=65636 conv=notrunc status=none
+snap verify slot.scn
+returns "a superblock that the next checkpoint writes anew is no damage" 1
+says "but is told" 'slot.scn: superblock 1 is damaged'
 cp one.inc hurt.inc
 printf '#' | dd of=hurt.inc bs=1 seek=200 conv=notrunc status=none
 snap verify hurt.inc

@@ -60,30 +60,38 @@ static enum outcome worse(enum outcome a, enum outcome b)
 
 /* ---- verify ---- */
 
+struct verification {
+    struct handle handle;
+    enum outcome found; /* by the check */
+};
+
 static scn_status say_issue(void *ctx, const scn_issue *issue)
 {
-    const struct handle *handle = ctx;
-    outcome_say(OUTCOME_CORRUPT, "%s: %s", handle->path, issue->text);
+    struct verification *verification = ctx;
+    enum outcome outcome = outcome_of_issue(issue);
+    outcome_say(outcome, "%s: %s", verification->handle.path, issue->text);
+    verification->found = worse(verification->found, outcome);
     return interrupt_seen() ? SCN_INTERRUPTED : SCN_OK;
 }
 
 static enum outcome verify_store(struct facts *facts, const char *path)
 {
-    struct handle handle;
-    uint64_t issues = 0;
-    enum outcome outcome = handle_open_to_read(&handle, path);
+    struct verification verification = {.found = OUTCOME_OK};
+    struct handle *handle = &verification.handle;
+    enum outcome outcome = handle_open_to_read(handle, path);
     if (outcome != OUTCOME_OK)
         return outcome;
-    scn_status st = scn_check(handle.db, SCN_CHECK_ALL, say_issue, &handle, &issues);
+    scn_status st =
+        scn_check(handle->db, SCN_CHECK_ALL, say_issue, &verification, NULL);
     if (st < 0)
-        outcome = handle_fail(&handle, st);
-    else if (issues)
+        outcome = handle_fail(handle, st);
+    else if (verification.found == OUTCOME_CORRUPT)
         outcome = OUTCOME_CORRUPT;
     if (outcome == OUTCOME_OK)
-        outcome = facts_of_store(facts, &handle, true, false);
+        outcome = facts_of_store(facts, handle, true, false);
     if (outcome == OUTCOME_OK)
-        outcome = facts_compare(facts, &handle);
-    return handle_close(&handle, outcome);
+        outcome = facts_compare(facts, handle);
+    return handle_close(handle, worse(outcome, verification.found));
 }
 
 static enum outcome verify_file(struct report *report, const char *path)
