@@ -34,8 +34,8 @@ enum outcome input_open(struct input *input, const char *name)
         input->name = "standard input";
     else
         input->fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (input->fd < 0)
-        return fail(input);
+    if (input->fd < 0) /* of a pipe, the wait for who writes can be interrupted */
+        return interrupt_seen() ? OUTCOME_INTERRUPTED : fail(input);
     if (fstat(input->fd, &about) < 0 || S_ISDIR(about.st_mode)) {
         errno = S_ISDIR(about.st_mode) ? EISDIR : errno;
         enum outcome outcome = fail(input);

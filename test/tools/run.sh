@@ -493,6 +493,20 @@ wait $child
 code=$?
 returns "scan returns 130 after SIGINT, though nobody reads on" 130
 
+for words in "scrine load i.scn t --key id silent" "scrine-snapshot verify silent"; do
+    mkfifo silent
+    # shellcheck disable=SC2086
+    "$bin/"$words >out 2>err &
+    child=$!
+    until_true grep -q '^State:.S' /proc/$child/status
+    kill -INT $child
+    wait $child
+    code=$?
+    returns "${words%% *} returns 130 where nobody writes into its pipe" 130
+    holds "... and is quiet" [ ! -s err ]
+    rm silent
+done
+
 # ---- at the same time ----
 mkfifo feed
 exec 8<>feed

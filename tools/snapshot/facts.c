@@ -1,6 +1,7 @@
 /* What a file is: see facts.h. */
 #include "tools/snapshot/facts.h"
 #include "tools/fingerprint.h"
+#include "tools/interrupt.h"
 #include "tools/member.h"
 #include "tools/snapshot/card.h"
 
@@ -29,9 +30,10 @@ int facts_open(const char *path, enum outcome *outcome)
     }
     int fd = is_input(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
                             : open(path, O_RDONLY | O_CLOEXEC);
-    *outcome = fd >= 0 ? OUTCOME_OK
-                       : outcome_say(OUTCOME_IO, "%s: %s", facts_name(path),
-                                     strerror(errno));
+    *outcome = fd >= 0            ? OUTCOME_OK
+               : interrupt_seen() ? OUTCOME_INTERRUPTED
+                                  : outcome_say(OUTCOME_IO, "%s: %s", facts_name(path),
+                                                strerror(errno));
     return fd;
 }
 
