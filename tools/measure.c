@@ -48,6 +48,13 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* A write that is cut short is a full disk, and then there is no errno. */
+static enum outcome raw_failure(const struct measure *measure)
+{
+    return outcome_say(OUTCOME_IO, "%s: %s", measure->raw,
+                       strerror(errno ? errno : ENOSPC));
+}
+
 /* ---- one step of each ---- */
 
 static scn_status write_raw(struct measure *measure, uint64_t *count)
@@ -55,6 +62,7 @@ static scn_status write_raw(struct measure *measure, uint64_t *count)
     static char block[BLOCK_BYTES];
     off_t at = (off_t)(*count % RAW_BLOCKS * BLOCK_BYTES);
     *count += 1;
+    errno = 0;
     bool is_done = pwrite(measure->fd, block, sizeof block, at) == sizeof block &&
                    fdatasync(measure->fd) == 0;
     return is_done ? SCN_OK : SCN_IO;
@@ -97,7 +105,7 @@ static scn_status put_lazy(struct measure *measure, uint64_t *count)
 
 static scn_status get_rows(struct measure *measure, uint64_t *count)
 {
-    scn_txn *txn;
+    scn_txn *txn = NULL;
     scn_status st = scn_begin(measure->handle.db, SCN_READ, &txn);
     for (int i = 0; i < BATCH && st == SCN_OK; i++) {
         char key[KEY_ROOM];
@@ -107,14 +115,13 @@ static scn_status get_rows(struct measure *measure, uint64_t *count)
         st = scn_get(txn, measure->table, (scn_slice){key, (size_t)len}, &value);
         *count += 1;
     }
-    if (st >= 0)
-        scn_abort(txn);
+    scn_abort(txn);
     return st;
 }
 
 static scn_status scan_rows(struct measure *measure, uint64_t *count)
 {
-    scn_txn *txn;
+    scn_txn *txn = NULL;
     scn_cursor *cursor;
     scn_slice key, value;
     scn_status st = scn_begin(measure->handle.db, SCN_READ, &txn);
@@ -122,8 +129,7 @@ static scn_status scan_rows(struct measure *measure, uint64_t *count)
         st = scn_cursor_open(txn, measure->table, &cursor);
     for (; st == SCN_OK; *count += st == SCN_OK)
         st = scn_next(cursor, &key, &value);
-    if (st >= 0)
-        scn_abort(txn);
+    scn_abort(txn);
     return st == SCN_END ? SCN_OK : st;
 }
 
@@ -137,7 +143,7 @@ static enum outcome run_part(struct measure *measure, struct part *part)
     while (taken < part_s) {
         scn_status st = part->step(measure, &count);
         if (st == SCN_IO && part->step == write_raw)
-            return outcome_say(OUTCOME_IO, "%s: %s", measure->raw, strerror(errno));
+            return raw_failure(measure);
         if (st != SCN_OK)
             return handle_fail(&measure->handle, st);
         if (interrupt_seen())
@@ -178,11 +184,12 @@ static enum outcome run_all(struct measure *measure, const struct args *args)
     enum { PARTS = sizeof parts / sizeof *parts };
     static char zeros[BLOCK_BYTES * RAW_BLOCKS];
     enum outcome outcome = OUTCOME_OK;
+    errno = 0;
     measure->fd = open(measure->raw, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (measure->fd < 0 ||
         write(measure->fd, zeros, sizeof zeros) != (ssize_t)sizeof zeros ||
         fsync(measure->fd) != 0)
-        return outcome_say(OUTCOME_IO, "%s: %s", measure->raw, strerror(errno));
+        return raw_failure(measure);
     outcome = handle_open(&measure->handle, measure->store, 0);
     if (outcome != OUTCOME_OK)
         return outcome;

@@ -163,12 +163,12 @@ static enum outcome monitor_run(struct handle *handle, uint32_t interval_ms,
 {
     struct monitor monitor = {.handle = handle, .newline = "\n"};
     monitor.is_screen = looks == LOOKS_MAX && isatty(STDOUT_FILENO);
+    interrupt_watch_end(); /* before there is a screen to put back */
     if (monitor.is_screen) {
         monitor.newline = line_end;
         fputs(screen_begin, stdout);
         fflush(stdout);
     }
-    interrupt_watch_end();
     enum outcome outcome = watch(&monitor, interval_ms, looks);
     if (monitor.is_screen) {
         fputs(screen_end, stdout);

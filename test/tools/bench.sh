@@ -22,3 +22,10 @@ holds "... and leaves nothing behind" [ -z "$(ls -A place)" ]
 run bench no/such/place
 returns "no such folder returns 4" 4
 says "... and is told" no/such/place
+if small_disk 512k; then
+    run bench small
+    returns "a full disk returns 4" 4
+    says "... and is told" 'No space'
+    holds "... and nothing is left" [ -z "$(ls -A small)" ]
+    umount small
+fi
