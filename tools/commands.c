@@ -74,7 +74,7 @@ static const struct command commands[] = {
     {{"diff", OPTION_BIT(OPTION_ALL) | OPTION_BIT(OPTION_JSON), 2, 3},
      command_diff,
      "diff FILE OTHER [TABLE]",
-     "print the rows in which two stores differ",
+     "print the tables and rows in which two stores differ",
      manual_diff},
     {{"compact", OPTION_BIT(OPTION_BUDGET) | OPTION_BIT(OPTION_JSON), 1, 1},
      command_compact,

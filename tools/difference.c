@@ -1,4 +1,5 @@
-/* diff: the rows in which two stores differ.
+/* diff: the tables and rows in which two stores differ, which is all that the digests of
+ * hash differ by.
  *
  * Both are read in one snapshot each, table by table, side by side in the order of the
  * keys: nothing is kept but one row of each. */
@@ -14,6 +15,7 @@
 struct side {
     struct handle handle;
     scn_cursor *cursor; /* NULL: this store has no such table */
+    uint32_t flags;     /* of the table */
     scn_slice key;
     scn_slice value;
     scn_status st; /* SCN_OK: on a row; SCN_END */
@@ -95,12 +97,16 @@ static enum outcome side_next(struct side *side)
 static enum outcome side_begin(struct side *side, const char *name)
 {
     scn_table_id table;
+    scn_table_stat stat = {.struct_size = sizeof stat};
     side->cursor = NULL;
     side->st = scn_table(side->handle.txn, name, 0, &table);
     if (side->st == SCN_NOTFOUND) {
         side->st = SCN_END;
         return OUTCOME_OK;
     }
+    if (side->st == SCN_OK)
+        side->st = scn_table_info(side->handle.txn, table, &stat);
+    side->flags = stat.flags;
     if (side->st == SCN_OK)
         side->st = scn_cursor_open(side->handle.txn, table, &side->cursor);
     return side->st == SCN_OK ? side_next(side) : handle_fail(&side->handle, side->st);
@@ -124,18 +130,20 @@ static int order(const struct side *sides)
     return result ? result : (a.size > b.size) - (a.size < b.size);
 }
 
-static void print_json(const char *table, char sign, scn_slice key)
+/* key NULL: the table itself. */
+static void print_json(const char *table, char sign, const scn_slice *key)
 {
     const char *what = sign == '-' ? "first" : sign == '+' ? "second" : "both";
     json_t *json = member_must(json_object());
     member_set_bytes(json, "table", (scn_slice){table, strlen(table)});
-    member_set_bytes(json, "key", key);
+    if (key)
+        member_set_bytes(json, "key", *key);
     member_set(json, "in", json_string(what));
     output_json(json, JSON_COMPACT);
 }
 
 static void print(struct difference *difference, const char *table, char sign,
-                  scn_slice key)
+                  const scn_slice *key)
 {
     difference->has_any = true;
     if (args_has(difference->args, OPTION_JSON)) {
@@ -145,20 +153,33 @@ static void print(struct difference *difference, const char *table, char sign,
     putchar(sign);
     putchar(' ');
     text_print_escaped(stdout, (scn_slice){table, strlen(table)});
-    putchar('\t');
-    text_print_escaped(stdout, key);
+    if (key) {
+        putchar('\t');
+        text_print_escaped(stdout, *key);
+    }
     putchar('\n');
+}
+
+static void compare_heads(struct difference *difference, const char *table)
+{
+    const struct side *sides = difference->sides;
+    if (sides[0].cursor && sides[1].cursor == NULL)
+        print(difference, table, '-', NULL);
+    else if (sides[1].cursor && sides[0].cursor == NULL)
+        print(difference, table, '+', NULL);
+    else if (sides[0].cursor && sides[0].flags != sides[1].flags)
+        print(difference, table, '!', NULL);
 }
 
 static void compare_rows(struct difference *difference, const char *table, int which)
 {
     const struct side *sides = difference->sides;
     if (which < 0)
-        print(difference, table, '-', sides[0].key);
+        print(difference, table, '-', &sides[0].key);
     else if (which > 0)
-        print(difference, table, '+', sides[1].key);
+        print(difference, table, '+', &sides[1].key);
     else if (!text_equal(sides[0].value, sides[1].value))
-        print(difference, table, '!', sides[0].key);
+        print(difference, table, '!', &sides[0].key);
 }
 
 static enum outcome walk(struct difference *difference, const char *table)
@@ -188,8 +209,10 @@ static enum outcome compare_table(struct difference *difference, const char *tab
     if (outcome == OUTCOME_OK)
         outcome = side_begin(&sides[1], table);
     difference->has_table |= sides[0].cursor || sides[1].cursor;
-    if (outcome == OUTCOME_OK)
+    if (outcome == OUTCOME_OK) {
+        compare_heads(difference, table);
         outcome = walk(difference, table);
+    }
     side_end(&sides[0]);
     side_end(&sides[1]);
     return outcome;
@@ -201,7 +224,8 @@ static enum outcome compare_all(struct difference *difference)
 {
     struct names names = {0};
     enum outcome outcome = list_names(difference, &names);
-    for (size_t i = 0; i < names.count && outcome == OUTCOME_OK; i++)
+    for (size_t i = 0;
+         i < names.count && outcome == OUTCOME_OK && !output_is_broken(); i++)
         if (i == 0 || strcmp(names.items[i], names.items[i - 1]) != 0)
             outcome = compare_table(difference, names.items[i]);
     names_free(&names);

@@ -545,11 +545,17 @@ holds "and nothing is printed" [ ! -s out ]
 run diff left.scn right.scn
 returns "a difference is told by the exit code" 1
 prints "rows that differ are printed in the order of tables and keys" \
-    $'- only\there\n! t\tchanged\n+ t\tlater'
+    $'- only\n- only\there\n! t\tchanged\n+ t\tlater'
 run diff left.scn right.scn t --json
 contains "a difference as JSON" '{"table":"t","key":"changed","in":"both"}'
 run diff left.scn right.scn nowhere
 returns "a table that neither has is no agreement" 1
+"$scrine" del left.scn only here
+run diff left.scn right.scn only
+returns "an empty table that only one has is a difference" 1
+prints "... and printed" '- only'
+run diff right.scn left.scn only --json
+prints "... as JSON" '{"table":"only","in":"second"}'
 run diff left.scn none.scn
 returns "a missing store is told" 4
 if [ -w /dev/full ]; then
