@@ -305,14 +305,6 @@ static enum holding_kind kind_of_extent(const struct superblock *sb, uint32_t pg
     return is_known ? HOLDING_OLD : HOLDING_EITHER;
 }
 
-static bool is_linked(const struct trail *trail, uint32_t pgno)
-{
-    for (uint32_t i = 0; i < trail->extent_count; i++)
-        if (trail->extents[i].pgno == pgno)
-            return true;
-    return false;
-}
-
 static void claim_log(struct look *look)
 {
     const struct trail *trail = &look->out->trail;
@@ -322,7 +314,7 @@ static void claim_log(struct look *look)
         (void)holdings_take(holdings, trail->extents[i].pgno, trail->extents[i].pages,
                             kind_of_extent(sb, trail->extents[i].pgno), "the log");
     for (uint32_t i = 0; i < sb->spare_count; i++)
-        if (!is_linked(trail, sb->spares[i].pgno))
+        if (!trail_has_extent(trail, sb->spares[i].pgno))
             (void)holdings_take(holdings, sb->spares[i].pgno, sb->spares[i].pages,
                                 HOLDING_OLD, "the log");
 }

@@ -11,7 +11,7 @@
  * The file may be in use.  The generation is pinned meanwhile, so its pages stay; the
  * log's end moves, so it is looked at again until it is quiet, or it can be no tail.
  *
- * Memory: four bits a page, four bytes for each page of values, an extent of the log, a
+ * Memory: five bits a page, four bytes for each page of values, an extent of the log, a
  * few dozen pages, and a few words for each table, log extent and bulk run.  One
  * thread. */
 #ifndef TOOLS_WALCHECK_INSPECTION_H

@@ -9,6 +9,7 @@
 void trail_destroy(struct trail *trail)
 {
     mem_free(trail->extents);
+    bitmap_destroy(&trail->linked);
     mem_free(trail->runs);
     *trail = (struct trail){0};
 }
@@ -39,16 +40,27 @@ static scn_status grow(void *items, uint32_t count, uint32_t *capacity, size_t s
 
 /* ---- extents ---- */
 
-static scn_status add_extent(struct trail *trail, uint32_t pgno, uint32_t pages)
+static scn_status mark_extent(struct trail *trail, uint32_t pgno)
 {
-    for (uint32_t i = 0; i < trail->extent_count; i++)
-        if (trail->extents[i].pgno == pgno)
-            return SCN_OK;
+    scn_status st = bitmap_grow(&trail->linked, pgno + 1);
+    if (st == SCN_OK)
+        bitmap_set(&trail->linked, pgno, 1);
+    return st;
+}
+
+static scn_status add_extent(struct following *following, uint32_t pgno, uint32_t pages)
+{
+    struct trail *trail = following->trail;
+    if (trail_has_extent(trail, pgno))
+        return SCN_OK;
     scn_status st = grow(&trail->extents, trail->extent_count, &trail->extent_capacity,
                          sizeof *trail->extents);
-    if (st == SCN_OK)
-        trail->extents[trail->extent_count++] = (struct log_spare){pgno, pages};
-    return st;
+    if (st < 0)
+        return st;
+    trail->extents[trail->extent_count++] = (struct log_spare){pgno, pages};
+    return extent_is_in_file(&following->subject->file, pgno, pages)
+               ? mark_extent(trail, pgno)
+               : SCN_OK;
 }
 
 /* What makes an open refuse the file. */
@@ -64,7 +76,7 @@ static scn_status meet_extent(struct following *following, const struct log_visi
 {
     struct space *space = following->space;
     uint32_t pgno = visit->extent.pgno;
-    scn_status st = add_extent(following->trail, pgno, visit->extent.pages);
+    scn_status st = add_extent(following, pgno, visit->extent.pages);
     if (st < 0 || space == NULL || space_is_used(space, pgno))
         return st;
     st = space_reserve(space, pgno, visit->extent.pages);
@@ -226,7 +238,7 @@ scn_status trail_follow(struct subject *subject, struct findings *findings,
 {
     struct following following = {subject, findings, space, out, fn, ctx};
     *out = (struct trail){.last_lsn = sb->base.lsn};
-    scn_status st = add_extent(out, sb->base.extent_pgno, sb->base.extent_pages);
+    scn_status st = add_extent(&following, sb->base.extent_pgno, sb->base.extent_pages);
     if (st == SCN_OK)
         st = log_scan(&subject->file, sb->uuid, &sb->base, known_synced, false, meet,
                       &following, &out->end);

@@ -6,6 +6,7 @@
 #ifndef TOOLS_WALCHECK_TRAIL_H
 #define TOOLS_WALCHECK_TRAIL_H
 
+#include "page/bitmap.h"
 #include "page/space.h"
 #include "tools/walcheck/finding.h"
 #include "tools/walcheck/subject.h"
@@ -29,6 +30,7 @@ struct trail {
     uint64_t raw_bytes;
     bool is_refused; /* a record, or what the log needs, makes an open refuse the file */
     struct log_spare *extents; /* the base's first */
+    struct bitmap linked;      /* their first pages, as far as they are in the file */
     uint32_t extent_count;
     uint32_t extent_capacity;
     struct trail_run *runs; /* in the order of the log */
@@ -36,6 +38,12 @@ struct trail {
     uint32_t run_capacity;
 };
 void trail_destroy(struct trail *trail);
+
+/* An extent of the log begins there. */
+static inline bool trail_has_extent(const struct trail *trail, uint32_t pgno)
+{
+    return bitmap_get(&trail->linked, pgno);
+}
 
 /* Told of each record, in order, after it was judged; NULL: nobody. */
 typedef scn_status (*trail_fn)(void *ctx, const struct log_visit *visit);
