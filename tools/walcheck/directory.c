@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { ROOT_ROW_BYTES = 64, ID_KEY_BYTES = 5 };
 
@@ -75,30 +76,72 @@ void directory_destroy(struct directory *directory)
     for (uint32_t i = 0; i < directory->count; i++)
         mem_free(directory->tables[i].name);
     mem_free(directory->tables);
+    mem_free(directory->forks);
     *directory = (struct directory){0};
 }
 
-/* Where the table is, or would be. */
-static uint32_t place_of(const struct directory *directory, uint32_t table_id)
+/* Ids come in any order, as a forged catalog has them, and there may be millions: a binary
+ * tree of the bits in which they differ, the highest one on top.  So no way down is longer
+ * than 32 steps, and a new table moves nothing. */
+struct directory_fork {
+    uint32_t bit;
+    uint32_t down[2]; /* by that bit of the id: an index, and which array it is of */
+};
+
+static uint32_t to_fork(uint32_t idx)
 {
-    uint32_t low = 0;
-    uint32_t high = directory->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (directory->tables[middle].id < table_id)
-            low = middle + 1;
-        else
-            high = middle;
+    return idx << 1;
+}
+
+static uint32_t to_table(uint32_t idx)
+{
+    return idx << 1 | 1;
+}
+
+static bool is_fork(uint32_t link)
+{
+    return (link & 1) == 0;
+}
+
+/* Of all tables the one that has the most of the first bits of the id; there is one. */
+static struct table *nearest(const struct directory *directory, uint32_t table_id)
+{
+    uint32_t link = directory->root;
+    while (is_fork(link)) {
+        const struct directory_fork *fork = &directory->forks[link >> 1];
+        link = fork->down[table_id >> fork->bit & 1];
     }
-    return low;
+    return &directory->tables[link >> 1];
 }
 
 struct table *directory_find(const struct directory *directory, uint32_t table_id)
 {
-    uint32_t at = place_of(directory, table_id);
-    bool is_there =
-        at < directory->count && directory->tables[at].id == table_id;
-    return is_there ? &directory->tables[at] : NULL;
+    if (directory->count == 0)
+        return NULL;
+    struct table *table = nearest(directory, table_id);
+    return table->id == table_id ? table : NULL;
+}
+
+/* tables[idx], behind all that are there already. */
+static void enter(struct directory *directory, uint32_t idx)
+{
+    uint32_t id = directory->tables[idx].id;
+    uint32_t *link = &directory->root;
+    if (idx == 0) {
+        *link = to_table(idx);
+        return;
+    }
+    uint32_t differing = id ^ nearest(directory, id)->id;
+    uint32_t bit = 31 - (uint32_t)__builtin_clz(differing);
+    while (is_fork(*link) && directory->forks[*link >> 1].bit > bit) {
+        struct directory_fork *fork = &directory->forks[*link >> 1];
+        link = &fork->down[id >> fork->bit & 1];
+    }
+    struct directory_fork *fresh = &directory->forks[idx - 1];
+    fresh->bit = bit;
+    fresh->down[id >> bit & 1] = to_table(idx);
+    fresh->down[~id >> bit & 1] = *link;
+    *link = to_fork(idx - 1);
 }
 
 static scn_status make_room(struct directory *directory)
@@ -106,12 +149,17 @@ static scn_status make_room(struct directory *directory)
     if (directory->count < directory->capacity)
         return SCN_OK;
     uint32_t capacity = directory->capacity ? directory->capacity * 2 : 32;
-    void *grown = mem_grow(directory->tables,
-                           directory->count * sizeof *directory->tables,
-                           capacity * sizeof *directory->tables);
-    if (grown == NULL)
+    void *tables = mem_grow(directory->tables,
+                            directory->count * sizeof *directory->tables,
+                            capacity * sizeof *directory->tables);
+    if (tables == NULL)
         return error_nomem();
-    directory->tables = grown;
+    directory->tables = tables;
+    void *forks = mem_grow(directory->forks, directory->count * sizeof *directory->forks,
+                           capacity * sizeof *directory->forks);
+    if (forks == NULL)
+        return error_nomem();
+    directory->forks = forks;
     directory->capacity = capacity;
     return SCN_OK;
 }
@@ -123,12 +171,25 @@ scn_status directory_get(struct directory *directory, uint32_t table_id,
     scn_status st = *out ? SCN_OK : make_room(directory);
     if (*out || st < 0)
         return st;
-    uint32_t at = place_of(directory, table_id);
-    *out = &directory->tables[at];
-    memmove(*out + 1, *out, (directory->count - at) * sizeof **out);
+    *out = &directory->tables[directory->count];
     **out = (struct table){.id = table_id};
-    directory->count++;
+    enter(directory, directory->count++);
     return SCN_OK;
+}
+
+static int by_id(const void *left, const void *right)
+{
+    uint32_t a = ((const struct table *)left)->id;
+    uint32_t b = ((const struct table *)right)->id;
+    return (a > b) - (a < b);
+}
+
+void directory_sort(struct directory *directory)
+{
+    if (directory->count)
+        qsort(directory->tables, directory->count, sizeof *directory->tables, by_id);
+    for (uint32_t i = 0; i < directory->count; i++)
+        enter(directory, i);
 }
 
 static scn_status set_name(struct table *table, scn_slice name)

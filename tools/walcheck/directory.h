@@ -58,12 +58,16 @@ struct table {
 
 /* Zeroed is empty. */
 struct directory {
-    struct table *tables; /* ascending by id */
+    struct table *tables; /* in the order in which they were met */
+    struct directory_fork *forks; /* to find them by; one less than tables */
+    uint32_t root;
     uint32_t count;
     uint32_t capacity;
     uint32_t next_id; /* of the '#' row */
 };
 void directory_destroy(struct directory *directory);
+/* The tables ascend by id from here on, until one is new. */
+void directory_sort(struct directory *directory);
 struct table *directory_find(const struct directory *directory, uint32_t table_id);
 /* The table, which is new where it was not there.  Others may move.  SCN_NOMEM. */
 scn_status directory_get(struct directory *directory, uint32_t table_id,

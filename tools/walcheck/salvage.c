@@ -243,6 +243,7 @@ static scn_status take_table(struct rescue *rescue, const struct table *table)
 static scn_status take_tables(struct rescue *rescue)
 {
     scn_status st = SCN_OK;
+    directory_sort(&rescue->tables);
     for (uint32_t i = 0; i < rescue->tables.count && st == SCN_OK; i++)
         if (rescue->tables.tables[i].id >= FIRST_USER_TABLE)
             st = take_table(rescue, &rescue->tables.tables[i]);
