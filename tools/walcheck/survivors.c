@@ -6,8 +6,20 @@
 #include "page/mem.h"
 #include "wal/walk.h"
 
+#include <stdlib.h>
+
 /* As in wal/scan.c: somebody may pile up candidates that each claim half an extent. */
 enum { FAILED_BYTES_MAX = 64 * LOG_EXTENT_PAGES * PAGE_BYTES };
+enum { BREATH_HEADS = 256 };
+
+/* Headers of extents that lie in the file, by number, then by page: read once, as a forged
+ * log may lead on nowhere in each of millions of extents. */
+struct heads {
+    struct log_extent *items;
+    uint32_t count;
+    uint32_t capacity;
+    bool are_listed;
+};
 
 struct search {
     struct subject *subject;
@@ -20,6 +32,7 @@ struct search {
     uint8_t *raw;
     uint64_t failed_bytes;
     struct log_extent next; /* number 0: no trace of it */
+    struct heads heads;
     /* Where the log goes on if nothing is missing. */
     uint64_t extent_number;
     uint32_t off;
@@ -163,29 +176,89 @@ static scn_status search_extent(struct search *search)
 
 /* ---- from extent to extent ---- */
 
-static bool header_fits(struct search *search, const uint8_t *at, uint64_t number,
-                        struct extent_header *header)
+static bool is_ours(const struct search *search, const uint8_t *at,
+                    struct extent_header *header)
 {
-    return extent_header_decode(at, header) && header->number == number &&
+    return extent_header_decode(at, header) &&
            memcmp(header->uuid, search->walk.uuid, sizeof header->uuid) == 0;
+}
+
+static scn_status add_head(struct heads *heads, uint32_t pgno,
+                           const struct extent_header *header)
+{
+    if (heads->count == heads->capacity) {
+        uint32_t capacity = heads->capacity ? heads->capacity * 2 : 32;
+        void *grown = mem_grow(heads->items, heads->count * sizeof *heads->items,
+                               capacity * sizeof *heads->items);
+        if (grown == NULL)
+            return error_nomem();
+        heads->items = grown;
+        heads->capacity = capacity;
+    }
+    heads->items[heads->count++] =
+        (struct log_extent){pgno, header->pages, header->number, header->start_lsn};
+    return SCN_OK;
+}
+
+static int by_number(const void *left, const void *right)
+{
+    const struct log_extent *a = left;
+    const struct log_extent *b = right;
+    if (a->number != b->number)
+        return a->number < b->number ? -1 : 1;
+    return (a->pgno > b->pgno) - (a->pgno < b->pgno);
+}
+
+static scn_status list_heads(struct search *search)
+{
+    struct file *file = &search->subject->file;
+    struct heads *heads = &search->heads;
+    uint64_t pages = atomic_load(&file->page_count);
+    scn_status st = SCN_OK;
+    for (uint32_t pgno = FIRST_FREE_PAGE_NO; pgno < pages && st == SCN_OK; pgno++) {
+        uint8_t bytes[LOG_EXTENT_HEADER_BYTES];
+        struct extent_header header;
+        if (pgno % BREATH_HEADS == 0)
+            st = subject_breathe(search->subject);
+        if (st == SCN_OK &&
+            file_read(file, extent_file_off(pgno), bytes, sizeof bytes, 0) == SCN_OK &&
+            is_ours(search, bytes, &header))
+            st = add_head(heads, pgno, &header);
+    }
+    if (heads->count)
+        qsort(heads->items, heads->count, sizeof *heads->items, by_number);
+    heads->are_listed = st == SCN_OK;
+    return st;
+}
+
+/* The first one of that number or a higher one. */
+static uint32_t find_number(const struct heads *heads, uint64_t number)
+{
+    uint32_t low = 0;
+    uint32_t high = heads->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (heads->items[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 /* No record and no link leads on: each page of the file may be the extent's first. */
 static scn_status search_file(struct search *search, uint64_t number)
 {
-    struct file *file = &search->subject->file;
-    uint64_t pages = atomic_load(&file->page_count);
-    for (uint32_t pgno = FIRST_FREE_PAGE_NO; pgno < pages; pgno++) {
-        uint8_t head[LOG_EXTENT_HEADER_BYTES];
-        struct extent_header header;
-        scn_status st = file_read(file, extent_file_off(pgno), head, sizeof head, 0);
-        if (st == SCN_OK && header_fits(search, head, number, &header) &&
-            header.start_lsn >= search->lsn) {
-            search->next = (struct log_extent){pgno, header.pages, number,
-                                               header.start_lsn};
-            return SCN_OK;
+    const struct heads *heads = &search->heads;
+    scn_status st = heads->are_listed ? SCN_OK : list_heads(search);
+    if (st < 0)
+        return st;
+    for (uint32_t i = find_number(heads, number);
+         i < heads->count && heads->items[i].number == number; i++)
+        if (heads->items[i].start_lsn >= search->lsn) {
+            search->next = heads->items[i];
+            break;
         }
-    }
     return SCN_OK;
 }
 
@@ -219,7 +292,7 @@ static scn_status enter_next(struct search *search)
         return st;
     search->extent_number = next.number;
     search->off = RECORD_FIRST_OFF;
-    if (header_fits(search, search->walk.extent, next.number, &header) &&
+    if (is_ours(search, search->walk.extent, &header) && header.number == next.number &&
         header.start_lsn >= search->lsn)
         search->lsn = header.start_lsn;
     return SCN_OK;
@@ -290,6 +363,7 @@ scn_status survivors_find(struct subject *subject, const uint8_t uuid[16],
         st = search_from(&search, &end->end);
     out->watermark = search.watermark;
     mem_free(search.raw);
+    mem_free(search.heads.items);
     log_walk_close(&search.walk);
     return st;
 }
