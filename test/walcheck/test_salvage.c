@@ -431,6 +431,70 @@ TEST(salvage__of_many_cleared_tables_is_no_forgery)
     sim_disk_destroy(disk);
 }
 
+/* ---- many losses ---- */
+
+enum { ROWS_LOST = 300, VALUE_BYTES = 1500 };
+
+static void put_values(scn_db *db)
+{
+    static char value[VALUE_BYTES];
+    scn_txn *txn;
+    scn_table_id id;
+    memset(value, 'v', sizeof value);
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "t", SCN_CREATE, &id));
+    for (int i = 0; i < ROWS_LOST; i++) {
+        char key[8];
+        scn_slice at = {key, (size_t)snprintf(key, sizeof key, "k%03d", i)};
+        CHECK_OK(scn_put(txn, id, at, (scn_slice){value, sizeof value}, 0));
+    }
+    CHECK_OK(scn_commit(txn));
+}
+
+/* A bit of each page of values. */
+static void spoil_values(struct sys *sys, const char *path)
+{
+    struct sys_file *file;
+    uint8_t page[PAGE_BYTES];
+    uint8_t *at;
+    CHECK_EQ(sys->ops->open(sys, path, 0, &file), 0);
+    for (uint64_t off = 0;
+         sys->ops->read(file, off, page, sizeof page, 0) == (int64_t)sizeof page;
+         off += sizeof page)
+        if (page[0] == PAGE_VALUES && (at = memchr(page, 'v', sizeof page)) != NULL) {
+            *at ^= 1;
+            CHECK_EQ(sys->ops->write(file, off, page, sizeof page, 0),
+                     (int64_t)sizeof page);
+        }
+    sys->ops->close(file);
+}
+
+/* What the older generation has is asked for each of them, and lies in the same pages. */
+TEST(salvage__of_many_losses_reads_no_page_for_each)
+{
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    struct salvage_wishes wishes = {.ctx = NULL};
+    struct salvage result;
+    scn_db *db;
+    CHECK_OK(store_open_on(sys, "many", &options, &db));
+    put_values(db);
+    CHECK_OK(scn_checkpoint(db));
+    CHECK_OK(scn_put1(db, "u", (scn_slice){"k", 1}, (scn_slice){"v", 1}));
+    CHECK_OK(scn_checkpoint(db));
+    CHECK_OK(scn_close(db));
+    spoil_values(sys, "many");
+    CHECK_OK(open_out(sys, &db));
+    uint64_t before = sim_call_count(sys, SIM_READ);
+    CHECK_OK(salvage_run(sys, "many", db, &wishes, &result));
+    CHECK_EQ(result.loss_count, ROWS_LOST);
+    CHECK(sim_call_count(sys, SIM_READ) - before < 2 * ROWS_LOST);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+}
+
 /* ---- a store in use ---- */
 
 static bool checkpoint_once(void *ctx, uint64_t pages_done, uint64_t pages_expected)

@@ -9,9 +9,14 @@
 struct step {
     struct page_ref ref;
     uint32_t idx;
-    uint32_t count; /* children; 0 for a leaf, and for a page that is not entered */
+    uint32_t end;   /* of the children on the way; 0 for a leaf, and for a page that is
+                       not entered */
+    uint32_t count; /* children */
     struct range range;
     uint8_t *image;
+    struct page_ref held; /* the page that is in it, or that could not be read; or null */
+    bool is_good;
+    bool is_new; /* what is wrong with it was not told yet */
 };
 
 struct descent {
@@ -68,6 +73,23 @@ bool range_has(const struct range *range, const uint8_t *key, size_t len)
            (!range->to.is_set || compare(&range->to, key, len) < 0);
 }
 
+/* What of the range is in the other one, too.  Bounds are borrowed. */
+static void narrow(struct range *range, const struct range *by)
+{
+    if (by->from.is_set && (!range->from.is_set ||
+                            compare(&range->from, by->from.bytes, by->from.len) > 0))
+        range->from = by->from;
+    if (by->to.is_set &&
+        (!range->to.is_set || compare(&range->to, by->to.bytes, by->to.len) < 0))
+        range->to = by->to;
+}
+
+static bool range_is_empty(const struct range *range)
+{
+    return range->from.is_set && range->to.is_set &&
+           compare(&range->to, range->from.bytes, range->from.len) >= 0;
+}
+
 /* ---- life ---- */
 
 scn_status descent_create(struct subject *subject, struct findings *findings,
@@ -100,14 +122,24 @@ static void fault(struct descent *descent, uint32_t pgno, const char *what)
                   "page %" PRIu32 " of %s: %s", pgno, descent->tree->owner, what);
 }
 
+/* What all pages on the way to path[at], and that one, promise together.  Borrowed. */
+static struct range reach_of(const struct descent *descent, uint32_t at)
+{
+    struct range reach = {0};
+    for (uint32_t i = 0; i <= at; i++)
+        narrow(&reach, &descent->path[i].range);
+    return reach;
+}
+
 /* What lies below the page cannot be reached. */
 static scn_status lose(struct descent *descent, struct step *step)
 {
-    step->count = 0;
+    step->end = 0;
     descent->is_whole = false;
     if (descent->visitor->lost == NULL)
         return SCN_OK;
-    return descent->visitor->lost(descent->visitor->ctx, &step->range, step->ref.pgno);
+    struct range reach = reach_of(descent, (uint32_t)(step - descent->path));
+    return descent->visitor->lost(descent->visitor->ctx, &reach, step->ref.pgno);
 }
 
 static scn_status skip(struct descent *descent, struct step *step, const char *what)
@@ -134,13 +166,18 @@ static scn_status visit_records(struct descent *descent, struct step *step)
 {
     const struct range *within = descent->tree->within;
     uint32_t count = leaf_count(step->image);
+    uint32_t i = 0;
+    bool is_equal;
     scn_status st = SCN_OK;
-    for (uint32_t i = 0; i < count && st >= 0; i++) {
+    if (within && within->from.is_set)
+        i = leaf_seek(step->image, within->from.bytes, (uint32_t)within->from.len,
+                      &is_equal);
+    for (; i < count && st >= 0; i++) {
         struct leaf_record record;
         leaf_at(step->image, i, &record);
-        if (within == NULL || range_has(within, record.key, record.key_len))
-            st = descent->visitor->record(descent->visitor->ctx, &record,
-                                          step->ref.pgno);
+        if (within && !range_has(within, record.key, record.key_len))
+            break;
+        st = descent->visitor->record(descent->visitor->ctx, &record, step->ref.pgno);
     }
     return st;
 }
@@ -153,9 +190,23 @@ static scn_status visit_leaf(struct descent *descent, struct step *step)
     leaf_at(step->image, leaf_count(step->image) - 1, &last);
     const char *why =
         bounds_fault(step, first.key, first.key_len, last.key, last.key_len);
-    if (why)
+    if (why && step->is_new)
         fault(descent, step->ref.pgno, why);
     return visit_records(descent, step);
+}
+
+/* The children in which keys of the range may be: those between the two that have its
+ * borders. */
+static void choose_children(const struct descent *descent, struct step *step)
+{
+    const struct range *within = descent->tree->within;
+    step->end = step->count;
+    if (within && within->from.is_set)
+        step->idx = inner_find(step->image, within->from.bytes,
+                               (uint32_t)within->from.len);
+    if (within && within->to.is_set)
+        step->end =
+            inner_find(step->image, within->to.bytes, (uint32_t)within->to.len) + 1;
 }
 
 static scn_status visit_inner(struct descent *descent, struct step *step)
@@ -169,8 +220,9 @@ static scn_status visit_inner(struct descent *descent, struct step *step)
         const uint8_t *last = inner_separator(step->image, step->count - 1, &last_len);
         why = bounds_fault(step, first, first_len, last, last_len);
     }
-    if (why)
+    if (why && step->is_new)
         fault(descent, step->ref.pgno, why);
+    choose_children(descent, step);
     return SCN_OK;
 }
 
@@ -188,15 +240,38 @@ static const char *strange_pointer(const struct descent *descent,
     return NULL;
 }
 
+/* Nor can another pointer say of the page that it is something else. */
+static bool is_held(const struct step *step)
+{
+    const struct page_ref *held = &step->held;
+    const struct page_ref *ref = &step->ref;
+    return page_ref_equal(held, ref) && held->type == ref->type &&
+           held->level == ref->level && held->hint == ref->hint;
+}
+
+/* What cannot be read is told when it is tried. */
+static scn_status read_image(struct descent *descent, struct step *step)
+{
+    step->is_new = !is_held(step);
+    if (!step->is_new)
+        return SCN_OK;
+    step->held = (struct page_ref){0};
+    scn_status st = subject_page(descent->subject, &step->ref, step->image);
+    step->is_good = st == SCN_OK;
+    if (st < 0)
+        st = findings_note_error(descent->findings, FINDING_PAGE, st);
+    if (st == SCN_OK)
+        step->held = step->ref;
+    return st;
+}
+
 static scn_status read_step(struct descent *descent, struct step *step, bool *is_good)
 {
     struct page_header header;
     *is_good = false;
-    scn_status st = subject_page(descent->subject, &step->ref, step->image);
-    if (st < 0) {
-        st = findings_note_error(descent->findings, FINDING_PAGE, st);
+    scn_status st = read_image(descent, step);
+    if (st < 0 || !step->is_good)
         return st < 0 ? st : lose(descent, step);
-    }
     descent->pages++;
     page_header_decode(step->image, &header);
     if (header.table_id != descent->tree->table_id)
@@ -212,7 +287,7 @@ static scn_status visit(struct descent *descent, uint32_t at)
     const struct descent_visitor *visitor = descent->visitor;
     bool is_good;
     step->idx = 0;
-    step->count = 0;
+    step->end = 0;
     const char *why = strange_pointer(descent, &step->ref);
     if (why)
         return skip(descent, step, why);
@@ -243,28 +318,29 @@ static scn_status bound_of_child(const struct step *parent, uint32_t idx,
     return edge->is_set ? bound_set(out, edge->bytes, edge->len) : SCN_OK;
 }
 
-static bool is_outside(const struct range *a, const struct range *b)
+/* Nothing of what is looked for can be below path[at]. */
+static bool is_apart(const struct descent *descent, uint32_t at)
 {
-    return (a->to.is_set && b->from.is_set &&
-            compare(&b->from, a->to.bytes, a->to.len) <= 0) ||
-           (b->to.is_set && a->from.is_set &&
-            compare(&b->to, a->from.bytes, a->from.len) >= 0);
+    if (descent->tree->within == NULL)
+        return false;
+    struct range reach = reach_of(descent, at);
+    narrow(&reach, descent->tree->within);
+    return range_is_empty(&reach);
 }
 
 static scn_status visit_child(struct descent *descent, uint32_t at)
 {
     struct step *parent = &descent->path[at];
     struct step *child = &descent->path[at + 1];
-    const struct range *within = descent->tree->within;
     uint32_t idx = parent->idx++;
     child->ref = page_ref_decode(inner_ref(parent->image, idx));
     child->idx = 0;
-    child->count = 0;
+    child->end = 0;
     scn_status st =
         bound_of_child(parent, idx, &parent->range.from, &child->range.from);
     if (st == SCN_OK)
         st = bound_of_child(parent, idx + 1, &parent->range.to, &child->range.to);
-    if (st < 0 || (within && is_outside(&child->range, within)))
+    if (st < 0 || is_apart(descent, at + 1))
         return st;
     if (child->ref.level + 1 != parent->ref.level)
         return skip(descent, child, "it is not one level below its parent");
@@ -280,7 +356,7 @@ static scn_status walk(struct descent *descent)
     scn_status st = visit(descent, 0);
     /* Each level is one lower than the one before. */
     for (uint32_t at = 0; st >= 0;) {
-        if (path[at].idx < path[at].count)
+        if (path[at].idx < path[at].end)
             st = visit_child(descent, at++);
         else if (at == 0)
             break;

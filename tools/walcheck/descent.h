@@ -3,9 +3,12 @@
  *
  * A page's own contents are judged by page_check.  Here: that pages fit together, which
  * is levels, tables, generations, and keys within the bounds that the separators promise.
- * A page that cannot be followed is told with the range of keys that is lost with it.
+ * A page that cannot be followed is told with the range of keys that is lost with it, as
+ * far as the pages above leave it: so no two of these ranges of a tree meet, however a
+ * forged tree goes about its promises.
  *
- * One image a level.  One descent at a time. */
+ * One image a level, which stays: a page that the descent before this one has led through
+ * is neither read nor told of once more.  One descent at a time. */
 #ifndef TOOLS_WALCHECK_DESCENT_H
 #define TOOLS_WALCHECK_DESCENT_H
 
@@ -39,7 +42,8 @@ struct descent_visitor {
     bool (*may_enter)(void *ctx, const struct page_ref *ref);
     /* key and payload are good during the call. */
     scn_status (*record)(void *ctx, const struct leaf_record *record, uint32_t pgno);
-    /* The keys of this range cannot be reached.  NULL: nobody wants to know. */
+    /* The keys of this range cannot be reached; it is good during the call.  NULL: nobody
+     * wants to know. */
     scn_status (*lost)(void *ctx, const struct range *range, uint32_t pgno);
 };
 
