@@ -215,12 +215,23 @@ scn_status hostfile_sync(struct hostfile *file)
 
 /* ---- reading ---- */
 
+/* The program is asked where a signal has ended a wait for a pipe, and now and then. */
+static scn_status account_for(struct hostfile *file, int64_t count)
+{
+    uint64_t before = file->done;
+    if (count > 0)
+        file->done += (uint64_t)count;
+    bool is_due = count < 0 || before / PUSH_BYTES_SMALL != file->done / PUSH_BYTES_SMALL;
+    return is_due ? tell_progress(file) : SCN_OK;
+}
+
 scn_status hostfile_read(struct hostfile *file, uint64_t off, void *buf, uint64_t len,
                          uint64_t *got)
 {
     uint8_t *at = buf;
+    scn_status st = SCN_OK;
     *got = 0;
-    while (*got < len) {
+    while (*got < len && st == SCN_OK) {
         int64_t count = file->sys->ops->read(file->handle, off + *got, at + *got,
                                              len - *got, 0);
         if (count == 0)
@@ -228,6 +239,7 @@ scn_status hostfile_read(struct hostfile *file, uint64_t off, void *buf, uint64_
         if (count < 0 && count != -EINTR)
             return error_sys((int)count, off + *got, "snapshot: the file cannot be read");
         *got += count > 0 ? (uint64_t)count : 0;
+        st = account_for(file, count);
     }
-    return SCN_OK;
+    return st;
 }

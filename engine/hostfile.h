@@ -24,7 +24,7 @@ struct hostfile {
     bool is_dry;       /* the caller's to set: nothing is written, only counted */
     uint64_t rate;     /* bytes a second; 0: see above */
     scn_hooks hooks;
-    uint64_t done;     /* bytes written, and counted in dry runs */
+    uint64_t done;     /* bytes read or written, and counted in dry runs */
     uint64_t expected; /* the caller's to set, for progress */
     uint64_t written;  /* bytes since the last push */
     uint64_t push_off; /* where they begin */
@@ -47,7 +47,7 @@ scn_status hostfile_write(struct hostfile *file, uint64_t off, const void *data,
                           uint64_t len) MUST_USE;
 /* All that was written is durable, where it can be: a pipe has nothing to sync. */
 scn_status hostfile_sync(struct hostfile *file) MUST_USE;
-/* Up to len bytes; *got is less only at the end. */
+/* Up to len bytes; *got is less only at the end.  SCN_IO, SCN_INTERRUPTED. */
 scn_status hostfile_read(struct hostfile *file, uint64_t off, void *buf, uint64_t len,
                          uint64_t *got) MUST_USE;
 

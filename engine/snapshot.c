@@ -305,7 +305,22 @@ static scn_status apply_parcels(scn_db *db, struct parcels_in *in,
     return st;
 }
 
-scn_status scn_snapshot_apply(scn_db *db, int fd, scn_snapshot_info *out)
+/* To be read; how much there is to come is only known of a file. */
+static scn_status open_source(struct hostfile *from, struct sys *sys, int fd,
+                              const scn_snapshot_options *given)
+{
+    scn_snapshot_options options;
+    struct sys_stat found;
+    scn_status st = take_options(given, &options);
+    if (st == SCN_OK)
+        st = hostfile_open(from, sys, fd, NULL, &options);
+    if (st == SCN_OK && from->sys->ops->stat(from->handle, &found) == 0)
+        from->expected = found.size;
+    return st;
+}
+
+scn_status scn_snapshot_apply(scn_db *db, int fd, const scn_snapshot_options *options,
+                              scn_snapshot_info *out)
 {
     scn_snapshot_info info = {.struct_size = sizeof info};
     struct hostfile from = {.store = NULL};
@@ -316,7 +331,7 @@ scn_status scn_snapshot_apply(scn_db *db, int fd, scn_snapshot_info *out)
     if (st == SCN_OK)
         st = update_check_not_inside(db->store);
     if (st == SCN_OK)
-        st = hostfile_open(&from, db->store->sys, fd, NULL, NULL);
+        st = open_source(&from, db->store->sys, fd, options);
     if (st < 0)
         return st;
     st = parcels_open(&in, &from);
@@ -347,7 +362,8 @@ static scn_status read_all(struct parcels_in *in, scn_snapshot_info *info)
     return SCN_OK;
 }
 
-scn_status scn_snapshot_verify(int fd, scn_snapshot_info *out)
+scn_status scn_snapshot_verify(int fd, const scn_snapshot_options *options,
+                               scn_snapshot_info *out)
 {
     scn_snapshot_info info = {.struct_size = sizeof info};
     struct hostfile from = {.store = NULL};
@@ -357,7 +373,7 @@ scn_status scn_snapshot_verify(int fd, scn_snapshot_info *out)
         return error_nomem();
     scn_status st = check_info(out);
     if (st == SCN_OK)
-        st = hostfile_open(&from, sys, fd, NULL, NULL);
+        st = open_source(&from, sys, fd, options);
     if (st < 0)
         return st;
     st = parcels_open(&in, &from);

@@ -201,8 +201,8 @@ typedef struct scn_hooks {
      * scn_close.  The number is the status, the text good during the call. */
     void (*log)(void *user, int status, const char *text);
     int64_t (*now_ms)(void *user);                                /* not called yet */
-    int (*progress)(void *user, uint64_t done, uint64_t expected); /* see scn_compact,
-                                                                    * scn_snapshot_to */
+    /* See scn_compact, scn_snapshot_to, scn_snapshot_apply. */
+    int (*progress)(void *user, uint64_t done, uint64_t expected);
     void *user;
 } scn_hooks;
 
@@ -353,8 +353,9 @@ typedef struct scn_snapshot_options {
                                 * full one */
     uint64_t rate_bytes_per_s; /* no faster; 0: as fast as it goes, but slow enough to
                                 * leave the disk to commits while there are any */
-    scn_hooks hooks;           /* progress: bytes written, and how many there may be; what
-                                * is not 0 ends the snapshot with SCN_INTERRUPTED */
+    scn_hooks hooks;           /* progress: bytes written, or of an increment read, and
+                                * how many there may be; what is not 0 ends the call with
+                                * SCN_INTERRUPTED */
     uint8_t since_id[16];      /* id of that snapshot; zeros: the newest of since_gen */
 } scn_snapshot_options;
 
@@ -780,15 +781,18 @@ scn_status scn_check(scn_db *db, int level,
 scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *options,
                            scn_snapshot_info *info);
 /* Applies the increment in fd, read from where it stands, to a store that is its base: in
- * one transaction, so it is there as a whole and durable, or not at all.  info (may be
- * NULL) tells of the increment, and rows and digest of the store that it has made.
- * SCN_EXISTS: the store has this increment already.  SCN_MISUSE: it belongs to another
- * base, or others come before it.  SCN_NOTADB: it is no increment.  SCN_VERSION,
- * SCN_CORRUPT (the increment or the base, which also may have been changed since), and
+ * one transaction, so it is there as a whole and durable, or not at all.  options and info
+ * may be NULL: of the options only the hooks count, and info tells of the increment, and
+ * rows and digest of the store that it has made.  SCN_EXISTS: the store has this increment
+ * already.  SCN_MISUSE: it belongs to another base, or others come before it.  SCN_NOTADB:
+ * it is no increment.  SCN_VERSION, SCN_CORRUPT (the increment or the base, which also may
+ * have been changed since), SCN_INTERRUPTED (the progress hook; nothing is applied), and
  * statuses of scn_commit. */
-scn_status scn_snapshot_apply(scn_db *db, int fd, scn_snapshot_info *info);
+scn_status scn_snapshot_apply(scn_db *db, int fd, const scn_snapshot_options *options,
+                              scn_snapshot_info *info);
 /* Reads the increment in fd to its end, and judges all of it.  As scn_snapshot_apply. */
-scn_status scn_snapshot_verify(int fd, scn_snapshot_info *info);
+scn_status scn_snapshot_verify(int fd, const scn_snapshot_options *options,
+                               scn_snapshot_info *info);
 /* The snapshot that a store was made from, with its digest then.  A program that compares
  * it with what the rows give now knows whether they are the same.  SCN_NOTFOUND. */
 scn_status scn_snapshot_origin(scn_db *db, scn_snapshot_info *info);

@@ -41,7 +41,7 @@ scn_status snaplab_apply(struct snaplab *lab, scn_db *db, const char *path,
                          scn_snapshot_info *info)
 {
     *info = (scn_snapshot_info){.struct_size = sizeof *info};
-    return scn_snapshot_apply(db, sim_fd(lab->disk, path, true), info);
+    return scn_snapshot_apply(db, sim_fd(lab->disk, path, true), NULL, info);
 }
 
 void snaplab_copy(struct snaplab *lab, const char *from, const char *to)

@@ -560,6 +560,33 @@ TEST(snapshot__ends_when_the_program_says_so)
     scene_close(&scene);
 }
 
+/* The program is asked every 256 KiB. */
+TEST(increment__is_not_applied_when_the_program_says_so)
+{
+    struct scene scene;
+    scn_snapshot_info info;
+    uint8_t before[16];
+    uint8_t after[16];
+    int calls = 0;
+    scn_snapshot_options options = {.struct_size = sizeof options,
+                                    .hooks = {.progress = stop, .user = &calls}};
+    scene_open(&scene, 16);
+    put(scene.db, "a", 1, 100, 1);
+    take_base(&scene);
+    for (uint32_t i = 0; i < (1 << 20) / PAGE_BYTES; i++)
+        put(scene.db, "a", i, PAGE_BYTES - 500, (int)i);
+    take_increment(&scene, "inc", &info);
+    CHECK_OK(rowsum_digest(scene.base, before));
+    int fd = sim_fd(scene.lab.disk, "inc", false);
+    CHECK_EQ(scn_snapshot_apply(scene.base, fd, &options, NULL), SCN_INTERRUPTED);
+    CHECK_EQ(calls, 2);
+    snaplab_check(scene.base, before);
+    CHECK_OK(snaplab_apply(&scene.lab, scene.base, "inc", &info));
+    CHECK_OK(rowsum_digest(scene.db, after));
+    snaplab_check(scene.base, after);
+    scene_close(&scene);
+}
+
 /* A push has 256 KiB, so that between two of them lie minutes. */
 TEST(snapshot__ends_soon_when_it_is_slow)
 {

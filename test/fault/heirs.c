@@ -124,7 +124,7 @@ static scn_status apply(struct life *life, int fd)
     scn_status st = open_heir(life, path, 0, &db);
     if (st < 0)
         return st;
-    st = scn_snapshot_apply(db, fd, NULL);
+    st = scn_snapshot_apply(db, fd, NULL, NULL);
     if (st == SCN_NOTADB && life->trouble) /* a bit of its magic was flipped */
         st = error_corrupt(0, 0, "%s", error_last()->text);
     if (st == SCN_EXISTS) /* what was told to be unknown had been done */

@@ -324,7 +324,7 @@ static void make_steps(void)
     must(stage_open(sys, 0, &db));
     sequel_read(&steps[0].rows, db);
     wrap_genuine(&steps[0]);
-    must(scn_snapshot_apply(db, host_fd(&file), &info));
+    must(scn_snapshot_apply(db, host_fd(&file), NULL, &info));
     sequel_read(&steps[1].rows, db);
     must(scn_checkpoint(db));
     must(scn_close(db));
@@ -537,13 +537,13 @@ static void apply(scn_db *db, const struct step *step)
     static struct bytes stream;
     scn_snapshot_info info = {.struct_size = sizeof info};
     struct blocks blocks = read_blocks(&file, &stream);
-    scn_status st = scn_snapshot_apply(db, host_fd(&file), NULL);
+    scn_status st = scn_snapshot_apply(db, host_fd(&file), NULL, NULL);
     judge(st, &blocks, step);
-    scn_status verified = scn_snapshot_verify(host_fd(&file), &info);
+    scn_status verified = scn_snapshot_verify(host_fd(&file), NULL, &info);
     FUZZ_CHECK(verified == SCN_OK ? blocks.are_right : st != SCN_OK);
     if (st == SCN_OK) {
         sequel_amend(&expected, &step->rows, stream.at, stream.size);
-        FUZZ_CHECK(scn_snapshot_apply(db, host_fd(&file), NULL) == SCN_EXISTS);
+        FUZZ_CHECK(scn_snapshot_apply(db, host_fd(&file), NULL, NULL) == SCN_EXISTS);
         check_store(db, &expected);
         return;
     }

@@ -50,7 +50,7 @@ static void apply(const char *base, const char *increment, scn_snapshot_info *in
     int fd = open(increment, O_RDONLY);
     CHECK(fd >= 0);
     *info = (scn_snapshot_info){.struct_size = sizeof *info};
-    CHECK_OK(scn_snapshot_apply(db, fd, info));
+    CHECK_OK(scn_snapshot_apply(db, fd, NULL, info));
     close(fd);
     desk_close(db);
 }

@@ -63,6 +63,24 @@ tear() {
     done | dd of=header bs=1 seek=16 conv=notrunc status=none
     dd if=header of="$1" bs=1 seek="$offset" conv=notrunc status=none
 }
+# interrupt_at_pipe NAME CHILD: SIGINT while it waits for who writes into a pipe; it returns
+# 130, as is said with code and err.
+interrupt_at_pipe() {
+    local signal=INT
+    for _ in $(seq 200); do
+        grep -qE 'wait_for_partner|pipe_read' "/proc/$2/wchan" 2>/dev/null && break
+        sleep 0.05
+    done
+    grep -qE 'wait_for_partner|pipe_read' "/proc/$2/wchan" 2>/dev/null || signal=KILL
+    kill -$signal "$2"
+    wait "$2"
+    code=$?
+    if [ $signal = KILL ]; then
+        skip "$1: the system does not tell when"
+    else
+        returns "$1" 130
+    fi
+}
 # small_disk BYTES: an empty file system of that size in the folder small, if it may be.
 small_disk() {
     mkdir -p small && mount -t tmpfs -o "size=$1" none small 2>/dev/null && return

@@ -498,11 +498,7 @@ for words in "scrine load i.scn t --key id silent" "scrine-snapshot verify silen
     # shellcheck disable=SC2086
     "$bin/"$words >out 2>err &
     child=$!
-    until_true grep -q '^State:.S' /proc/$child/status
-    kill -INT $child
-    wait $child
-    code=$?
-    returns "${words%% *} returns 130 where nobody writes into its pipe" 130
+    interrupt_at_pipe "${words%% *} returns 130 where nobody writes into its pipe" $child
     holds "... and is quiet" [ ! -s err ]
     rm silent
 done

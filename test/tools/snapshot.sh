@@ -170,6 +170,20 @@ alike "the store has the same rows" s.scn piped-to.scn
 snap_fed two.inc restore full.scn one.inc - piped-again.scn
 returns "restore reads one from a pipe" 0
 alike "what is restored has the same rows" s.scn piped-again.scn
+cp full.scn piped-to.scn
+for words in "apply piped-to.scn -" "verify -"; do
+    mkfifo feed
+    exec 7<>feed
+    # shellcheck disable=SC2086
+    "$bin/scrine-snapshot" $words <feed >out 2>err 7>&- &
+    child=$!
+    head -c 100 one.inc >&7
+    interrupt_at_pipe "$words: ^C ends the wait for the rest" $child
+    holds "and it is told" grep -q 'standard input: the program has stopped' err
+    exec 7>&-
+    rm feed
+done
+alike "nothing of it is applied" full.scn piped-to.scn
 rm -f half.inc piped-to.scn piped-again.scn
 snap verify base.scn
 returns "and is whole" 0

@@ -3,6 +3,7 @@
 #include "tools/fingerprint.h"
 #include "tools/interrupt.h"
 #include "tools/member.h"
+#include "tools/progress.h"
 #include "tools/snapshot/card.h"
 
 #include <errno.h>
@@ -96,11 +97,15 @@ enum outcome facts_read(struct facts *facts, const char *path, bool wants_tables
                         bool is_quiet)
 {
     enum outcome outcome;
+    struct progress progress;
+    scn_snapshot_options options = {.struct_size = sizeof options};
     *facts = (struct facts){.info = {.struct_size = sizeof facts->info}};
     int fd = facts_open(path, &outcome);
     if (fd < 0)
         return outcome;
-    scn_status st = scn_snapshot_verify(fd, &facts->info);
+    options.hooks = progress_hooks(&progress);
+    scn_status st = scn_snapshot_verify(fd, &options, &facts->info);
+    progress_end(&progress);
     close(fd);
     if (st == SCN_NOTADB && is_input(path))
         return outcome_say(OUTCOME_FOREIGN, "standard input holds no increment; a full "

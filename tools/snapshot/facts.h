@@ -12,8 +12,8 @@ struct facts {
     json_t *tables; /* of a full one, when they were asked for; the caller's */
 };
 
-/* An increment is read to its end, of a store what it says of itself.  is_quiet: what is
- * neither is not spoken of.  OUTCOME_FOREIGN: it is neither. */
+/* An increment is read to its end, with progress, of a store what it says of itself.
+ * is_quiet: what is neither is not spoken of.  OUTCOME_FOREIGN: it is neither. */
 enum outcome facts_read(struct facts *facts, const char *path, bool wants_tables,
                         bool is_quiet);
 /* Of an open store.  OUTCOME_FINDINGS: it was not made from a snapshot. */

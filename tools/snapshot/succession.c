@@ -18,15 +18,17 @@ enum { COPY_BYTES = 1 << 20 };
 
 /* ---- increments ---- */
 
-static enum outcome apply_file(struct handle *handle, const char *path,
-                               scn_snapshot_info *info)
+static enum outcome apply_file(struct handle *handle, const char *path)
 {
     enum outcome outcome;
+    struct progress progress;
+    scn_snapshot_options options = {.struct_size = sizeof options};
     int fd = facts_open(path, &outcome);
     if (fd < 0)
         return outcome;
-    *info = (scn_snapshot_info){.struct_size = sizeof *info};
-    scn_status st = scn_snapshot_apply(handle->db, fd, info);
+    options.hooks = progress_hooks(&progress);
+    scn_status st = scn_snapshot_apply(handle->db, fd, &options, NULL);
+    progress_end(&progress);
     close(fd);
     if (st == SCN_EXISTS)
         return outcome_say(OUTCOME_FINDINGS, "%s: %s has it already", facts_name(path),
@@ -35,12 +37,11 @@ static enum outcome apply_file(struct handle *handle, const char *path,
 }
 
 static enum outcome apply_files(struct handle *handle, const char *const *paths,
-                                int count, scn_snapshot_info *info)
+                                int count)
 {
     enum outcome outcome = OUTCOME_OK;
     for (int i = 0; outcome == OUTCOME_OK && i < count; i++)
-        outcome =
-            interrupt_seen() ? OUTCOME_INTERRUPTED : apply_file(handle, paths[i], info);
+        outcome = interrupt_seen() ? OUTCOME_INTERRUPTED : apply_file(handle, paths[i]);
     return outcome;
 }
 
@@ -70,15 +71,13 @@ enum outcome snapshot_apply(const struct args *args)
 {
     const char *base = args->operands[0];
     struct handle handle;
-    scn_snapshot_info info;
     interrupt_watch();
     enum outcome outcome = handle_open(&handle, base, SCN_NOCREATE | SCN_NOTHREAD);
     if (outcome != OUTCOME_OK)
         return outcome;
     outcome = check_base(&handle, args_has(args, OPTION_FORCE));
     if (outcome == OUTCOME_OK)
-        outcome =
-            apply_files(&handle, args->operands + 1, args->operand_count - 1, &info);
+        outcome = apply_files(&handle, args->operands + 1, args->operand_count - 1);
     scn_status st = outcome == OUTCOME_OK ? scn_checkpoint(handle.db) : SCN_OK;
     if (st < 0)
         outcome = handle_fail(&handle, st);
@@ -182,8 +181,7 @@ static enum outcome restore_into(const struct target *scratch, const struct args
     handle.path = full;
     outcome = check_base(&handle, true);
     if (outcome == OUTCOME_OK)
-        outcome =
-            apply_files(&handle, args->operands + 1, args->operand_count - 2, info);
+        outcome = apply_files(&handle, args->operands + 1, args->operand_count - 2);
     if (outcome == OUTCOME_OK)
         outcome = export(&handle, args, info);
     return handle_close(&handle, outcome);
