@@ -535,8 +535,8 @@ static scn_status begin_claims(struct check *check)
     check->claims.is_whole = check->log_is_whole;
     if (st == SCN_OK)
         st = treecheck_create(file, &check->findings, &check->claims,
-                              check->superblock.gen, check->store->next_gen - 1,
-                              &check->trees);
+                              &check->store->options.hooks, check->superblock.gen,
+                              check->store->next_gen - 1, &check->trees);
     return st;
 }
 

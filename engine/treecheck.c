@@ -25,7 +25,9 @@ enum {
     /* Values lie in key order, those of later checkpoints elsewhere: a few pages take
        turns. */
     VALUE_IMAGES = 16,
-    OWNER_BYTES = 24
+    OWNER_BYTES = 24,
+    /* A few milliseconds of reading from the system's cache, and a blink from a disk. */
+    BREATH_PAGES = 64
 };
 
 /* A key on which a subtree borders; not set at the edges of the tree. */
@@ -55,6 +57,8 @@ struct treecheck {
     struct file *file;
     struct findings *findings;
     struct claims *claims;
+    const scn_hooks *hooks;
+    uint64_t pages_read; /* in all runs */
     uint64_t gen;
     uint64_t run_gen;
     struct step path[TREE_LEVEL_MAX];
@@ -75,8 +79,8 @@ struct treecheck {
 /* ---- life ---- */
 
 scn_status treecheck_create(struct file *file, struct findings *findings,
-                            struct claims *claims, uint64_t gen, uint64_t run_gen,
-                            struct treecheck **out)
+                            struct claims *claims, const scn_hooks *hooks, uint64_t gen,
+                            uint64_t run_gen, struct treecheck **out)
 {
     struct treecheck *check = mem_zalloc(sizeof *check);
     if (check == NULL)
@@ -84,6 +88,7 @@ scn_status treecheck_create(struct file *file, struct findings *findings,
     check->file = file;
     check->findings = findings;
     check->claims = claims;
+    check->hooks = hooks;
     check->gen = gen;
     check->run_gen = run_gen;
     *out = check;
@@ -156,11 +161,27 @@ static scn_status fault(struct treecheck *check, uint32_t kind, uint32_t pgno,
                         "page %" PRIu32 " of %s: %s", pgno, check->owner, what);
 }
 
+static scn_status tell_progress(const struct treecheck *check)
+{
+    uint64_t pages = atomic_load(&check->file->page_count);
+    uint64_t expected = pages > check->pages_read ? pages : check->pages_read;
+    if (check->hooks->progress == NULL ||
+        check->hooks->progress(check->hooks->user, check->pages_read * PAGE_BYTES,
+                               expected * PAGE_BYTES) == 0)
+        return SCN_OK;
+    return error_set(SCN_INTERRUPTED, 0, 0, 0, "the program has stopped the check");
+}
+
 /* SCN_OK with *is_good false: it was told. */
 static scn_status read_page(struct treecheck *check, const struct page_ref *ref,
                             uint8_t *image, bool *is_good)
 {
-    scn_status st = treecheck_read(check->file, ref, image);
+    *is_good = false;
+    scn_status st =
+        ++check->pages_read % BREATH_PAGES == 0 ? tell_progress(check) : SCN_OK;
+    if (st < 0)
+        return st;
+    st = treecheck_read(check->file, ref, image);
     *is_good = st == SCN_OK;
     if (st == SCN_OK)
         return SCN_OK;

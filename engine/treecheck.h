@@ -13,10 +13,11 @@
 struct treecheck;
 
 /* gen: pages and links are not newer; run_gen: those of bulk runs are not, which may have
- * been built when a newer generation was there that cannot be read any more. */
+ * been built when a newer generation was there that cannot be read any more.  hooks: what
+ * their progress says but 0 ends a run with SCN_INTERRUPTED. */
 scn_status treecheck_create(struct file *file, struct findings *findings,
-                            struct claims *claims, uint64_t gen, uint64_t run_gen,
-                            struct treecheck **out) MUST_USE;
+                            struct claims *claims, const scn_hooks *hooks, uint64_t gen,
+                            uint64_t run_gen, struct treecheck **out) MUST_USE;
 void treecheck_destroy(struct treecheck *check);
 
 /* Reads a page from the file, past the pool: SCN_OK, SCN_CORRUPT, SCN_IO.  image is

@@ -201,7 +201,7 @@ typedef struct scn_hooks {
      * scn_close.  The number is the status, the text good during the call. */
     void (*log)(void *user, int status, const char *text);
     int64_t (*now_ms)(void *user);                                /* not called yet */
-    /* See scn_compact, scn_snapshot_to, scn_snapshot_apply. */
+    /* See scn_check, scn_compact, scn_snapshot_to, scn_snapshot_apply. */
     int (*progress)(void *user, uint64_t done, uint64_t expected);
     void *user;
 } scn_hooks;
@@ -750,8 +750,11 @@ scn_status scn_compact(scn_db *db, const scn_compact_options *options);
  * good during the call; what it returns other than SCN_OK ends the check and is returned.
  * Inside fn the thread must not call scn_checkpoint, scn_tick or scn_check, and where a
  * commit needs a checkpoint it is refused as well (SCN_MISUSE).  *issues (may be NULL) is
- * the number of findings.  SCN_OK: the check ran, whatever it found.  SCN_MISUSE,
- * SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO, SCN_NOMEM. */
+ * the number of findings.  The progress hook of the store's options is asked now and
+ * then, with bytes that were read and those of the file; to it applies the same, and what
+ * is not 0 ends the check with SCN_INTERRUPTED.  SCN_OK: the check ran, whatever it found.
+ * SCN_MISUSE, SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO,
+ * SCN_NOMEM. */
 scn_status scn_check(scn_db *db, int level,
                      scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
                      uint64_t *issues);

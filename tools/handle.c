@@ -2,6 +2,10 @@
  * write meanwhile. */
 #include "tools/handle.h"
 #include "tools/home.h"
+#include "tools/progress.h"
+
+/* Of checks: stores have their hooks from the time when they are opened. */
+static struct progress checking = PROGRESS_NONE;
 
 enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags)
 {
@@ -19,6 +23,7 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
     scn_options_init(&options);
     options.flags |= flags;
     options.pool_bytes = pool_bytes;
+    options.hooks = progress_hooks_unwatched(&checking);
     scn_status st = scn_open(path, &options, &handle->db);
     if (st == SCN_OK)
         return OUTCOME_OK;
@@ -60,6 +65,28 @@ enum outcome handle_read(struct handle *handle)
     }
     scn_status st = scn_begin(handle->db, SCN_READ, &handle->txn);
     return st == SCN_OK ? OUTCOME_OK : handle_fail(handle, st);
+}
+
+struct listener {
+    scn_status (*fn)(void *ctx, const scn_issue *issue);
+    void *ctx;
+};
+
+/* What is said of an issue does not go into the line that shows progress. */
+static scn_status hear(void *ctx, const scn_issue *issue)
+{
+    const struct listener *listener = ctx;
+    progress_end(&checking);
+    return listener->fn(listener->ctx, issue);
+}
+
+scn_status handle_check(struct handle *handle, scn_status (*fn)(void *, const scn_issue *),
+                        void *ctx, uint64_t *issues)
+{
+    struct listener listener = {fn, ctx};
+    scn_status st = scn_check(handle->db, SCN_CHECK_ALL, hear, &listener, issues);
+    progress_end(&checking);
+    return st;
 }
 
 scn_status handle_update(struct handle *handle, scn_status (*fn)(scn_txn *txn, void *ctx),

@@ -39,6 +39,10 @@ enum outcome handle_fail(const struct handle *handle, scn_status st);
  * is taken back where it fails. */
 scn_status handle_update(struct handle *handle, scn_status (*fn)(scn_txn *txn, void *ctx),
                          void *ctx);
+/* As scn_check of all the file, with progress; ^C ends it where it is watched for. */
+scn_status handle_check(struct handle *handle,
+                        scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
+                        uint64_t *issues);
 /* Says that the table holds no such key. */
 enum outcome handle_no_key(const struct handle *handle, const char *table,
                            const char *key);

@@ -26,11 +26,16 @@ static int hear(void *user, uint64_t done, uint64_t expected)
     return interrupt_seen();
 }
 
+scn_hooks progress_hooks_unwatched(struct progress *progress)
+{
+    *progress = (struct progress)PROGRESS_NONE;
+    return (scn_hooks){.progress = hear, .user = progress};
+}
+
 scn_hooks progress_hooks(struct progress *progress)
 {
     interrupt_watch();
-    progress->shown = -1;
-    return (scn_hooks){.progress = hear, .user = progress};
+    return progress_hooks_unwatched(progress);
 }
 
 void progress_end(struct progress *progress)

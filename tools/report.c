@@ -168,7 +168,7 @@ static void print_verdict(const char *path, const struct findings *findings,
 static enum outcome check(struct handle *handle, struct findings *findings)
 {
     uint64_t count = 0;
-    scn_status st = scn_check(handle->db, SCN_CHECK_ALL, take_issue, findings, &count);
+    scn_status st = handle_check(handle, take_issue, findings, &count);
     if (st != SCN_OK)
         return handle_fail(handle, st);
     if (findings->issues)

@@ -872,6 +872,42 @@ TEST(check__refuses_inside_what_would_wait_for_it)
     image_free(&image);
 }
 
+struct course {
+    uint64_t calls;
+    uint64_t last; /* this call ends it */
+    uint64_t done;
+};
+
+static int go_on(void *user, uint64_t done, uint64_t expected)
+{
+    struct course *course = user;
+    CHECK(done > course->done && done <= expected);
+    course->done = done;
+    return ++course->calls == course->last;
+}
+
+TEST(check__asks_the_program_whether_to_go_on)
+{
+    struct course course = {0};
+    scn_options options;
+    scn_db *db;
+    scn_options_init(&options);
+    options.hooks = (scn_hooks){.progress = go_on, .user = &course};
+    CHECK_OK(scn_open(unit_path("asking"), &options, &db));
+    struct filler *filler = filler_create(db, 5);
+    CHECK_OK(write_some(filler, "t", 0, 3000));
+    CHECK_OK(scn_checkpoint(db));
+    CHECK_OK(scn_check(db, SCN_CHECK_ALL, NULL, NULL, NULL));
+    CHECK(course.calls > 2);
+    course = (struct course){.last = 2};
+    CHECK_EQ(scn_check(db, SCN_CHECK_ALL, NULL, NULL, NULL), SCN_INTERRUPTED);
+    CHECK_EQ(course.calls, 2);
+    course = (struct course){0};
+    check_is_silent(db);
+    mem_free(filler);
+    CHECK_OK(scn_close(db));
+}
+
 TEST(check__stops_when_it_is_told_to)
 {
     struct image image = healthy_image("check-stop.scn");

@@ -81,8 +81,7 @@ static enum outcome verify_store(struct facts *facts, const char *path)
     enum outcome outcome = handle_open_to_read(handle, path);
     if (outcome != OUTCOME_OK)
         return outcome;
-    scn_status st =
-        scn_check(handle->db, SCN_CHECK_ALL, say_issue, &verification, NULL);
+    scn_status st = handle_check(handle, say_issue, &verification, NULL);
     if (st < 0)
         outcome = handle_fail(handle, st);
     else if (verification.found == OUTCOME_CORRUPT)
