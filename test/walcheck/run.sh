@@ -17,7 +17,8 @@ shows "help lists the exit codes" '130 interrupted'
 run --version
 shows "version is one line" '^scrine-walcheck [0-9]+\.[0-9]+'
 for words in "" "a b" "--frobnicate a" "--from many a" "--salvage" "--dump --truncate a" \
-    "--truncate --json a" "--force a"; do
+    "--truncate --json a" "--force a" "--quick --salvage b a" "--estimate --dump a" \
+    "--from 5 a"; do
     # shellcheck disable=SC2086
     run $words
     returns "wrong usage: \"$words\"" 64

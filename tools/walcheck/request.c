@@ -133,6 +133,12 @@ static enum outcome judge(const struct request *request)
         return outcome_say(OUTCOME_USAGE, "--force goes with --truncate or --salvage");
     if (request->is_hex && !request->is_page)
         return outcome_say(OUTCOME_USAGE, "--hex goes with --page");
+    if (jobs && (request->is_verbose || request->is_quick || request->is_estimate))
+        return outcome_say(OUTCOME_USAGE,
+                           "-v, --quick and --estimate do not go with --dump, --page, "
+                           "--truncate or --salvage");
+    if (request->from_lsn && !request->is_verbose && !request->is_dump)
+        return outcome_say(OUTCOME_USAGE, "--from goes with -v or --dump");
     return OUTCOME_OK;
 }
 
