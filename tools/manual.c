@@ -194,6 +194,7 @@ const char manual_outcomes[] =
 const char manual_general[] =
     "\n"
     "scrine COMMAND --help tells more.  scrine --version prints the version.  Options\n"
-    "may stand anywhere after the command; -- ends them.  Only put and load create a\n"
-    "file; get, scan, tables, stat, check, diff, hash, dump and page change nothing.\n"
+    "may stand anywhere after the command; -- ends them.  Only put and load create\n"
+    "FILE; get, scan, tables, stat, top, check, diff, hash, dump, migrate, page and\n"
+    "recover change nothing in it.\n"
     "\n";
