@@ -47,7 +47,7 @@ LIB_OBJECTS := $(call objects,$(LAYERS))
 UNIT := $(call objects,test/unit)
 # What the second command takes from the first.
 WALCHECK_TOOLS := $(call objects,$(addprefix tools/,text.c member.c outcome.c output.c interrupt.c \
-    target.c))
+    progress.c target.c))
 WALCHECK := $(filter-out %/walcheck.o,$(call objects,tools/walcheck))
 LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)

@@ -3,6 +3,7 @@
 
 #include "tools/interrupt.h"
 #include "tools/output.h"
+#include "tools/progress.h"
 #include "tools/walcheck/account.h"
 #include "tools/walcheck/operations.h"
 #include "tools/walcheck/outfile.h"
@@ -17,50 +18,31 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROGRESS_NS = 200000000 };
-
 struct session {
     const struct request *request;
     struct sys *sys;
     struct account account;
     struct reckoning reckoning;
-    bool has_bar;
-    uint64_t shown_ns;
+    struct progress progress;
+    scn_hooks hooks;
 };
-
-static void show_progress(struct session *session, uint64_t done, uint64_t expected)
-{
-    uint64_t now = session->sys->ops->now_ns(session->sys);
-    if (!session->has_bar || expected == 0 || now - session->shown_ns < PROGRESS_NS)
-        return;
-    session->shown_ns = now;
-    uint64_t percent = done >= expected ? 100 : done * 100 / expected;
-    fprintf(stderr, "\r%3" PRIu64 " %%  %" PRIu64 " pages", percent, done);
-}
-
-static void clear_progress(const struct session *session)
-{
-    if (session->shown_ns)
-        fputs("\r\033[K", stderr);
-}
-
-static bool goes_on(void *ctx, uint64_t done, uint64_t expected)
-{
-    show_progress(ctx, done, expected);
-    return !interrupt_seen() && !output_is_broken();
-}
 
 /* What is written into a file is wanted when nobody reads what we say any more, too. */
 static bool goes_on_unheard(void *ctx, uint64_t done, uint64_t expected)
 {
-    show_progress(ctx, done, expected);
-    return !interrupt_seen();
+    const scn_hooks *hooks = &((struct session *)ctx)->hooks;
+    return hooks->progress(hooks->user, done, expected > done ? expected : done) == 0;
+}
+
+static bool goes_on(void *ctx, uint64_t done, uint64_t expected)
+{
+    return goes_on_unheard(ctx, done, expected) && !output_is_broken();
 }
 
 static void tell_finding(void *ctx, const struct finding *finding)
 {
     struct session *session = ctx;
-    clear_progress(session);
+    progress_end(&session->progress);
     account_finding(&session->account, finding);
 }
 
@@ -86,7 +68,7 @@ static scn_status inspect(struct session *session, const struct inspection_wishe
                           struct inspection *out)
 {
     scn_status st = inspection_run(session->sys, session->request->file, wishes, out);
-    clear_progress(session);
+    progress_end(&session->progress);
     return st;
 }
 
@@ -102,7 +84,7 @@ static scn_status print_inspection(struct session *session,
     scn_status st = is_wanted ? estimate_make(session->sys, path, inspection, goes_on,
                                               session, &estimate)
                               : SCN_OK;
-    clear_progress(session);
+    progress_end(&session->progress);
     if (st != SCN_INTERRUPTED)
         account_print(&session->account, path, inspection,
                       is_wanted && st == SCN_OK ? &estimate : NULL);
@@ -221,14 +203,14 @@ static enum outcome truncate_tail(struct session *session)
 static void tell_salvage_finding(void *ctx, const struct finding *finding)
 {
     struct session *session = ctx;
-    clear_progress(session);
+    progress_end(&session->progress);
     reckoning_finding(&session->reckoning, finding);
 }
 
 static void tell_loss(void *ctx, const struct loss *loss)
 {
     struct session *session = ctx;
-    clear_progress(session);
+    progress_end(&session->progress);
     reckoning_loss(&session->reckoning, loss);
 }
 
@@ -242,7 +224,7 @@ static enum outcome salvage_into(struct session *session, scn_db *db, bool *is_w
     struct salvage result;
     reckoning_begin(&session->reckoning, stdout, request->is_json);
     scn_status st = salvage_run(session->sys, request->file, db, &wishes, &result);
-    clear_progress(session);
+    progress_end(&session->progress);
     if (st == SCN_OK)
         reckoning_print(&session->reckoning, request, &result);
     reckoning_end(&session->reckoning);
@@ -277,8 +259,7 @@ enum outcome errand_run(const struct request *request)
     struct session session = {.request = request, .sys = sys_posix()};
     if (session.sys == NULL)
         outcome_no_memory();
-    session.has_bar = isatty(STDERR_FILENO) == 1;
-    interrupt_watch();
+    session.hooks = progress_hooks(&session.progress);
     if (request->salvage)
         return salvage(&session);
     if (request->is_page)
