@@ -17,7 +17,7 @@ static json_t *prints_json(const struct fingerprints *prints, bool has_total)
     for (size_t i = 0; i < prints->count; i++) {
         const struct fingerprint *table = &prints->items[i];
         json_t *item = member_item(tables);
-        member_set(item, "name", json_string(table->name));
+        member_set_text(item, "name", table->name);
         member_set_number(item, "rows", table->rows);
         member_set_hex(item, "digest", table->digest, sizeof table->digest);
     }

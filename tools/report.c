@@ -20,11 +20,14 @@ static void print_name(const struct summary_table *table)
 static json_t *table_json(const struct summary_table *table)
 {
     const scn_table_stat *stat = &table->stat;
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "name", table->name, "id",
-                     (json_int_t)table->id, "rows", (json_int_t)stat->count, "key_bytes",
-                     (json_int_t)stat->key_bytes, "value_bytes",
-                     (json_int_t)stat->value_bytes, "stored_bytes",
-                     (json_int_t)stat->stored_bytes);
+    json_t *json = member_must(json_object());
+    member_set_text(json, "name", table->name);
+    member_set_number(json, "id", table->id);
+    member_set_number(json, "rows", stat->count);
+    member_set_number(json, "key_bytes", stat->key_bytes);
+    member_set_number(json, "value_bytes", stat->value_bytes);
+    member_set_number(json, "stored_bytes", stat->stored_bytes);
+    return json;
 }
 
 static json_t *tables_json(const struct summary_tables *list)

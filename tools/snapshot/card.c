@@ -71,7 +71,7 @@ json_t *card_json(const char *path, const scn_snapshot_info *info, json_t *table
 json_t *card_table_json(const scn_snapshot_table *table)
 {
     json_t *json = member_must(json_object());
-    member_set(json, "name", json_string(table->name));
+    member_set_text(json, "name", table->name);
     member_set_number(json, "rows", table->rows);
     member_set_hex(json, "digest", table->digest, sizeof table->digest);
     return json;

@@ -176,7 +176,7 @@ static scn_status search_extent(struct search *search)
 
 /* ---- from extent to extent ---- */
 
-static bool is_ours(const struct search *search, const uint8_t *at,
+static bool has_our_head(const struct search *search, const uint8_t *at,
                     struct extent_header *header)
 {
     return extent_header_decode(at, header) &&
@@ -222,7 +222,7 @@ static scn_status list_heads(struct search *search)
             st = subject_breathe(search->subject);
         if (st == SCN_OK &&
             file_read(file, extent_file_off(pgno), bytes, sizeof bytes, 0) == SCN_OK &&
-            is_ours(search, bytes, &header))
+            has_our_head(search, bytes, &header))
             st = add_head(heads, pgno, &header);
     }
     if (heads->count)
@@ -292,8 +292,8 @@ static scn_status enter_next(struct search *search)
         return st;
     search->extent_number = next.number;
     search->off = RECORD_FIRST_OFF;
-    if (is_ours(search, search->walk.extent, &header) && header.number == next.number &&
-        header.start_lsn >= search->lsn)
+    if (has_our_head(search, search->walk.extent, &header) &&
+        header.number == next.number && header.start_lsn >= search->lsn)
         search->lsn = header.start_lsn;
     return SCN_OK;
 }
