@@ -752,8 +752,8 @@ scn_status scn_compact(scn_db *db, const scn_compact_options *options);
  * commit needs a checkpoint it is refused as well (SCN_MISUSE).  *issues (may be NULL) is
  * the number of findings.  The progress hook of the store's options is asked now and
  * then, with bytes that were read and those of the file; to it applies the same, and what
- * is not 0 ends the check with SCN_INTERRUPTED.  SCN_OK: the check ran, whatever it found.
- * SCN_MISUSE, SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO,
+ * is not 0 ends the check with SCN_INTERRUPTED.  SCN_OK: the check ran, whatever it
+ * found.  SCN_MISUSE, SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO,
  * SCN_NOMEM. */
 scn_status scn_check(scn_db *db, int level,
                      scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
@@ -784,13 +784,13 @@ scn_status scn_check(scn_db *db, int level,
 scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *options,
                            scn_snapshot_info *info);
 /* Applies the increment in fd, read from where it stands, to a store that is its base: in
- * one transaction, so it is there as a whole and durable, or not at all.  options and info
- * may be NULL: of the options only the hooks count, and info tells of the increment, and
- * rows and digest of the store that it has made.  SCN_EXISTS: the store has this increment
- * already.  SCN_MISUSE: it belongs to another base, or others come before it.  SCN_NOTADB:
- * it is no increment.  SCN_VERSION, SCN_CORRUPT (the increment or the base, which also may
- * have been changed since), SCN_INTERRUPTED (the progress hook; nothing is applied), and
- * statuses of scn_commit. */
+ * one transaction, so it is there as a whole and durable, or not at all.  options and
+ * info may be NULL: of the options only the hooks count, and info tells of the increment,
+ * and rows and digest of the store that it has made.  SCN_EXISTS: the store has this
+ * increment already.  SCN_MISUSE: it belongs to another base, or others come before it.
+ * SCN_NOTADB: it is no increment.  SCN_VERSION, SCN_CORRUPT (the increment or the base,
+ * which also may have been changed since), SCN_INTERRUPTED (the progress hook; nothing is
+ * applied), and statuses of scn_commit. */
 scn_status scn_snapshot_apply(scn_db *db, int fd, const scn_snapshot_options *options,
                               scn_snapshot_info *info);
 /* Reads the increment in fd to its end, and judges all of it.  As scn_snapshot_apply. */

@@ -80,8 +80,9 @@ static scn_status hear(void *ctx, const scn_issue *issue)
     return listener->fn(listener->ctx, issue);
 }
 
-scn_status handle_check(struct handle *handle, scn_status (*fn)(void *, const scn_issue *),
-                        void *ctx, uint64_t *issues)
+scn_status handle_check(struct handle *handle,
+                        scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
+                        uint64_t *issues)
 {
     struct listener listener = {fn, ctx};
     scn_status st = scn_check(handle->db, SCN_CHECK_ALL, hear, &listener, issues);

@@ -19,8 +19,8 @@ enum input_result { INPUT_LINE, INPUT_END, INPUT_INTERRUPTED, INPUT_FAILED };
 
 /* From here on standard input belongs to somebody else, and is refused as an input. */
 void input_reserve_standard(void);
-/* NULL and "-" are standard input.  OUTCOME_USAGE, OUTCOME_IO: said why, nothing to close;
- * OUTCOME_INTERRUPTED. */
+/* NULL and "-" are standard input.  OUTCOME_USAGE, OUTCOME_IO: said why, nothing to
+ * close.  OUTCOME_INTERRUPTED. */
 enum outcome input_open(struct input *input, const char *name);
 void input_close(struct input *input);
 

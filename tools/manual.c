@@ -79,15 +79,15 @@ const char manual_compact[] =
 
 const char manual_diff[] =
     "A line a row: - where it is only in FILE, + only in OTHER, ! with another value in\n"
-    "both; table, tab, key, with escapes as in scan.  Before its rows, if there are any,\n"
-    "a line with the table alone where only one store has it, or ! where one compresses\n"
-    "its values and the other does not.  Both are read as of one moment each.  Exit code\n"
-    "1: they differ.\n"
+    "both; table, tab, key, with escapes as in scan.  In front of them a line with the\n"
+    "table alone where only one store has it, or ! where one compresses its values and\n"
+    "the other does not.  Both are read as of one moment each.  Exit code 1: they\n"
+    "differ.\n"
     "\n"
     "  --all          also tables kept about other tables; their names begin with ~\n"
     "  --json         a line a row: {\"table\": ..., \"key\": ..., \"in\": \"first\"};\n"
-    "                 \"second\", or \"both\" where the values differ; no \"key\" where it\n"
-    "                 is the table\n";
+    "                 \"second\", or \"both\" where the values differ; no \"key\": it is\n"
+    "                 the table\n";
 
 const char manual_hash[] =
     "A line a table: a digest of all its rows, how many there are, its name; the last\n"

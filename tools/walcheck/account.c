@@ -284,7 +284,8 @@ static json_t *slot_json(const struct inspection *inspection, int idx)
     const struct generations *generations = &inspection->generations;
     const struct superblock *sb = &generations->sb[idx];
     json_t *json = member_must(json_object());
-    member_set(json, "state", json_string(generation_verdict_word(generations->verdict[idx])));
+    member_set(json, "state",
+               json_string(generation_verdict_word(generations->verdict[idx])));
     if (generations->why[idx])
         member_set(json, "why", json_string(generations->why[idx]));
     if (generations->verdict[idx] != SUPERBLOCK_GOOD)

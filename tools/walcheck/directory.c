@@ -80,9 +80,9 @@ void directory_destroy(struct directory *directory)
     *directory = (struct directory){0};
 }
 
-/* Ids come in any order, as a forged catalog has them, and there may be millions: a binary
- * tree of the bits in which they differ, the highest one on top.  So no way down is longer
- * than 32 steps, and a new table moves nothing. */
+/* Ids come in any order, as a forged catalog has them, and there may be millions: a
+ * binary tree of the bits in which they differ, the highest one on top.  So no way down
+ * is longer than 32 steps, and a new table moves nothing. */
 struct directory_fork {
     uint32_t bit;
     uint32_t down[2]; /* by that bit of the id: an index, and which array it is of */

@@ -12,8 +12,8 @@
 enum { FAILED_BYTES_MAX = 64 * LOG_EXTENT_PAGES * PAGE_BYTES };
 enum { BREATH_HEADS = 256 };
 
-/* Headers of extents that lie in the file, by number, then by page: read once, as a forged
- * log may lead on nowhere in each of millions of extents. */
+/* Headers of extents that lie in the file, by number, then by page: read once, as a
+ * forged log may lead on nowhere in each of millions of extents. */
 struct heads {
     struct log_extent *items;
     uint32_t count;
