@@ -86,8 +86,8 @@ const char manual_diff[] =
     "\n"
     "  --all          also tables kept about other tables; their names begin with ~\n"
     "  --json         a line a row: {\"table\": ..., \"key\": ..., \"in\": \"first\"};\n"
-    "                 \"second\", or \"both\" where the values differ; no \"key\": it is\n"
-    "                 the table\n";
+    "                 \"second\", or \"both\" where the values differ; without \"key\":\n"
+    "                 of the table\n";
 
 const char manual_hash[] =
     "A line a table: a digest of all its rows, how many there are, its name; the last\n"
