@@ -7,10 +7,11 @@ mkfifo reader.lines
 (i=0; while [ ! -e top.end ]; do echo "{\"id\":$((++i))}"; sleep 0.002; done) |
     "$scrine" load top.scn live --key id --batch 1 >/dev/null 2>&1 &
 writer=$!
-"$scrine" shell top.scn <reader.lines >/dev/null 2>&1 &
+"$scrine" shell top.scn <reader.lines >reader.out 2>&1 &
 reader=$!
 exec 7>reader.lines
 printf 'begin\nget t k\n' >&7
+until_true test -s reader.out
 run top top.scn --once
 returns "top --once returns 0" 0
 holds "commits of others are counted" grep -qE '^commits +[1-9][0-9]*\.[0-9] a second$' out
