@@ -107,9 +107,9 @@ enum input_result input_line(struct input *input, scn_slice *line)
     }
 }
 
-enum outcome input_all(struct input *input, scn_slice *all)
+enum outcome input_all(struct input *input, size_t size_max, scn_slice *all)
 {
-    while (!input->is_ended) {
+    while (!input->is_ended && input->buf.size - input->start <= size_max) {
         enum input_result result = refill(input);
         if (result != INPUT_LINE)
             return result == INPUT_FAILED ? OUTCOME_IO : OUTCOME_INTERRUPTED;

@@ -27,7 +27,8 @@ void input_close(struct input *input);
 /* The next line without its newline, good until the next call.  INPUT_FAILED: said
  * why. */
 enum input_result input_line(struct input *input, scn_slice *line);
-/* All that is left, good until input_close. */
-enum outcome input_all(struct input *input, scn_slice *all);
+/* All that is left, good until input_close; where that is more than size_max, more than
+ * that of it. */
+enum outcome input_all(struct input *input, size_t size_max, scn_slice *all);
 
 #endif

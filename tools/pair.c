@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A longer value is refused, and need not be read to its end for that. */
+#define VALUE_BYTES_MAX ((size_t)1 << 30)
+
 /* An argument as bytes: itself, or with --hex what its digits stand for. */
 static enum outcome take_bytes(const struct args *args, const char *argument,
                                struct text *out)
@@ -60,7 +63,7 @@ enum outcome command_put(const struct args *args)
     if (outcome == OUTCOME_OK && is_stdin) {
         outcome = input_open(&input, NULL);
         if (outcome == OUTCOME_OK)
-            outcome = input_all(&input, &bytes);
+            outcome = input_all(&input, VALUE_BYTES_MAX, &bytes);
     } else if (outcome == OUTCOME_OK) {
         outcome = take_bytes(args, args->operands[3], &value);
         bytes = text_slice(&value);
