@@ -26,14 +26,16 @@ static void watch(int signal_no)
     (void)sigaction(signal_no, &action, NULL);
 }
 
+/* Once it was seen the next one is to end the program, whoever asks to be told. */
 void interrupt_watch(void)
 {
-    watch(SIGINT);
+    if (!is_seen)
+        watch(SIGINT);
 }
 
 void interrupt_watch_end(void)
 {
-    watch(SIGINT);
+    interrupt_watch();
     watch(SIGTERM);
 }
 
