@@ -8,7 +8,7 @@
 
 enum { BUDGET_S_MAX = 86400 };
 
-struct outcome_of_compaction {
+struct compaction {
     uint64_t before;
     uint64_t after;
     bool is_done;
@@ -22,7 +22,7 @@ static enum outcome file_bytes(struct handle *handle, uint64_t *bytes)
     return st == SCN_OK ? OUTCOME_OK : handle_fail(handle, st);
 }
 
-static void print(const struct args *args, const struct outcome_of_compaction *result)
+static void print(const struct args *args, const struct compaction *result)
 {
     const char *path = args->operands[0];
     if (args_has(args, OPTION_JSON)) {
@@ -41,7 +41,7 @@ static enum outcome compact(struct handle *handle, const struct args *args,
                             uint64_t budget_s)
 {
     struct progress progress;
-    struct outcome_of_compaction result = {.is_done = true};
+    struct compaction result = {.is_done = true};
     scn_compact_options options = {.struct_size = sizeof options};
     options.budget_ms = (uint32_t)(budget_s * 1000);
     options.hooks = progress_hooks(&progress);

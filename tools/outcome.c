@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum outcome outcome_of(scn_status st)
+static enum outcome outcome_of(scn_status st)
 {
     switch (st) {
     case SCN_OK:

@@ -15,9 +15,6 @@ enum outcome {
     OUTCOME_INTERRUPTED = 130
 };
 
-/* The outcome that a status of the library stands for. */
-enum outcome outcome_of(scn_status st);
-
 /* What the next checkpoint puts right by itself is OUTCOME_FINDINGS, all else damage. */
 enum outcome outcome_of_issue(const scn_issue *issue);
 

@@ -50,7 +50,7 @@ scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len)
     return SCN_OK;
 }
 
-void bound_free(struct bound *bound)
+static void bound_free(struct bound *bound)
 {
     mem_free(bound->bytes);
     *bound = (struct bound){0};

@@ -24,7 +24,6 @@ struct bound {
     bool is_set;
 };
 scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len) MUST_USE;
-void bound_free(struct bound *bound);
 
 /* from <= key < to. */
 struct range {
