@@ -124,10 +124,7 @@ static int order(const struct side *sides)
 {
     if (sides[0].st == SCN_END || sides[1].st == SCN_END)
         return (sides[0].st == SCN_END) - (sides[1].st == SCN_END);
-    scn_slice a = sides[0].key;
-    scn_slice b = sides[1].key;
-    int result = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-    return result ? result : (a.size > b.size) - (a.size < b.size);
+    return text_order(sides[0].key, sides[1].key);
 }
 
 /* key NULL: the table itself. */

@@ -16,16 +16,9 @@ struct range {
     bool has_to;
 };
 
-static int order(scn_slice a, scn_slice b)
-{
-    size_t shared = a.size < b.size ? a.size : b.size;
-    int result = shared ? memcmp(a.data, b.data, shared) : 0;
-    return result ? result : (a.size > b.size) - (a.size < b.size);
-}
-
 static void raise_from(struct range *range, const struct text *bound)
 {
-    if (range->has_from && order(text_slice(bound), text_slice(&range->from)) <= 0)
+    if (range->has_from && text_order(text_slice(bound), text_slice(&range->from)) <= 0)
         return;
     range->has_from = true;
     range->from.size = 0;
@@ -34,7 +27,7 @@ static void raise_from(struct range *range, const struct text *bound)
 
 static void lower_to(struct range *range, const struct text *bound)
 {
-    if (range->has_to && order(text_slice(bound), text_slice(&range->to)) >= 0)
+    if (range->has_to && text_order(text_slice(bound), text_slice(&range->to)) >= 0)
         return;
     range->has_to = true;
     range->to.size = 0;
@@ -96,7 +89,7 @@ static void range_free(struct range *range)
 static bool range_is_empty(const struct range *range)
 {
     return range->has_to &&
-           order(range->has_from ? text_slice(&range->from) : (scn_slice){0},
+           text_order(range->has_from ? text_slice(&range->from) : (scn_slice){0},
                  text_slice(&range->to)) >= 0;
 }
 

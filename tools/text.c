@@ -149,3 +149,10 @@ bool text_equal(scn_slice a, scn_slice b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
+
+int text_order(scn_slice a, scn_slice b)
+{
+    size_t shared = a.size < b.size ? a.size : b.size;
+    int result = shared ? memcmp(a.data, b.data, shared) : 0;
+    return result ? result : (a.size > b.size) - (a.size < b.size);
+}

@@ -39,5 +39,7 @@ void text_print_escaped(FILE *out, scn_slice bytes);
 char *text_escaped(scn_slice bytes);
 
 bool text_equal(scn_slice a, scn_slice b);
+/* Below 0: a comes first, as keys do. */
+int text_order(scn_slice a, scn_slice b);
 
 #endif
