@@ -41,7 +41,8 @@ static const char apply_help[] =
 static const char verify_help[] =
     "Full snapshots and increments: reads all of each, compares checksums and digests,\n"
     "and checks the file as scrine check does; - is an increment in standard input.\n"
-    "Exit code 1: a store holds something else than when it was made; 2: damage.\n"
+    "Exit code 1: a store holds something else than when it was made, or the next\n"
+    "checkpoint will put right what was found; 2: damage.\n"
     "\n"
     "  --json         print what they are as a JSON array\n";
 
