@@ -46,8 +46,8 @@ LIB := $(BUILD)/libscrine.a
 LIB_OBJECTS := $(call objects,$(LAYERS))
 UNIT := $(call objects,test/unit)
 # What the second command takes from the first.
-WALCHECK_TOOLS := $(call objects,$(addprefix tools/,text.c member.c outcome.c output.c interrupt.c \
-    progress.c target.c))
+WALCHECK_TOOLS := $(call objects,$(addprefix tools/,args.c text.c member.c outcome.c output.c \
+    interrupt.c progress.c target.c))
 WALCHECK := $(filter-out %/walcheck.o,$(call objects,tools/walcheck))
 LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)

@@ -1,4 +1,5 @@
-/* Long options only, written out: what stands in a script should say what it means. */
+/* Long options, written out: what stands in a script should say what it means.  The one
+ * letter that everybody types is understood, too. */
 #include "tools/args.h"
 
 #include <errno.h>
@@ -8,12 +9,15 @@
 struct spelling {
     const char *name;
     bool takes_value;
+    char letter; /* 0: none */
 };
 
 static const struct spelling spellings[OPTION_COUNT] = {
     [OPTION_ALL] = {"all", false},
     [OPTION_BATCH] = {"batch", true},
     [OPTION_BUDGET] = {"budget", true},
+    [OPTION_DUMP] = {"dump", false},
+    [OPTION_ESTIMATE] = {"estimate", false},
     [OPTION_FORCE] = {"force", false},
     [OPTION_FROM] = {"from", true},
     [OPTION_HELP] = {"help", false},
@@ -24,13 +28,19 @@ static const struct spelling spellings[OPTION_COUNT] = {
     [OPTION_KEYS] = {"keys", false},
     [OPTION_LIMIT] = {"limit", true},
     [OPTION_ONCE] = {"once", false},
+    [OPTION_PAGE] = {"page", true},
     [OPTION_PREFIX] = {"prefix", true},
     [OPTION_PROM] = {"prom", false},
+    [OPTION_QUICK] = {"quick", false},
     [OPTION_RATE] = {"rate", true},
     [OPTION_REVERSE] = {"reverse", false},
+    [OPTION_SALVAGE] = {"salvage", true},
     [OPTION_SINCE] = {"since", true},
     [OPTION_SKIP_BAD] = {"skip-bad", false},
     [OPTION_TO] = {"to", true},
+    [OPTION_TRUNCATE] = {"truncate", false},
+    [OPTION_VERBOSE] = {"verbose", false, 'v'},
+    [OPTION_VERSION] = {"version", false},
 };
 
 static enum option find_option(const char *name, size_t len)
@@ -42,6 +52,26 @@ static enum option find_option(const char *name, size_t len)
     return option;
 }
 
+/* "get", or "scrine-walcheck"; and what to type for help. */
+static const char *subject_of(const struct args_shape *shape)
+{
+    return shape->command[0] ? shape->command : outcome_program();
+}
+
+static enum outcome misused(const struct args_shape *shape, const char *what,
+                            const char *word, size_t len)
+{
+    return outcome_say(OUTCOME_USAGE, "%s %s%.*s; see %s%s%s --help", subject_of(shape),
+                       what, (int)len, word, outcome_program(),
+                       shape->command[0] ? " " : "", shape->command);
+}
+
+static bool is_allowed(const struct args_shape *shape, enum option option)
+{
+    uint32_t allowed = shape->options | OPTION_BIT(OPTION_HELP);
+    return option != OPTION_COUNT && (allowed & OPTION_BIT(option));
+}
+
 /* argv[*idx] begins with "--"; its value may be the next word. */
 static enum outcome take_option(struct args *args, const struct args_shape *shape,
                                 int argc, char **argv, int *idx)
@@ -50,11 +80,8 @@ static enum outcome take_option(struct args *args, const struct args_shape *shap
     const char *equals = strchr(name, '=');
     size_t len = equals ? (size_t)(equals - name) : strlen(name);
     enum option option = find_option(name, len);
-    uint32_t allowed = shape->options | OPTION_BIT(OPTION_HELP);
-    if (option == OPTION_COUNT || !(allowed & OPTION_BIT(option)))
-        return outcome_say(OUTCOME_USAGE, "%s has no option --%.*s; see %s %s --help",
-                           shape->command, (int)len, name, outcome_program(),
-                           shape->command);
+    if (!is_allowed(shape, option))
+        return misused(shape, "has no option --", name, len);
     if (!spellings[option].takes_value) {
         args->options[option] = "";
         return equals
@@ -67,14 +94,24 @@ static enum outcome take_option(struct args *args, const struct args_shape *shap
     return OUTCOME_OK;
 }
 
+static enum outcome take_letter(struct args *args, const struct args_shape *shape,
+                                const char *word)
+{
+    enum option option = 0;
+    while (option < OPTION_COUNT && spellings[option].letter != word[1])
+        option++;
+    if (word[2] != '\0' || !is_allowed(shape, option))
+        return outcome_say(OUTCOME_USAGE, "unknown option %s (-- ends the options)",
+                           word);
+    args->options[option] = "";
+    return OUTCOME_OK;
+}
+
 static enum outcome check_count(const struct args *args, const struct args_shape *shape)
 {
-    if (args_has(args, OPTION_HELP))
-        return OUTCOME_OK;
-    if (args->operand_count < shape->operands_min)
-        return outcome_say(OUTCOME_USAGE, "%s needs more arguments; see %s %s --help",
-                           shape->command, outcome_program(), shape->command);
-    return OUTCOME_OK;
+    bool is_enough =
+        args_has(args, OPTION_HELP) || args->operand_count >= shape->operands_min;
+    return is_enough ? OUTCOME_OK : misused(shape, "needs more arguments", "", 0);
 }
 
 enum outcome args_parse(struct args *args, const struct args_shape *shape, int argc,
@@ -93,16 +130,13 @@ enum outcome args_parse_more(struct args *args, const struct args_shape *shape, 
         if (!options_ended && strcmp(argv[i], "--") == 0)
             options_ended = true;
         else if (!options_ended && argv[i][0] == '-' && argv[i][1] != '\0')
-            outcome =
-                argv[i][1] == '-'
-                    ? take_option(args, shape, argc, argv, &i)
-                    : outcome_say(OUTCOME_USAGE,
-                                  "unknown option %s (-- ends the options)", argv[i]);
+            outcome = argv[i][1] == '-' ? take_option(args, shape, argc, argv, &i)
+                                        : take_letter(args, shape, argv[i]);
         else if (args->operand_count < shape->operands_max)
             args->operands[args->operand_count++] = argv[i];
         else
             outcome = outcome_say(OUTCOME_USAGE, "%s has one argument too many: \"%s\"",
-                                  shape->command, argv[i]);
+                                  subject_of(shape), argv[i]);
     }
     return outcome == OUTCOME_OK ? check_count(args, shape) : outcome;
 }

@@ -11,6 +11,8 @@ enum option {
     OPTION_ALL,
     OPTION_BATCH,
     OPTION_BUDGET,
+    OPTION_DUMP,
+    OPTION_ESTIMATE,
     OPTION_FORCE,
     OPTION_FROM,
     OPTION_HELP,
@@ -21,16 +23,23 @@ enum option {
     OPTION_KEYS,
     OPTION_LIMIT,
     OPTION_ONCE,
+    OPTION_PAGE,
     OPTION_PREFIX,
     OPTION_PROM,
+    OPTION_QUICK,
     OPTION_RATE,
     OPTION_REVERSE,
+    OPTION_SALVAGE,
     OPTION_SINCE,
     OPTION_SKIP_BAD,
     OPTION_TO,
+    OPTION_TRUNCATE,
+    OPTION_VERBOSE,
+    OPTION_VERSION,
     OPTION_COUNT
 };
 #define OPTION_BIT(option) (1u << (option))
+_Static_assert(OPTION_COUNT <= 32, "a bit for each");
 
 /* As many files as a backup of a year and a half of nights has. */
 enum { OPERANDS_MAX = 512 };
@@ -45,7 +54,7 @@ struct args {
 /* What a command takes: bits of OPTION_BIT (help is always allowed), and so many
  * operands. */
 struct args_shape {
-    const char *command;
+    const char *command; /* "": the program has but one */
     uint32_t options;
     int operands_min;
     int operands_max;

@@ -1,11 +1,11 @@
 /* Options of scrine-walcheck: see request.h. */
 #include "tools/walcheck/request.h"
 
+#include "tools/args.h"
+
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const char help[] =
     "usage: scrine-walcheck [OPTIONS] FILE\n"
@@ -32,88 +32,24 @@ static const char help[] =
     "file is damaged; 3 not a store, or of a newer version; 4 input or output failed,\n"
     "or there is no such file; 64 wrong usage; 75 in use, try again; 130 interrupted.\n";
 
-static const struct {
-    const char *name;
-    size_t flag; /* offset of a bool in the request */
-} flags[] = {
-    {"-v", offsetof(struct request, is_verbose)},
-    {"--verbose", offsetof(struct request, is_verbose)},
-    {"--json", offsetof(struct request, is_json)},
-    {"--dump", offsetof(struct request, is_dump)},
-    {"--quick", offsetof(struct request, is_quick)},
-    {"--estimate", offsetof(struct request, is_estimate)},
-    {"--truncate", offsetof(struct request, is_truncate)},
-    {"--force", offsetof(struct request, is_forced)},
-    {"--hex", offsetof(struct request, is_hex)},
-    {"--help", offsetof(struct request, is_help)},
-    {"--version", offsetof(struct request, is_version)},
+enum {
+    OPTIONS = OPTION_BIT(OPTION_DUMP) | OPTION_BIT(OPTION_ESTIMATE) |
+              OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_FROM) |
+              OPTION_BIT(OPTION_HEX) | OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_PAGE) |
+              OPTION_BIT(OPTION_QUICK) | OPTION_BIT(OPTION_SALVAGE) |
+              OPTION_BIT(OPTION_TRUNCATE) | OPTION_BIT(OPTION_VERBOSE) |
+              OPTION_BIT(OPTION_VERSION)
 };
-
-static bool take_flag(struct request *request, const char *word)
-{
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (strcmp(word, flags[i].name) == 0) {
-            *(bool *)((char *)request + flags[i].flag) = true;
-            return true;
-        }
-    return false;
-}
-
-static bool take_number(uint64_t *out, const char *text)
-{
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
-}
-
-static enum outcome take_lsn(struct request *request, const char *text)
-{
-    if (take_number(&request->from_lsn, text))
-        return OUTCOME_OK;
-    return outcome_say(OUTCOME_USAGE, "--from: \"%s\" is no LSN", text);
-}
 
 enum outcome request_take_page(struct request *request, const char *text)
 {
+    char *end;
+    errno = 0;
     request->is_page = true;
-    if (take_number(&request->page, text))
+    request->page = strtoull(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0)
         return OUTCOME_OK;
     return outcome_say(OUTCOME_USAGE, "\"%s\" is no number of a page", text);
-}
-
-/* The word is an option with a value: in itself behind =, or the next word.  NULL: it is
- * not this one. */
-static const char *value_of(const char *word, const char *name, int argc, char **argv,
-                            int *idx)
-{
-    size_t len = strlen(name);
-    if (strncmp(word, name, len) != 0)
-        return NULL;
-    if (word[len] == '=')
-        return word + len + 1;
-    return word[len] == '\0' && *idx + 1 < argc ? argv[++*idx] : NULL;
-}
-
-static enum outcome take_option(struct request *request, int argc, char **argv, int *idx)
-{
-    const char *word = argv[*idx];
-    const char *value;
-    if (take_flag(request, word))
-        return OUTCOME_OK;
-    value = value_of(word, "--from", argc, argv, idx);
-    if (value)
-        return take_lsn(request, value);
-    value = value_of(word, "--page", argc, argv, idx);
-    if (value)
-        return request_take_page(request, value);
-    request->salvage = value_of(word, "--salvage", argc, argv, idx);
-    if (request->salvage)
-        return OUTCOME_OK;
-    return outcome_say(OUTCOME_USAGE,
-                       "unknown option %s, or its value is missing; see "
-                       "scrine-walcheck --help",
-                       word);
 }
 
 static enum outcome judge(const struct request *request)
@@ -144,19 +80,27 @@ static enum outcome judge(const struct request *request)
 
 enum outcome request_parse(struct request *request, int argc, char **argv)
 {
-    enum outcome outcome = OUTCOME_OK;
-    bool options_ended = false;
-    *request = (struct request){0};
-    for (int i = 1; i < argc && outcome == OUTCOME_OK; i++) {
-        if (!options_ended && strcmp(argv[i], "--") == 0)
-            options_ended = true;
-        else if (!options_ended && argv[i][0] == '-' && argv[i][1] != '\0')
-            outcome = take_option(request, argc, argv, &i);
-        else if (request->file == NULL)
-            request->file = argv[i];
-        else
-            outcome = outcome_say(OUTCOME_USAGE, "one file at a time: \"%s\"", argv[i]);
-    }
+    static const struct args_shape shape = {"", OPTIONS, 0, 1};
+    struct args args;
+    enum outcome outcome = args_parse(&args, &shape, argc - 1, argv + 1);
+    *request = (struct request){
+        .file = args.operands[0],
+        .salvage = args.options[OPTION_SALVAGE],
+        .is_verbose = args_has(&args, OPTION_VERBOSE),
+        .is_json = args_has(&args, OPTION_JSON),
+        .is_dump = args_has(&args, OPTION_DUMP),
+        .is_estimate = args_has(&args, OPTION_ESTIMATE),
+        .is_truncate = args_has(&args, OPTION_TRUNCATE),
+        .is_forced = args_has(&args, OPTION_FORCE),
+        .is_quick = args_has(&args, OPTION_QUICK),
+        .is_hex = args_has(&args, OPTION_HEX),
+        .is_help = args_has(&args, OPTION_HELP),
+        .is_version = args_has(&args, OPTION_VERSION),
+    };
+    if (outcome == OUTCOME_OK)
+        outcome = args_number(&args, OPTION_FROM, 0, UINT64_MAX, &request->from_lsn);
+    if (outcome == OUTCOME_OK && args_has(&args, OPTION_PAGE))
+        outcome = request_take_page(request, args.options[OPTION_PAGE]);
     return outcome == OUTCOME_OK ? judge(request) : outcome;
 }
 
