@@ -218,7 +218,7 @@ exec 7<>fifo
 "$scrine" load g.scn t --key id --batch 1 fifo >/dev/null 2>&1 7>&- &
 child=$!
 seq 1000 1020 | sed 's/.*/{"id":&}/' >&7
-sleep 0.5
+until_true "$scrine" get g.scn t 1020
 kill -KILL $child
 wait $child 2>/dev/null
 exec 7>&-
@@ -464,7 +464,7 @@ exec 7<>fifo
 "$scrine" load i.scn t --key id --batch 10 fifo >load.out 2>load.err 7>&- &
 child=$!
 seq 25 | sed 's/.*/{"id":&}/' >&7
-sleep 0.5
+until_true "$scrine" get i.scn t 20
 kill -INT $child
 wait $child
 code=$?
