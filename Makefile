@@ -3,9 +3,9 @@
 # make: they find out what else is missing and, as root, install it.
 #
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
-# (SOAK_SECONDS=n, else without end), fuzz, style, bench-smoke, bench-many (BENCH_SECONDS=n, 10),
-# bench-snapshot, install (PREFIX=, DESTDIR=), clean.
-# MODE=release|debug|checked|asan|tsan chooses a build beside the others (checked: optimised,
+# (SOAK_SECONDS=n, else without end), coverage, fuzz, style, bench-smoke, bench-many
+# (BENCH_SECONDS=n, 10), bench-snapshot, install (PREFIX=, DESTDIR=), clean.
+# MODE=release|debug|checked|asan|tsan|coverage chooses a build beside the others (checked: optimised,
 # with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
 
@@ -21,6 +21,7 @@ CFLAGS_debug := -O1 -DSCN_ASSERT
 CFLAGS_checked := -O2 -DSCN_ASSERT
 CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
+CFLAGS_coverage := -O0 -DNDEBUG --coverage
 CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread
 # Without a trace of comparisons: it costs half the speed, and targets that repair checksums
 # need no help with numbers; nor of calls by pointers, which lead to few places; nor with
@@ -53,7 +54,7 @@ LINKER = $(CC)
 link = $(LINKER) $(FLAGS) $(LDFLAGS) $(STATIC) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 .PHONY: all demo check check-fast check-many check-faults soak style bench-smoke bench-many \
-    bench-snapshot install \
+    bench-snapshot install coverage \
     programs print-programs clean fuzz fuzz-afl fuzz-programs
 .SECONDARY:
 all: $(LIB) $(BUILD)/scrine $(BUILD)/scrine-snapshot $(BUILD)/scrine-walcheck
@@ -212,6 +213,9 @@ check-faults soak: build/deps/base build/deps/check
 	@$(MAKE) -s -j2 MODE=checked build/checked/test-fault
 	@$(if $(filter soak,$@),:,build/checked/test-fault slice)
 	@$(FAULTS) $(@:check-faults=check)
+
+coverage: build/deps/base build/deps/check
+	@CC="$(CC)" CXX="$(CXX)" test/coverage/run
 
 demo: build/deps/base
 	@$(MAKE) -s -j2 $(BUILD)/scrine-demo
