@@ -5,8 +5,8 @@
 # Others: check-fast (two minutes), check-many (90 seconds), check-faults (ten minutes), soak
 # (SOAK_SECONDS=n, else without end), coverage, fuzz, style, bench-smoke, bench-many
 # (BENCH_SECONDS=n, 10), bench-snapshot, install (PREFIX=, DESTDIR=), clean.
-# MODE=release|debug|checked|asan|tsan|coverage chooses a build beside the others (checked: optimised,
-# with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
+# MODE=release|debug|checked|asan|tsan|coverage chooses a build beside the others (checked:
+# optimised, with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
 # common.
 
 MODE ?= release
@@ -21,7 +21,8 @@ CFLAGS_debug := -O1 -DSCN_ASSERT
 CFLAGS_checked := -O2 -DSCN_ASSERT
 CFLAGS_asan := $(CFLAGS_debug) -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
-CFLAGS_coverage := -O0 -DNDEBUG --coverage
+# What the tests ask for is there, and no assertion is.
+CFLAGS_coverage := -O0 -DSCN_ASSERT -DNDEBUG -Wno-unused-function --coverage
 CFLAGS_tsan := $(CFLAGS_debug) -fsanitize=thread
 # Without a trace of comparisons: it costs half the speed, and targets that repair checksums
 # need no help with numbers; nor of calls by pointers, which lead to few places; nor with

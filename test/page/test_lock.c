@@ -772,7 +772,7 @@ TEST(lock__init_that_runs_out_of_memory_leaves_nothing)
     side_close(&a);
 }
 
-#ifdef SCN_ASSERT
+#if defined SCN_ASSERT && !defined NDEBUG
 static void take_two(const char *name, enum lock_kind first, enum lock_kind second)
 {
     struct side a;
