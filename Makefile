@@ -6,8 +6,8 @@
 # (SOAK_SECONDS=n, else without end), coverage, fuzz, style, bench-smoke, bench-many
 # (BENCH_SECONDS=n, 10), bench-snapshot, install (PREFIX=, DESTDIR=), clean.
 # MODE=release|debug|checked|asan|tsan|coverage chooses a build beside the others (checked:
-# optimised, with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare paths become
-# common.
+# optimised, with assertions); SMALL=1 builds with tiny limits (4 KiB pages), so that rare
+# paths become common.
 
 MODE ?= release
 PREFIX ?= /usr/local
