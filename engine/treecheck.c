@@ -65,6 +65,7 @@ struct treecheck {
     struct value_image values[VALUE_IMAGES];
     uint8_t *index_image;
     uint8_t *data_image;
+    struct hash_pieces *pieces;   /* of a spread value; NULL: one of them is missing */
     uint8_t *block;               /* VALUE_BLOCK_BYTES_MAX */
     struct value_ref block_owner; /* whose block is in it; page.pgno 0: none */
     /* of the tree under way */
@@ -296,12 +297,18 @@ static scn_status check_data_page(struct treecheck *check, const struct value_re
                                 &is_good);
     if (st == SCN_OK && is_good)
         st = read_page(check, &data, check->data_image, &is_good);
-    if (st != SCN_OK || !is_good)
-        return st;
-    page_header_decode(check->data_image, &header);
-    if (header.used < PAGE_HEADER_BYTES + bytes)
-        return value_fault(check, ref, "one of its pages is too short");
-    return SCN_OK;
+    if (st == SCN_OK && is_good) {
+        page_header_decode(check->data_image, &header);
+        if (header.used < PAGE_HEADER_BYTES + bytes) {
+            is_good = false;
+            st = value_fault(check, ref, "one of its pages is too short");
+        }
+    }
+    if (!is_good)
+        check->pieces = NULL;
+    else if (check->pieces)
+        hash_add(check->pieces, check->data_image + PAGE_HEADER_BYTES, bytes);
+    return st;
 }
 
 /* One index page's share of a spread value's data pages. */
@@ -355,6 +362,9 @@ static scn_status check_spread(struct treecheck *check, const struct value_ref *
 {
     uint32_t pages = value_page_count(ref->len);
     struct page_ref index = ref->page;
+    struct hash_pieces pieces;
+    hash_begin(&pieces);
+    check->pieces = &pieces;
     scn_status st = image_reserve(&check->index_image);
     for (uint32_t done = 0; done < pages && st == SCN_OK;) {
         uint32_t count;
@@ -366,6 +376,8 @@ static scn_status check_spread(struct treecheck *check, const struct value_ref *
     }
     if (st == SCN_OK && !page_ref_is_null(&index))
         return index_fault(check, ref, "its index goes on behind it");
+    if (st == SCN_OK && check->pieces && hash_end(&pieces) != ref->hash)
+        return value_fault(check, ref, "it has another hash");
     return st;
 }
 

@@ -78,6 +78,26 @@ uint64_t hash64(const void *data, size_t len)
     return is_for_avx2(len) ? long_hash64(data, len) : XXH3_64bits(data, len);
 }
 
+_Static_assert(sizeof(XXH3_state_t) <= sizeof(struct hash_pieces) &&
+                   _Alignof(XXH3_state_t) <= _Alignof(struct hash_pieces),
+               "the state of XXH3 has room");
+
+void hash_begin(struct hash_pieces *pieces)
+{
+    XXH3_INITSTATE((XXH3_state_t *)pieces->state);
+    (void)XXH3_64bits_reset((XXH3_state_t *)pieces->state);
+}
+
+void hash_add(struct hash_pieces *pieces, const void *data, size_t len)
+{
+    (void)XXH3_64bits_update((XXH3_state_t *)pieces->state, data, len);
+}
+
+uint64_t hash_end(const struct hash_pieces *pieces)
+{
+    return XXH3_64bits_digest((const XXH3_state_t *)pieces->state);
+}
+
 void hash128(const void *data, size_t len, uint8_t out[16])
 {
     XXH128_hash_t hash = is_for_avx2(len) ? long_hash128(data, len)

@@ -6,6 +6,13 @@
 #include <stdint.h>
 
 uint64_t hash64(const void *data, size_t len);
+/* The same of bytes that come in pieces. */
+struct hash_pieces {
+    _Alignas(64) uint8_t state[640];
+};
+void hash_begin(struct hash_pieces *pieces);
+void hash_add(struct hash_pieces *pieces, const void *data, size_t len);
+uint64_t hash_end(const struct hash_pieces *pieces);
 /* The low half comes first, both little-endian. */
 void hash128(const void *data, size_t len, uint8_t out[16]);
 

@@ -346,6 +346,11 @@ static void begin_behind_the_data(struct forge *forge)
     set_value_word(forge, TABLE_PACKED, 48, PAGE_BYTES - 1);
 }
 
+static void hash_otherwise(struct forge *forge)
+{
+    set_value_word(forge, TABLE_SPREAD, 8, 1);
+}
+
 static void set_spread_inside(struct forge *forge)
 {
     set_value_word(forge, TABLE_SPREAD, 60, FIRST_FREE_PAGE_NO);
@@ -450,6 +455,7 @@ TEST(lies__about_values_are_told)
         {"a block stored outside", store_beyond, PAGE_OR_VALUE},
         {"a value outside its block", lie_inside_beyond, PAGE_OR_VALUE},
         {"a value behind its page", begin_behind_the_data, PAGE_OR_VALUE},
+        {"a value of another hash", hash_otherwise, ISSUE(VALUE)},
         {"a spread value in a block", set_spread_inside, PAGE_OR_VALUE},
         {"a part in the log", begin_elsewhere,
          ISSUE(SHARED) | ISSUE(PAGE) | ISSUE(SPACE)},

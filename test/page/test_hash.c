@@ -92,6 +92,25 @@ TEST(hash__changes_with_every_bit_of_a_long_input)
     }
 }
 
+TEST(hash__of_pieces_is_that_of_the_whole)
+{
+    static uint8_t buf[70000];
+    uint64_t state = unit_seed();
+    fill_random(buf, sizeof buf, &state);
+    for (int round = 0; round < 200; round++) {
+        size_t len = unit_random(&state) % (sizeof buf + 1);
+        struct hash_pieces pieces;
+        hash_begin(&pieces);
+        for (size_t at = 0; at < len;) {
+            size_t piece = 1 + unit_random(&state) % 9000;
+            piece = piece < len - at ? piece : len - at;
+            hash_add(&pieces, buf + at, piece);
+            at += piece;
+        }
+        CHECK(hash_end(&pieces) == hash64(buf, len));
+    }
+}
+
 TEST(crc32c__agrees_with_the_published_vectors)
 {
     uint8_t buf[32];

@@ -33,6 +33,7 @@ struct content {
     const struct content_owner *owner;
     const struct value_ref *ref;
     bool wants_bytes;
+    struct hash_pieces *pieces; /* of one in several pages */
 };
 
 scn_status content_create(struct subject *subject, struct findings *findings,
@@ -231,6 +232,8 @@ static scn_status read_part(struct content *content, const struct page_ref *inde
     *is_good = header.used >= PAGE_HEADER_BYTES + bytes;
     if (!*is_good)
         value_fault(content, "one of its pages is too short");
+    else
+        hash_add(content->pieces, content->data_image + PAGE_HEADER_BYTES, bytes);
     return *is_good && content->wants_bytes
                ? append(content, content->data_image + PAGE_HEADER_BYTES, bytes)
                : st;
@@ -310,16 +313,21 @@ static scn_status read_spread(struct content *content, scn_slice *bytes, bool *i
     scn_status st = subject_image(&content->index_image);
     if (st == SCN_OK)
         st = subject_image(&content->data_image);
+    struct hash_pieces pieces;
+    hash_begin(&pieces);
+    content->pieces = &pieces;
     content->whole_len = 0;
     content->wants_bytes = bytes != NULL;
     if (st == SCN_OK)
         st = read_spread_pages(content, is_good);
-    if (st < 0 || !*is_good || bytes == NULL)
+    content->pieces = NULL;
+    if (st < 0 || !*is_good)
         return st;
-    *is_good = hash64(content->whole, content->whole_len) == content->ref->hash;
+    *is_good = hash_end(&pieces) == content->ref->hash;
     if (!*is_good)
         value_fault(content, "it has another hash");
-    *bytes = (scn_slice){content->whole, content->whole_len};
+    if (bytes)
+        *bytes = (scn_slice){content->whole, content->whole_len};
     return SCN_OK;
 }
 
