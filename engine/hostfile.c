@@ -5,15 +5,21 @@
 #include <inttypes.h>
 
 enum {
-    /* Beside commits: a sync that meets it waits for no more. */
-    PUSH_BYTES_SMALL = 256 << 10,
+    /* Of one write; a pipe gets no more at once, and is rested after each. */
+    PART_BYTES = 256 << 10,
+    /* Beside commits a sync that meets a push waits for all of it, and one that meets
+     * none is as fast as ever: so the same bytes in few pushes cost fewer commits. That
+     * is a hundredth of them at most with so many a second, and a push that takes no
+     * longer than a commit may. */
+    PUSHES_PER_S = 16,
+    PUSH_BYTES_BESIDE = 4 << 20,
     /* Alone: two of them are on their way, so that the disk does not rest while the next
      * one is made. */
-    PUSH_BYTES_LARGE = 8 << 20,
+    PUSH_BYTES_ALONE = 8 << 20,
     /* Beside commits the disk is theirs for so many times as long as a push took: with a
      * slow disk the rate alone would leave them little. Who names a rate wants less. */
     REST_TIMES = 2,
-    REST_TIMES_RATED = 4
+    REST_TIMES_RATED = 6
 };
 #define NS_PER_S UINT64_C(1000000000)
 #define REST_NS_MAX (NS_PER_S / 10)
@@ -66,9 +72,20 @@ static uint64_t rate_now(struct hostfile *file)
     return file->is_alone ? 0 : HOSTFILE_GENTLE_BYTES;
 }
 
+static bool is_in_a_hurry(const struct hostfile *file)
+{
+    return file->is_alone && !file->rate;
+}
+
 static uint64_t push_bytes(const struct hostfile *file)
 {
-    return file->is_alone && !file->rate ? PUSH_BYTES_LARGE : PUSH_BYTES_SMALL;
+    uint64_t rate = file->rate ? file->rate : HOSTFILE_GENTLE_BYTES;
+    uint64_t bytes = rate / PUSHES_PER_S;
+    if (!file->can_seek || bytes < PART_BYTES)
+        return PART_BYTES;
+    if (is_in_a_hurry(file))
+        return PUSH_BYTES_ALONE;
+    return bytes < PUSH_BYTES_BESIDE ? bytes : PUSH_BYTES_BESIDE;
 }
 
 static void wait_until(struct store *store, uint64_t until_ns)
@@ -129,7 +146,7 @@ static int push_range(struct hostfile *file, uint64_t off, uint64_t len)
     const struct sys_ops *ops = file->sys->ops;
     uint64_t last_off = file->pushed_off;
     uint64_t last_len = file->pushed;
-    bool is_late = push_bytes(file) == PUSH_BYTES_LARGE;
+    bool is_late = is_in_a_hurry(file);
     int failed = is_late ? ops->start_flush(file->handle, off, len)
                          : ops->flush_range(file->handle, off, len);
     file->pushed_off = off;
@@ -180,7 +197,7 @@ scn_status hostfile_write(struct hostfile *file, uint64_t off, const void *data,
 {
     const uint8_t *at = data;
     while (len > 0) {
-        uint64_t part = len < PUSH_BYTES_SMALL ? len : PUSH_BYTES_SMALL;
+        uint64_t part = len < PART_BYTES ? len : PART_BYTES;
         scn_status st = file->is_dry ? SCN_OK : write_all(file, off, at, part);
         if (st < 0)
             return st;
@@ -221,7 +238,7 @@ static scn_status account_for(struct hostfile *file, int64_t count)
     uint64_t before = file->done;
     if (count > 0)
         file->done += (uint64_t)count;
-    bool is_due = count < 0 || before / PUSH_BYTES_SMALL != file->done / PUSH_BYTES_SMALL;
+    bool is_due = count < 0 || before / PART_BYTES != file->done / PART_BYTES;
     return is_due ? tell_progress(file) : SCN_OK;
 }
 

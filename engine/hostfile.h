@@ -1,10 +1,9 @@
 /* A descriptor of the host's that a snapshot is written to, or an increment read from.
  *
- * What is written is pushed out soon, and waited for: beside commits after a quarter of a
- * mebibyte, so that they find few dirty pages and a short queue, and then the disk is
- * left to them for a while.  It goes no faster than the options say or, where they say
- * nothing, no faster than HOSTFILE_GENTLE_BYTES a second while anybody commits, in this
- * process or in another.
+ * What is written is pushed out soon, and waited for, so that commits find few dirty
+ * pages and a short queue, and then the disk is left to them for a while.  It goes no
+ * faster than the options say or, where they say nothing, no faster than
+ * HOSTFILE_GENTLE_BYTES a second while anybody commits, in this process or in another.
  *
  * One thread; nothing of the store is held while it waits. */
 #ifndef ENGINE_HOSTFILE_H

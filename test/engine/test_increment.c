@@ -587,7 +587,7 @@ TEST(increment__is_not_applied_when_the_program_says_so)
     scene_close(&scene);
 }
 
-/* A push has 256 KiB, so that between two of them lie minutes. */
+/* A push has 256 KiB at least, so that between two of them lie minutes. */
 TEST(snapshot__ends_soon_when_it_is_slow)
 {
     struct scene scene;
