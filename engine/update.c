@@ -10,11 +10,14 @@ enum {
 };
 
 /* What a conflict met may be appended and not yet visible: it has to become so, or the
- * next attempt meets it again. */
+ * next attempt meets it again.  Of this one nothing is written, whatever becomes of the
+ * sync: where its session is over, the next attempt begins in the one after. */
 static scn_status make_visible(struct store *store)
 {
     uint64_t appended = log_appended(store->log);
-    return appended > store_visible(store) ? log_sync(store->log, appended, 0) : SCN_OK;
+    if (appended > store_visible(store) && log_sync(store->log, appended, 0) < 0)
+        return file_check_poison(&store->file);
+    return SCN_OK;
 }
 
 static void set_in_update(struct scn_txn *txn)
@@ -155,6 +158,7 @@ static scn_status run_one_write(scn_db *db, const struct one_write *write)
         return st;
     /* A put looks at nothing but its table, and whatever happened to that conflicts. */
     uint32_t first = write->value ? TXN_AS_IT_IS : 0;
+    scn_status visible = SCN_OK;
     do {
         struct scn_txn *txn;
         uint64_t lsn = 0;
@@ -166,11 +170,10 @@ static scn_status run_one_write(scn_db *db, const struct one_write *write)
         if (st == SCN_OK)
             st = commit_txn(txn, &lsn);
         txn_end(txn, st, lsn);
-        /* A conflict wrote nothing, whatever became of the sync. */
-        if (st == SCN_CONFLICT && make_visible(db->store) < 0)
-            return file_check_poison(&db->store->file);
-    } while (st == SCN_CONFLICT);
-    return st;
+        if (st == SCN_CONFLICT)
+            visible = make_visible(db->store);
+    } while (st == SCN_CONFLICT && visible == SCN_OK);
+    return visible < 0 ? visible : st;
 }
 
 scn_status scn_put1(scn_db *db, const char *table, scn_slice key, scn_slice value)

@@ -322,6 +322,54 @@ TEST(protocol__09_who_waits_for_a_sync_waits_for_who_reads_the_log_anew)
     wait_beside_who_reads_anew(false);
 }
 
+/* ---- 16, 26: what is run again ---- */
+
+static scn_status clear_table(scn_txn *txn, void *ctx)
+{
+    (void)ctx;
+    return scn_table_clear(txn, txn_table(txn, "t"));
+}
+
+static void do_clear(struct part *part)
+{
+    part->st = scn_update(part->stage->db, clear_table, NULL);
+}
+
+static void do_put1(struct part *part)
+{
+    part->st = scn_put1(part->stage->db, "t", (scn_slice){part->key, strlen(part->key)},
+                        (scn_slice){part->value, strlen(part->value)});
+}
+
+/* It meets a commit that waits for its sync, which fails; and while it wants to make that
+ * commit visible, to run again what conflicts, the file is recovered by another. */
+static void run_again_in_another_session(void (*fn)(struct part *))
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    CHECK(stage_has(&pair.b, "k", "old"));
+    struct part *again = stage_cast(&pair.b, fn, "k", "new");
+    part_until_lock(again, LOCK_BASE + LOCK_APPEND, 1, SIM_AT_BEGIN);
+    struct part *met = stage_cast(&pair.a, do_clear, "met", NULL);
+    part_until_appended(met);
+    part_until_lock(again, LOCK_BASE + LOCK_SYNC, 1, SIM_AT_BEGIN);
+    stage_fail(&pair.a, SIM_DSYNC, 1, EIO);
+    CHECK_EQ(part_finish(met), SCN_UNKNOWN);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK_OK(part_await(again));
+    CHECK(stage_has(&pair.b, "k", "new"));
+    CHECK(stage_has(&pair.a, "k", "new"));
+    pair_close(&pair);
+}
+
+TEST(protocol__16_what_conflicts_is_run_again_in_the_session_after)
+{
+    run_again_in_another_session(do_put1);
+    run_again_in_another_session(do_update);
+}
+
 /* ---- 20: a generation that cannot be read any more ---- */
 
 static void lose_newest_root(struct stage *stage)
