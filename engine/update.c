@@ -188,19 +188,33 @@ scn_status scn_del1(scn_db *db, const char *table, scn_slice key)
 
 /* ---- durability ---- */
 
+static scn_status of_earlier_life(void)
+{
+    return error_set(SCN_UNKNOWN, 0, 0, 0,
+                     "the LSN belongs to an earlier life of the log, from before the "
+                     "store was opened or the file was recovered");
+}
+
+static scn_status wait_durable(struct store *store, uint64_t lsn, int32_t timeout_ms)
+{
+    if (lsn <= log_synced(store->log))
+        return SCN_OK;
+    if (timeout_ms == 0 && lsn <= log_appended(store->log))
+        return error_set(SCN_BUSY, 0, 0, 0, "the commit is not durable yet");
+    return log_sync(store->log, lsn, 0);
+}
+
+/* The LSNs of a later life are above all of this one's: what is synced in it says nothing
+ * of a commit that was lost between the two. */
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
 {
     scn_status st = db_check(db);
     if (st < 0 || db->store->is_read_only)
         return st;
     struct store *store = db->store;
+    uint64_t life = log_life(store->log);
     if (lsn < atomic_load(&store->epoch_start_lsn) && lsn != store->recovered.end.lsn)
-        return error_set(SCN_UNKNOWN, 0, 0, 0,
-                         "the LSN belongs to an earlier life of the log, from before the "
-                         "store was opened");
-    if (lsn <= log_synced(store->log))
-        return SCN_OK;
-    if (timeout_ms == 0 && lsn <= log_appended(store->log))
-        return error_set(SCN_BUSY, 0, 0, 0, "the commit is not durable yet");
-    return log_sync(store->log, lsn, 0);
+        return of_earlier_life();
+    st = wait_durable(store, lsn, timeout_ms);
+    return st == SCN_OK && log_life(store->log) != life ? of_earlier_life() : st;
 }

@@ -322,6 +322,29 @@ TEST(protocol__09_who_waits_for_a_sync_waits_for_who_reads_the_log_anew)
     wait_beside_who_reads_anew(false);
 }
 
+/* Who asks whether a lazy commit is durable is stopped in between; its session ends, the
+ * commit is lost, and what the next one has made durable lies behind it. */
+TEST(protocol__21_a_lost_commit_is_not_durable_for_what_was_synced_after_it)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    stage_put(&pair.b, "k", "new");
+    struct part *lazy = stage_cast(&pair.b, do_put, "lazy", "1");
+    lazy->durability = SCN_SYNC_LAZY;
+    CHECK_OK(part_finish(lazy));
+    struct part *waiter = stage_cast(&pair.b, do_wait, "waiter", NULL);
+    waiter->lsn = lazy->lsn;
+    part_until(waiter, SIM_MUTEX_LOCK, SIM_AT_BEGIN);
+    poison(&pair.a);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK(stage_has(&pair.b, "lazy", NULL));
+    stage_put(&pair.b, "k", "newer");
+    CHECK_EQ(part_finish(waiter), SCN_UNKNOWN);
+    pair_close(&pair);
+}
+
 /* ---- 16, 26: what is run again ---- */
 
 static scn_status clear_table(scn_txn *txn, void *ctx)
