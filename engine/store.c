@@ -461,11 +461,12 @@ static scn_status add_foreign_pins(struct store *store, uint64_t **gens, uint32_
     return st;
 }
 
+/* A recovery writes alone, but beside those who read. */
 scn_status store_pins(struct store *store, uint64_t **gens, uint32_t *count)
 {
+    bool has_others = store_is_shared(store) || store->locks.sees_others;
     scn_status st = own_pins(store, gens, count);
-    return st == SCN_OK && store_is_shared(store) ? add_foreign_pins(store, gens, count)
-                                                  : st;
+    return st == SCN_OK && has_others ? add_foreign_pins(store, gens, count) : st;
 }
 
 /* ---- opening ---- */

@@ -463,6 +463,30 @@ TEST(protocol__20_a_cure_falls_back_beside_who_grows_the_file)
     pair_close(&pair);
 }
 
+/* The run is merged before anybody comes; and a reader who has been there all along keeps
+ * the pages that only its snapshot knows. */
+TEST(protocol__20_who_merges_a_run_of_a_lost_generation_leaves_readers_their_pages)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    stage_put_long(&pair.a, "v", "old", BULK_BYTES);
+    stage_checkpoint(&pair.a);
+    stage_come(&pair.b, &pair.a, SCN_RDONLY);
+    pair.b.options.pool_bytes = 8 * PAGE_BYTES;
+    CHECK_OK(stage_try_open(&pair.b));
+    scn_txn *reader = stage_txn(&pair.b, SCN_READ);
+    CHECK(txn_has(reader, "k", NULL));
+    stage_del(&pair.a, "v");
+    stage_checkpoint(&pair.a);
+    put_young_run(&pair.a);
+    lose_newest_root(&pair.a);
+    stage_kill(&pair.a);
+    use_pages(&pair.a);
+    CHECK(txn_has_long(reader, "v", "old", BULK_BYTES));
+    scn_abort(reader);
+    pair_close(&pair);
+}
+
 /* ---- 5: what is lost ---- */
 
 static bool has_failed(void *ctx)
