@@ -25,20 +25,25 @@ enum { SYNC_PIECE_BYTES = 256 * 1024, SYNC_COUNTED_NS = 1000000 };
 
 /* ---- the bytes ---- */
 
-/* The length of the records at the start of these bytes, up to and with the first that
- * leads on; 0 when one of them is damaged. */
-static uint64_t records_len(const uint8_t *at, uint64_t len)
+/* The length of the records at the start of the piece, up to and with the first that
+ * leads on; 0 when one of them is damaged, or of an earlier life of the extent, whose LSNs
+ * are lower [L1]: that is whole as well, and may be as long as what was lost there. */
+static uint64_t records_len(struct log *log, uint64_t len)
 {
+    uint64_t lsn = log->piece_lsn;
     uint64_t done = 0;
-    while (done < len) {
+    bool leads_on = false;
+    while (done < len && !leads_on) {
+        const uint8_t *at = log->piece + done;
         struct record record;
-        if (!record_decode(at + done, len - done, &record) ||
-            !record_crc_matches(&record, at + done))
+        if (!record_decode(at, len - done, &record) ||
+            !record_crc_matches(&record, at) || record.lsn < lsn)
             return 0;
+        lsn = record.lsn + record_bytes(record.stored_len);
         done += record_bytes(record.stored_len);
-        if (record.type == RECORD_EXTENT)
-            return done;
+        leads_on = record.type == RECORD_EXTENT;
     }
+    log->piece_lsn = lsn;
     return done;
 }
 
@@ -60,7 +65,7 @@ static scn_status read_records(struct log *log, uint64_t off, uint64_t *len)
         scn_status st = file_read(log->file, off, log->piece, *len, 0);
         if (st != SCN_OK)
             return st;
-        whole = records_len(log->piece, *len);
+        whole = records_len(log, *len);
     }
     if (whole == 0 && *len > 0)
         return lost(log, off);
@@ -138,6 +143,7 @@ static bool is_piece(const struct log_point *from, const struct log_point *to)
 static scn_status sync_bytes(struct log *log, const struct log_point *from,
                              const struct log_point *to)
 {
+    log->piece_lsn = from->lsn;
     if (is_piece(from, to))
         return sync_piece(log, from->file_off, to->file_off);
     scn_status st = rewrite_range(log, from, to);

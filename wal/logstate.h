@@ -27,6 +27,7 @@ struct log {
     struct log_chain chain; /* has its own mutex */
     struct log_group group; /* has its own mutex */
     uint8_t *piece;         /* sync lock; a whole extent */
+    uint64_t piece_lsn;     /* sync lock; no record of the piece is older */
     uint64_t sync_ns;       /* the group's leader: what its syncs take, on average */
 };
 

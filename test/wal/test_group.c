@@ -302,6 +302,42 @@ TEST(group__sync_that_cannot_read_its_records_poisons)
     world_destroy(&world);
 }
 
+/* Records that were lost with a sync that nobody has heard of, and read anew: what lies
+ * there is of an earlier life of the extent, as whole as they, and as long. */
+static void lose_to_older_ones(struct world *world, uint32_t len)
+{
+    struct log_base end;
+    uint32_t record_len = record_bytes(len);
+    uint8_t *older = malloc(record_len);
+    log_position(world->log, &end);
+    uint64_t off = (uint64_t)end.extent_pgno * PAGE_BYTES + end.extent_off - record_len;
+    CHECK(sim_peek(world->disk, WORLD_PATH, off - record_len, older, record_len));
+    CHECK_EQ(world->sys->ops->write(world->file.handle, off, older, record_len, 0),
+             record_len);
+    free(older);
+}
+
+TEST(group__sync_takes_no_records_of_an_earlier_life)
+{
+    enum { LONG_BYTES = 8 * 1024 };
+    for (int is_long = 0; is_long < 2; is_long++) {
+        struct world world;
+        uint32_t len = is_long ? LONG_BYTES : 64;
+        world_create(&world, WORLD_SPARES);
+        world_commit_number(&world, 0, len);
+        uint64_t synced_lsn = log_synced(world.log);
+        uint64_t lsn = world_append_number(&world, 1, len);
+        lose_to_older_ones(&world, len);
+        if (is_long) {
+            CHECK_OK(log_roll(world.log));
+            lsn = world_append_number(&world, 2, len);
+        }
+        CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+        check_poisoned(&world, synced_lsn);
+        world_destroy(&world);
+    }
+}
+
 TEST(group__poison_by_somebody_else_reaches_the_waiters)
 {
     struct world world;
