@@ -13,6 +13,7 @@
 #include "test/unit/unit.h"
 #include "test/walcheck/damage.h"
 #include "tools/walcheck/directory.h"
+#include "tools/walcheck/inspection.h"
 #include "tools/walcheck/salvage.h"
 
 enum { ROWS = 128, COMMITS = 32, OUT_PAGES = 64 };
@@ -23,18 +24,16 @@ enum { ROWS = 128, COMMITS = 32, OUT_PAGES = 64 };
 struct told {
     bool has_lost[ROWS]; /* rows of the reference, by number */
     uint64_t count;
-    bool has_lost_log;
     const uint64_t *lsns;         /* of the commits, by number; 0: in the trees */
     bool has_lost_commit[COMMITS];
 };
 
 static void note_gap(struct told *told, const struct loss *loss)
 {
-    told->has_lost_log = true;
     for (uint32_t n = 0; n < COMMITS; n++)
         told->has_lost_commit[n] |= told->lsns[n] != 0 &&
                                     told->lsns[n] >= loss->from_lsn &&
-                                    told->lsns[n] < loss->to_lsn;
+                                    (loss->to_lsn == 0 || told->lsns[n] < loss->to_lsn);
 }
 
 static bool covers(const struct loss *loss, const struct reference_row *row)
@@ -244,6 +243,21 @@ static void judge(struct outcome_rows *rows, scn_db *db)
     scn_abort(txn);
 }
 
+/* Commits are missing and nobody tells: then the log must look as if it ended there. */
+static void judge_silence(struct outcome_rows *rows, const struct damage *damage,
+                          struct sys *sys)
+{
+    struct inspection_wishes wishes = {.is_quick = true};
+    struct inspection inspection;
+    if (rows->commits == damage->reference.commits || rows->told->count > 0)
+        return;
+    CHECK_OK(inspection_run(sys, REFERENCE_PATH, &wishes, &inspection));
+    if (inspection.findings.count_of[FINDING_LOG] && rows->wrong[0] == 0)
+        snprintf(rows->wrong, sizeof rows->wrong,
+                 "the log is damaged, commits behind %u are lost, untold", rows->commits);
+    inspection_destroy(&inspection);
+}
+
 /* ---- one file ---- */
 
 static scn_status open_out(struct sys *sys, scn_db **db)
@@ -287,11 +301,13 @@ static void salvage_one(const struct damage *damage, struct forge *forge,
     find_lsns(damage, forge, lsns);
     CHECK_OK(open_out(sys, &db));
     scn_status st = salvage_run(sys, REFERENCE_PATH, db, &wishes, &result);
-    if (st == SCN_OK)
+    if (st == SCN_OK) {
         judge(&rows, db);
-    else if (touched.roots < 2 || (st != SCN_CORRUPT && st != SCN_NOTADB))
+        judge_silence(&rows, damage, sys);
+    } else if (touched.roots < 2 || (st != SCN_CORRUPT && st != SCN_NOTADB)) {
         snprintf(rows.wrong, sizeof rows.wrong, "salvage says %d: %.140s", st,
                  error_last()->text);
+    }
     CHECK_OK(scn_close(db));
     sim_process_destroy(sys);
     sim_disk_destroy(disk);

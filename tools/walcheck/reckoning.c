@@ -70,11 +70,20 @@ static void print_bound(FILE *out, const char *word, bool is_set, scn_slice key)
     text_print_escaped(out, key);
 }
 
+static void print_lost_log(FILE *out, const struct loss *loss)
+{
+    if (loss->to_lsn == 0)
+        fprintf(out, "lost        commits behind lsn %" PRIu64
+                ", as far as there were any\n", loss->from_lsn);
+    else
+        fprintf(out, "lost        commits between lsn %" PRIu64 " and lsn %" PRIu64 "\n",
+                loss->from_lsn, loss->to_lsn);
+}
+
 static void print_loss(FILE *out, const struct loss *loss)
 {
     if (loss->kind == LOSS_LOG) {
-        fprintf(out, "lost        commits between lsn %" PRIu64 " and lsn %" PRIu64 "\n",
-                loss->from_lsn, loss->to_lsn);
+        print_lost_log(out, loss);
         return;
     }
     bool is_older = loss->kind == LOSS_OLDER;
@@ -96,7 +105,8 @@ static json_t *loss_json(const struct loss *loss)
     member_set(json, "kind", json_string(kind_words[loss->kind]));
     if (loss->kind == LOSS_LOG) {
         member_set_number(json, "from_lsn", loss->from_lsn);
-        member_set_number(json, "to_lsn", loss->to_lsn);
+        if (loss->to_lsn)
+            member_set_number(json, "to_lsn", loss->to_lsn);
         return json;
     }
     if (loss->table)

@@ -72,6 +72,14 @@ static void tell_gap(struct rescue *rescue, uint64_t from_lsn, uint64_t to_lsn)
         tell_loss(rescue, &loss);
 }
 
+/* The log breaks off, and no record says how far it went. */
+static void tell_rest(struct rescue *rescue)
+{
+    struct loss loss = {.kind = LOSS_LOG, .from_lsn = rescue->last_lsn};
+    if (!rescue->is_for_holes)
+        tell_loss(rescue, &loss);
+}
+
 /* What the older layer and the log have made good is not lost. */
 static void tell_holes(struct rescue *rescue)
 {
@@ -459,9 +467,25 @@ static scn_status forgive(struct rescue *rescue, scn_status st)
 {
     if (rescue->failure < 0)
         return rescue->failure;
-    return st == SCN_IO || st == SCN_CORRUPT
-               ? findings_note_error(&rescue->findings, FINDING_LOG, st)
-               : st;
+    if (st != SCN_IO && st != SCN_CORRUPT)
+        return st;
+    tell_rest(rescue);
+    return findings_note_error(&rescue->findings, FINDING_LOG, st);
+}
+
+/* Behind the last record that can be read.  Where the head of the first extent alone is
+ * damaged the records lead to the end. */
+static void tell_end(struct rescue *rescue, const struct log_base *base,
+                     const struct log_scan_result *end, uint64_t watermark)
+{
+    bool is_head_alone =
+        end->record_count > 0 && end->bad_off == extent_file_off(base->extent_pgno);
+    if (watermark < end->watermark)
+        watermark = end->watermark;
+    if (watermark > rescue->last_lsn)
+        tell_gap(rescue, rescue->last_lsn, watermark);
+    else if (!is_head_alone)
+        tell_rest(rescue);
 }
 
 static scn_status apply_log(struct rescue *rescue, const struct log_base *base,
@@ -483,8 +507,7 @@ static scn_status apply_log(struct rescue *rescue, const struct log_base *base,
     st = survivors_find(rescue->subject, rescue->layers.uuid, &end, &visitor, &survivors);
     if (st < 0)
         return forgive(rescue, st);
-    tell_gap(rescue, rescue->last_lsn,
-             survivors.watermark > end.watermark ? survivors.watermark : end.watermark);
+    tell_end(rescue, base, &end, survivors.watermark);
     return SCN_OK;
 }
 

@@ -26,7 +26,7 @@ enum loss_kind {
     LOSS_KEYS,  /* rows with from <= key < to, as far as there were any */
     LOSS_OLDER, /* the same, but what the older generation had is there */
     LOSS_VALUE, /* the value of one key: from */
-    LOSS_LOG    /* commits whose records are gone: between two lsns */
+    LOSS_LOG    /* commits whose records are gone: between two lsns, or behind one */
 };
 
 struct loss {
@@ -39,7 +39,7 @@ struct loss {
     scn_slice from;
     scn_slice to;
     uint64_t from_lsn;
-    uint64_t to_lsn;
+    uint64_t to_lsn; /* 0: nothing says how far they went, nor whether there were any */
 };
 
 struct salvage_wishes {
