@@ -511,6 +511,39 @@ TEST(salvage__of_many_losses_reads_no_page_for_each)
     sim_disk_destroy(disk);
 }
 
+/* ---- a file that ends in front of its log ---- */
+
+static void keep_loss(void *ctx, const struct loss *loss)
+{
+    *(struct loss *)ctx = *loss;
+}
+
+/* No record is left to say how far it went. */
+TEST(salvage__of_a_file_without_its_log_tells_a_loss)
+{
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    struct loss loss = {.kind = LOSS_KEYS};
+    struct salvage_wishes wishes = {.ctx = &loss, .loss = keep_loss};
+    struct salvage result;
+    struct sys_file *file;
+    scn_db *db;
+    CHECK_OK(store_open_on(sys, "short", &options, &db));
+    CHECK_OK(scn_put1(db, "t", (scn_slice){"k", 1}, (scn_slice){"v", 1}));
+    CHECK_OK(scn_close(db));
+    CHECK_EQ(sys->ops->open(sys, "short", 0, &file), 0);
+    CHECK_EQ(sys->ops->truncate(file, (uint64_t)FIRST_FREE_PAGE_NO * PAGE_BYTES), 0);
+    sys->ops->close(file);
+    CHECK_OK(open_out(sys, &db));
+    CHECK_OK(salvage_run(sys, "short", db, &wishes, &result));
+    CHECK_EQ(result.loss_count, 1);
+    CHECK(loss.kind == LOSS_LOG && loss.to_lsn == 0);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+}
+
 /* ---- a store in use ---- */
 
 static bool checkpoint_once(void *ctx, uint64_t pages_done, uint64_t pages_expected)

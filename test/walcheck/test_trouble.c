@@ -325,33 +325,49 @@ TEST(trouble__cutting_can_be_killed_in_any_call)
 
 /* ---- salvage ---- */
 
-static scn_status salvage(struct sys *sys, struct sys *out_sys)
+static scn_status salvage(struct sys *sys, struct sys *out_sys, struct salvage *result)
 {
     scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
     struct salvage_wishes wishes = {0};
-    struct salvage result;
     scn_db *db;
     options.pool_bytes = 64 * PAGE_BYTES;
     CHECK_OK(store_open_on(out_sys, "out", &options, &db));
-    scn_status st = salvage_run(sys, REFERENCE_PATH, db, &wishes, &result);
+    scn_status st = salvage_run(sys, REFERENCE_PATH, db, &wishes, result);
     (void)scn_close(db);
     return st;
 }
 
-/* The source stays as it was, and the statuses fit. */
+/* Of the log of the source when nothing fails. */
+static uint64_t count_records(struct rig *rig)
+{
+    struct sim_disk *other = sim_disk_create(2);
+    struct sys *out_sys = sim_process_create(other);
+    struct salvage result;
+    CHECK_OK(salvage(rig->sys, out_sys, &result));
+    sim_process_destroy(out_sys);
+    sim_disk_destroy(other);
+    return result.record_count;
+}
+
+/* The source stays as it was, the statuses fit, and records that cannot be read are told
+ * as lost. */
 TEST(trouble__salvage_fails_cleanly)
 {
     struct rig rig;
+    struct salvage result;
     bool is_over = false;
     rig_open(&rig, false);
     uint64_t hash = sim_hash(rig.disk);
+    uint64_t records = count_records(&rig);
     size_t live = mem_live();
     for (uint64_t nth = 1; !is_over; nth++) {
         struct sim_disk *other = sim_disk_create(2);
         struct sys *out_sys = sim_process_create(other);
         fail_call(rig.sys, SIM_FAIL, SIM_ANY, nth);
-        scn_status st = salvage(rig.sys, out_sys);
+        scn_status st = salvage(rig.sys, out_sys, &result);
         CHECK(st == SCN_OK || st == SCN_IO);
+        if (st == SCN_OK && result.record_count < records)
+            CHECK(result.loss_count > 0);
         is_over = sim_fault_hits(rig.sys) == 0;
         CHECK(sim_hash(rig.disk) == hash);
         sim_process_destroy(out_sys);
@@ -364,11 +380,12 @@ TEST(trouble__salvage_fails_cleanly)
 TEST(trouble__a_full_disk_ends_a_salvage)
 {
     struct rig rig;
+    struct salvage result;
     rig_open(&rig, false);
     struct sim_disk *other = sim_disk_create(2);
     sim_disk_set_capacity(other, UINT64_C(24) * PAGE_BYTES);
     struct sys *out_sys = sim_process_create(other);
-    CHECK_EQ(salvage(rig.sys, out_sys), SCN_FULL);
+    CHECK_EQ(salvage(rig.sys, out_sys, &result), SCN_FULL);
     sim_process_destroy(out_sys);
     sim_disk_destroy(other);
     rig_close(&rig);
