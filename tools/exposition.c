@@ -109,7 +109,8 @@ static void print_tables(FILE *out, const char *path,
          key_bytes_of},
         {"table_value_bytes", "Bytes of its values, as of the newest checkpoint.",
          value_bytes_of},
-        {"table_stored_bytes", "Pages of its tree, as of the newest checkpoint.",
+        {"table_stored_bytes",
+         "Pages of its tree and none of longer values, as of the newest checkpoint.",
          stored_bytes_of},
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures && tables->count; i++) {

@@ -44,7 +44,10 @@ const char manual_tables[] =
     "  --json         with id, number of rows and sizes in bytes\n";
 
 const char manual_stat[] =
-    "All tables are counted, those kept about other tables (~) too.\n"
+    "All tables are counted, those kept about other tables (~) too.  Rows are those of\n"
+    "now, bytes those of the newest checkpoint.  Key and value bytes are their lengths.\n"
+    "Tree bytes (stored_bytes for programs) are the pages of the table's tree: values\n"
+    "of more than 1024 bytes lie in other pages, which no table's figure counts.\n"
     "\n"
     "  --json         as one JSON object\n"
     "  --prom         in the text format of Prometheus, each figure with the file's\n"

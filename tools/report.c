@@ -91,7 +91,7 @@ static void print_summary(const char *path, const struct summary *summary)
     printf("tables      %zu\n", summary->tables.count);
     if (summary->tables.count)
         printf("\n%12s %14s %14s %14s  %s\n", "rows", "key bytes", "value bytes",
-               "stored bytes", "table (bytes: as of the checkpoint)");
+               "tree bytes", "table");
     for (size_t i = 0; i < summary->tables.count; i++) {
         const struct summary_table *table = &summary->tables.items[i];
         printf("%12" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 "  ",
@@ -100,6 +100,9 @@ static void print_summary(const char *path, const struct summary *summary)
         print_name(table);
         putchar('\n');
     }
+    if (summary->tables.count)
+        puts("\nBytes are as of the checkpoint.  Tree bytes are the pages of a table's "
+             "tree: longer values\nlie in other pages, which they do not count.");
 }
 
 enum outcome command_stat(const struct args *args)
