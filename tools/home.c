@@ -2,19 +2,27 @@
 #include "tools/home.h"
 #include "tools/handle.h"
 
-#include <unistd.h>
-
 static struct {
     struct handle handle;
     scn_txn *txn;
 } home;
+
+/* Quietly: why it does not open is told already. */
+static bool can_read(const char *path)
+{
+    scn_options options;
+    scn_db *db;
+    scn_options_init(&options);
+    options.flags |= SCN_RDONLY | SCN_NOCREATE;
+    return scn_open(path, &options, &db) == SCN_OK && scn_close(db) == SCN_OK;
+}
 
 enum outcome home_open(const char *path)
 {
     struct handle handle;
     enum outcome outcome = handle_open(&handle, path, SCN_NOCREATE);
     bool may_read = outcome == OUTCOME_CORRUPT || outcome == OUTCOME_IO;
-    if (may_read && access(path, R_OK) == 0)
+    if (may_read && can_read(path))
         outcome = handle_open_to_read(&handle, path);
     if (outcome == OUTCOME_OK)
         home.handle = handle;
