@@ -4,6 +4,19 @@
 #include "tools/home.h"
 #include "tools/progress.h"
 
+#include <string.h>
+
+/* What a command has put there would be gone with it. */
+static enum outcome judge_name(const char *path)
+{
+    if (path[0] == '\0')
+        return outcome_say(OUTCOME_USAGE, "the name of a file is not empty");
+    if (strcmp(path, ":memory:") == 0)
+        return outcome_say(OUTCOME_USAGE, "a store in memory ends with the command; name "
+                                          "a file, or ./:memory: if that is its name");
+    return OUTCOME_OK;
+}
+
 /* Of checks: stores have their hooks from the time when they are opened. */
 static struct progress checking = PROGRESS_NONE;
 
@@ -20,6 +33,9 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
     handle->is_lent = handle->db != NULL;
     if (handle->is_lent)
         return OUTCOME_OK;
+    enum outcome outcome = judge_name(path);
+    if (outcome != OUTCOME_OK)
+        return outcome;
     scn_options_init(&options);
     options.flags |= flags;
     options.pool_bytes = pool_bytes;
@@ -27,7 +43,7 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
     scn_status st = scn_open(path, &options, &handle->db);
     if (st == SCN_OK)
         return OUTCOME_OK;
-    enum outcome outcome = outcome_of_store(NULL, path, st);
+    outcome = outcome_of_store(NULL, path, st);
     return st == SCN_NOTFOUND ? OUTCOME_IO : outcome; /* no key is absent, but the file */
 }
 
