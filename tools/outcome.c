@@ -2,6 +2,7 @@
  * sentence is printed unchanged: it names page, offset and system error, and says what
  * to do. */
 #include "tools/outcome.h"
+#include "tools/text.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -43,6 +44,9 @@ enum outcome outcome_of_issue(const scn_issue *issue)
     return is_harmless ? OUTCOME_FINDINGS : OUTCOME_CORRUPT;
 }
 
+/* Names of files have up to 4096 bytes. */
+enum { SENTENCE_BYTES = 10000 };
+
 static const char *program = "scrine";
 
 void outcome_set_program(const char *name)
@@ -55,25 +59,44 @@ const char *outcome_program(void)
     return program;
 }
 
+/* One line, whatever the names in it hold.  No memory is asked for: it may be that there
+ * is none. */
 enum outcome outcome_say(enum outcome outcome, const char *format, ...)
 {
+    char text[SENTENCE_BYTES];
     va_list args;
     va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (len >= (int)sizeof text)
+        len = sizeof text - 1;
     flockfile(stderr);
     fprintf(stderr, "%s: ", program);
-    vfprintf(stderr, format, args);
+    text_print_line(stderr, (scn_slice){text, len > 0 ? (size_t)len : 0});
     fputc('\n', stderr);
     funlockfile(stderr);
-    va_end(args);
     return outcome;
+}
+
+/* "store", "file" and "log" may be meant, or be words of the sentence. */
+static bool is_word(const char *path)
+{
+    return path[strspn(path, "abcdefghijklmnopqrstuvwxyz")] == '\0';
+}
+
+static bool is_behind(const char *text, const char *at, const char *word)
+{
+    size_t len = strlen(word);
+    return (size_t)(at - text) >= len && memcmp(at - len, word, len) == 0;
 }
 
 /* As a word: a short name may also be a part of another one. */
 static bool has_name(const char *text, const char *path)
 {
     size_t len = strlen(path);
+    const char *before = is_word(path) ? "there is no store " : " ";
     for (const char *at = strstr(text, path); at && *at; at = strstr(at + 1, path))
-        if ((at == text || at[-1] == ' ') && strchr(" :;,", at[len]))
+        if ((at == text || is_behind(text, at, before)) && strchr(" :;,", at[len]))
             return true;
     return false;
 }

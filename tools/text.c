@@ -116,20 +116,30 @@ static void print_escape(FILE *out, uint8_t byte)
         fprintf(out, "\\x%02x", byte);
 }
 
-void text_print_escaped(FILE *out, scn_slice bytes)
+static void print_visible(FILE *out, scn_slice bytes, char escaped)
 {
     const uint8_t *data = bytes.data;
     size_t i = 0;
     while (i < bytes.size) {
         size_t len = data[i] >= 0x80
                          ? wide_character(data + i, bytes.size - i)
-                         : data[i] >= ' ' && data[i] < 0x7f && data[i] != '\\';
+                         : data[i] >= ' ' && data[i] < 0x7f && data[i] != escaped;
         if (len)
             fwrite(data + i, 1, len, out);
         else
             print_escape(out, data[i]);
         i += len ? len : 1;
     }
+}
+
+void text_print_escaped(FILE *out, scn_slice bytes)
+{
+    print_visible(out, bytes, '\\');
+}
+
+void text_print_line(FILE *out, scn_slice bytes)
+{
+    print_visible(out, bytes, '\0');
 }
 
 char *text_escaped(scn_slice bytes)

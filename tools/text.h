@@ -35,7 +35,9 @@ void text_print_hex(FILE *out, scn_slice bytes);
 /* UTF-8 as it is; backslash, control characters and bytes that are no UTF-8 as \\ \t
  * \n \r \xNN: one line, and it can be turned back. */
 void text_print_escaped(FILE *out, scn_slice bytes);
-/* The same, zero-terminated and the caller's to free. */
+/* The same, but backslashes as they are: a sentence, which may have names in it. */
+void text_print_line(FILE *out, scn_slice bytes);
+/* As text_print_escaped, zero-terminated and the caller's to free. */
 char *text_escaped(scn_slice bytes);
 
 bool text_equal(scn_slice a, scn_slice b);
