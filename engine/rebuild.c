@@ -14,7 +14,7 @@
  * So a deletion that leaves little behind ends in one more leaf rewritten, and never in a
  * chain of them.
  *
- * Every subtree comes with its range [lower, upper), copied from the separators on the
+ * Every subtree comes with its range (page/keyrange.h), copied from the separators on the
  * way.  The lower bound of an old leaf is that of the first new leaf in its place: it is
  * above all keys before, and not above any key of the leaf or of a change in its range.
  *
@@ -31,25 +31,17 @@
 #include "engine/leafcut.h"
 #include "engine/levels.h"
 #include "page/inner.h"
+#include "page/keyrange.h"
 #include "page/mem.h"
 
 enum { MOVED_PART_BYTES = 1 << 20 };
-
-/* A key of the old tree, or no bound at all. */
-struct bound {
-    uint8_t *data;
-    uint32_t len;
-    uint32_t capacity;
-    bool is_open;
-};
 
 /* A subtree on the path. */
 struct place {
     struct page_ref ref;
     uint32_t idx; /* of the child to visit next */
     uint32_t count;
-    struct bound lower;
-    struct bound upper;
+    struct keyrange range;
 };
 
 struct rebuilder {
@@ -69,44 +61,6 @@ struct rebuilder {
     uint32_t depth; /* places taken apart; path[depth] is the one in question */
     struct place path[TREE_LEVEL_MAX + 1];
 };
-
-/* ---- bounds ---- */
-
-static scn_status bound_set(struct bound *bound, const void *data, uint32_t len)
-{
-    if (len > bound->capacity) {
-        uint8_t *grown = mem_alloc(len * 2);
-        if (grown == NULL)
-            return error_nomem();
-        mem_free(bound->data);
-        bound->data = grown;
-        bound->capacity = len * 2;
-    }
-    if (len > 0)
-        memcpy(bound->data, data, len);
-    bound->len = len;
-    bound->is_open = false;
-    return SCN_OK;
-}
-
-static scn_status bound_copy(struct bound *bound, const struct bound *from)
-{
-    scn_status st = bound_set(bound, from->data, from->len);
-    bound->is_open = from->is_open;
-    return st;
-}
-
-static bool is_below(const void *key, size_t len, const struct bound *upper)
-{
-    return upper->is_open || bytes_compare(key, len, upper->data, upper->len) < 0;
-}
-
-/* The empty key is below every other, so an open lower bound needs no case of its own. */
-static bool is_in_range(const void *key, size_t len, const struct place *place)
-{
-    return bytes_compare(key, len, place->lower.data, place->lower.len) >= 0 &&
-           is_below(key, len, &place->upper);
-}
 
 /* ---- what the caller is told ---- */
 
@@ -317,7 +271,7 @@ static scn_status take_old(struct rebuilder *rebuilder, const uint8_t *leaf,
 static bool has_change_below(const struct rebuilder *rebuilder, const struct bound *upper)
 {
     const scn_slice *key = &rebuilder->change.key;
-    return rebuilder->has_change && is_below(key->data, key->size, upper);
+    return rebuilder->has_change && bound_is_above(upper, key->data, key->size);
 }
 
 /* The records of a leaf, all old ones in its range, and the changes in that range. leaf
@@ -370,12 +324,7 @@ static scn_status hold_leaf(struct rebuilder *rebuilder, const struct place *pla
 
 static scn_status check_leaf(const struct place *place, const uint8_t *leaf)
 {
-    struct leaf_record first;
-    struct leaf_record last;
-    leaf_at(leaf, 0, &first);
-    leaf_at(leaf, leaf_count(leaf) - 1, &last);
-    if (!is_in_range(first.key, first.key_len, place) ||
-        !is_in_range(last.key, last.key_len, place))
+    if (keyrange_fault(&place->range, leaf) != NULL)
         return error_corrupt(place->ref.pgno, 0, "rebuild: keys are out of range");
     return SCN_OK;
 }
@@ -387,9 +336,9 @@ static scn_status note_lower(struct rebuilder *rebuilder, const struct place *pl
     struct bound *gap = &rebuilder->gap;
     scn_status st = SCN_OK;
     if (!rebuilder->has_gap)
-        st = bound_set(gap, place->lower.data, place->lower.len);
+        st = bound_copy(gap, &place->range.from);
     if (st == SCN_OK)
-        leafcut_begin(rebuilder->cut, gap->data, gap->len);
+        leafcut_begin(rebuilder->cut, gap->bytes, (uint32_t)gap->len);
     return st;
 }
 
@@ -409,11 +358,11 @@ static scn_status merge_held(struct rebuilder *rebuilder, const struct place *pl
         return st;
     st = note_lower(rebuilder, place);
     if (st == SCN_OK)
-        st = merge(rebuilder, leaf, &place->upper, has_clears);
+        st = merge(rebuilder, leaf, &place->range.to, has_clears);
     if (st != SCN_OK)
         return st;
     note_outcome(rebuilder);
-    bool is_last = place->upper.is_open;
+    bool is_last = !place->range.to.is_set;
     if (!is_last && leafcut_is_small(rebuilder->cut))
         return leafcut_own(rebuilder->cut);
     return leafcut_flush(rebuilder->cut, is_last);
@@ -440,10 +389,11 @@ static bool touches_clear(const struct rebuilder *rebuilder, const struct place 
     const struct rebuild *job = rebuilder->job;
     if (job->is_cleared == NULL)
         return false;
-    scn_slice from = {place->lower.data, place->lower.len};
-    scn_slice to = {place->upper.data, place->upper.len};
-    return job->touches_clear(job->ctx, place->lower.is_open ? NULL : &from,
-                              place->upper.is_open ? NULL : &to);
+    const struct keyrange *range = &place->range;
+    scn_slice from = bound_key(&range->from);
+    scn_slice to = bound_key(&range->to);
+    return job->touches_clear(job->ctx, range->from.is_set ? &from : NULL,
+                              range->to.is_set ? &to : NULL);
 }
 
 /* Into the new tree as it is, if nothing small waits before it. */
@@ -456,8 +406,8 @@ static scn_status keep(struct rebuilder *rebuilder, const struct place *place,
     scn_status st = levels_settle(rebuilder->levels, place->ref.level, is_kept);
     if (st != SCN_OK || !*is_kept)
         return st;
-    return levels_add(rebuilder->levels, place->lower.data, place->lower.len,
-                      &place->ref);
+    const struct bound *from = &place->range.from;
+    return levels_add(rebuilder->levels, from->bytes, (uint32_t)from->len, &place->ref);
 }
 
 /* Separators are in order within a page; here, also within the page's range. */
@@ -469,8 +419,9 @@ static scn_status check_separators(const struct place *place, const uint8_t *pag
     uint32_t last_len;
     const uint8_t *first = inner_separator(page, 1, &first_len);
     const uint8_t *last = inner_separator(page, place->count - 1, &last_len);
-    if (bytes_compare(first, first_len, place->lower.data, place->lower.len) <= 0 ||
-        !is_below(last, last_len, &place->upper))
+    const struct bound *from = &place->range.from;
+    if (bytes_compare(first, first_len, from->bytes, from->len) <= 0 ||
+        !bound_is_above(&place->range.to, last, last_len))
         return error_corrupt(place->ref.pgno, 0, "rebuild: separators are out of range");
     return SCN_OK;
 }
@@ -496,8 +447,8 @@ static scn_status take_apart(struct rebuilder *rebuilder, struct place *place)
 
 static const scn_slice *end_of(const struct place *place, scn_slice *upper)
 {
-    *upper = (scn_slice){place->upper.data, place->upper.len};
-    return place->upper.is_open ? NULL : upper;
+    *upper = bound_key(&place->range.to);
+    return place->range.to.is_set ? upper : NULL;
 }
 
 static scn_status has_moving_value(struct rebuilder *rebuilder, const uint8_t *leaf,
@@ -562,32 +513,13 @@ static scn_status visit(struct rebuilder *rebuilder)
     bool is_kept = false;
     scn_status st = must_move(rebuilder, place, &moves);
     if (st == SCN_OK && !has_clears && !moves &&
-        !has_change_below(rebuilder, &place->upper))
+        !has_change_below(rebuilder, &place->range.to))
         st = keep(rebuilder, place, &is_kept);
     if (st == SCN_OK && !is_kept && place->ref.level > 0)
         return take_apart(rebuilder, place);
     if (st == SCN_OK && !is_kept)
         st = merge_leaf(rebuilder, place, has_clears);
     return st == SCN_OK ? note_moved(rebuilder, place, is_kept) : st;
-}
-
-static scn_status set_bounds(const struct place *parent, const uint8_t *page,
-                             struct place *child)
-{
-    uint32_t len;
-    scn_status st;
-    if (parent->idx > 0) {
-        const uint8_t *separator = inner_separator(page, parent->idx, &len);
-        st = bound_set(&child->lower, separator, len);
-    } else {
-        st = bound_copy(&child->lower, &parent->lower);
-    }
-    if (st != SCN_OK)
-        return st;
-    if (parent->idx + 1 == parent->count)
-        return bound_copy(&child->upper, &parent->upper);
-    const uint8_t *separator = inner_separator(page, parent->idx + 1, &len);
-    return bound_set(&child->upper, separator, len);
 }
 
 /* The next child of the last place taken apart is the one in question. */
@@ -602,7 +534,7 @@ static scn_status locate(struct rebuilder *rebuilder)
     if (st == SCN_OK)
         st = tree_child(&parent->ref, page, parent->idx, &child->ref);
     if (st == SCN_OK)
-        st = set_bounds(parent, page, child);
+        st = keyrange_of_child(&child->range, &parent->range, page, parent->idx);
     pool_leave(job->reader);
     parent->idx++;
     return st;
@@ -614,8 +546,6 @@ static scn_status visit_all(struct rebuilder *rebuilder)
 {
     struct place *root = &rebuilder->path[0];
     root->ref = rebuilder->job->old.root;
-    root->lower.is_open = true;
-    root->upper.is_open = true;
     if (root->ref.level >= TREE_LEVEL_MAX)
         return error_corrupt(root->ref.pgno, 0, "rebuild: a root of level %u",
                              root->ref.level);
@@ -669,7 +599,7 @@ static scn_status run(struct rebuilder *rebuilder)
         return st;
     if (!page_ref_is_null(&rebuilder->job->old.root))
         return visit_all(rebuilder);
-    struct bound open = {.is_open = true};
+    struct bound open = {0};
     leafcut_begin(rebuilder->cut, NULL, 0);
     st = merge(rebuilder, NULL, &open, false);
     return st == SCN_OK ? leafcut_flush(rebuilder->cut, true) : st;
@@ -701,13 +631,11 @@ scn_status rebuild_tree(struct rebuild *job, struct page_ref *root)
         st = run(&rebuilder);
     if (st == SCN_OK)
         st = finish(&rebuilder, root);
-    for (uint32_t i = 0; i <= TREE_LEVEL_MAX; i++) {
-        mem_free(rebuilder.path[i].lower.data);
-        mem_free(rebuilder.path[i].upper.data);
-    }
+    for (uint32_t i = 0; i <= TREE_LEVEL_MAX; i++)
+        keyrange_free(&rebuilder.path[i].range);
     values_scratch_destroy(&rebuilder.scratch);
     mem_free(rebuilder.moved);
-    mem_free(rebuilder.gap.data);
+    bound_free(&rebuilder.gap);
     leafcut_destroy(rebuilder.cut);
     levels_destroy(rebuilder.levels);
     return st;

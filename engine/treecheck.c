@@ -14,6 +14,7 @@
 #include "page/compress.h"
 #include "page/hash.h"
 #include "page/inner.h"
+#include "page/keyrange.h"
 #include "page/mem.h"
 #include "page/value.h"
 
@@ -30,20 +31,11 @@ enum {
     BREATH_PAGES = 64
 };
 
-/* A key on which a subtree borders; not set at the edges of the tree. */
-struct bound {
-    uint8_t *bytes;
-    size_t len;
-    size_t capacity;
-    bool is_set;
-};
-
 struct step {
     struct page_ref ref;
     uint32_t idx;
     uint32_t count; /* children; 0 for a leaf, and for a page that is not to be entered */
-    struct bound from; /* from <= key < to */
-    struct bound to;
+    struct keyrange range;
     uint8_t *image;
 };
 
@@ -128,8 +120,7 @@ void treecheck_destroy(struct treecheck *check)
     if (check == NULL)
         return;
     for (int i = 0; i < TREE_LEVEL_MAX; i++) {
-        mem_free(check->path[i].from.bytes);
-        mem_free(check->path[i].to.bytes);
+        keyrange_free(&check->path[i].range);
         image_free(check->path[i].image);
     }
     for (int i = 0; i < VALUE_IMAGES; i++)
@@ -399,24 +390,10 @@ static scn_status check_value(struct treecheck *check, const struct leaf_record 
 
 /* ---- leaves ---- */
 
-static int compare_bound(const struct bound *bound, const uint8_t *key, uint32_t len)
+static scn_status check_keys(struct treecheck *check, const struct step *step)
 {
-    return bytes_compare(key, len, bound->bytes, bound->len);
-}
-
-/* The first and the last key of a page tell for all: page_check has seen that they
- * ascend. */
-static scn_status check_bounds(struct treecheck *check, const struct step *step,
-                               const uint8_t *first, uint32_t first_len,
-                               const uint8_t *last, uint32_t last_len)
-{
-    if (step->from.is_set && compare_bound(&step->from, first, first_len) < 0)
-        return fault(check, SCN_ISSUE_TREE, step->ref.pgno,
-                     "its first key is below what its parent promises");
-    if (step->to.is_set && compare_bound(&step->to, last, last_len) >= 0)
-        return fault(check, SCN_ISSUE_TREE, step->ref.pgno,
-                     "its last key is beyond what its parent promises");
-    return SCN_OK;
+    const char *why = keyrange_fault(&step->range, step->image);
+    return why ? fault(check, SCN_ISSUE_TREE, step->ref.pgno, why) : SCN_OK;
 }
 
 static scn_status check_record(struct treecheck *check, const struct leaf_record *record,
@@ -440,13 +417,8 @@ static scn_status check_record(struct treecheck *check, const struct leaf_record
 
 static scn_status check_leaf(struct treecheck *check, struct step *step)
 {
-    struct leaf_record first;
-    struct leaf_record last;
     uint32_t count = leaf_count(step->image);
-    leaf_at(step->image, 0, &first);
-    leaf_at(step->image, count - 1, &last);
-    scn_status st = check_bounds(check, step, first.key, first.key_len, last.key,
-                                 last.key_len);
+    scn_status st = check_keys(check, step);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
         struct leaf_record record;
         leaf_at(step->image, i, &record);
@@ -459,14 +431,8 @@ static scn_status check_leaf(struct treecheck *check, struct step *step)
 
 static scn_status check_inner(struct treecheck *check, struct step *step)
 {
-    uint32_t first_len;
-    uint32_t last_len;
     step->count = inner_count(step->image);
-    if (step->count < 2)
-        return SCN_OK;
-    const uint8_t *first = inner_separator(step->image, 1, &first_len);
-    const uint8_t *last = inner_separator(step->image, step->count - 1, &last_len);
-    return check_bounds(check, step, first, first_len, last, last_len);
+    return check_keys(check, step);
 }
 
 /* NULL: the pointer can lead to a page of this tree. */
@@ -488,7 +454,7 @@ static scn_status skip(struct treecheck *check, uint32_t pgno, const char *what)
     return fault(check, SCN_ISSUE_TREE, pgno, what);
 }
 
-/* The page of path[at], whose ref and bounds are set. */
+/* The page of path[at], whose ref and range are set. */
 static scn_status visit(struct treecheck *check, uint32_t at)
 {
     struct step *step = &check->path[at];
@@ -516,36 +482,6 @@ static scn_status visit(struct treecheck *check, uint32_t at)
     return step->ref.level ? check_inner(check, step) : check_leaf(check, step);
 }
 
-static scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len)
-{
-    if (bound->capacity < len) {
-        uint8_t *fresh = mem_alloc(len);
-        if (fresh == NULL)
-            return error_nomem();
-        mem_free(bound->bytes);
-        bound->bytes = fresh;
-        bound->capacity = len;
-    }
-    if (len)
-        memcpy(bound->bytes, bytes, len);
-    bound->len = len;
-    bound->is_set = true;
-    return SCN_OK;
-}
-
-/* Bound idx of a parent's children: a separator, or at the edges the parent's own. */
-static scn_status bound_from_parent(const struct step *parent, uint32_t idx,
-                                    const struct bound *edge, struct bound *out)
-{
-    uint32_t len;
-    out->is_set = false;
-    if (idx > 0 && idx < parent->count) {
-        const uint8_t *separator = inner_separator(parent->image, idx, &len);
-        return bound_set(out, separator, len);
-    }
-    return edge->is_set ? bound_set(out, edge->bytes, edge->len) : SCN_OK;
-}
-
 static scn_status visit_child(struct treecheck *check, uint32_t at)
 {
     struct step *parent = &check->path[at];
@@ -553,9 +489,8 @@ static scn_status visit_child(struct treecheck *check, uint32_t at)
     uint32_t idx = parent->idx++;
     child->ref = page_ref_decode(inner_ref(parent->image, idx));
     child->count = 0;
-    scn_status st = bound_from_parent(parent, idx, &parent->from, &child->from);
-    if (st == SCN_OK)
-        st = bound_from_parent(parent, idx + 1, &parent->to, &child->to);
+    scn_status st =
+        keyrange_of_child(&child->range, &parent->range, parent->image, idx);
     if (st < 0)
         return st;
     if (child->ref.level + 1 != parent->ref.level)
@@ -567,8 +502,7 @@ static scn_status walk(struct treecheck *check)
 {
     struct step *path = check->path;
     path[0].ref = check->tree.root;
-    path[0].from.is_set = false;
-    path[0].to.is_set = false;
+    keyrange_clear(&path[0].range);
     scn_status st = visit(check, 0);
     for (uint32_t at = 0; st == SCN_OK;) {
         if (path[at].idx < path[at].count)

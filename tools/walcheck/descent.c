@@ -9,10 +9,9 @@
 struct step {
     struct page_ref ref;
     uint32_t idx;
-    uint32_t end;   /* of the children on the way; 0 for a leaf, and for a page that is
-                       not entered */
-    uint32_t count; /* children */
-    struct range range;
+    uint32_t end; /* of the children on the way; 0 for a leaf, and for a page that is
+                     not entered */
+    struct keyrange range;
     uint8_t *image;
     struct page_ref held; /* the page that is in it, or that could not be read; or null */
     bool is_good;
@@ -31,50 +30,15 @@ struct descent {
     bool is_whole;
 };
 
-/* ---- bounds ---- */
-
-scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len)
-{
-    if (bound->capacity < len + 1) {
-        uint8_t *fresh = mem_alloc(len + 1);
-        if (fresh == NULL)
-            return error_nomem();
-        mem_free(bound->bytes);
-        bound->bytes = fresh;
-        bound->capacity = len + 1;
-    }
-    if (len)
-        memcpy(bound->bytes, bytes, len);
-    bound->len = len;
-    bound->is_set = true;
-    return SCN_OK;
-}
-
-static void bound_free(struct bound *bound)
-{
-    mem_free(bound->bytes);
-    *bound = (struct bound){0};
-}
-
-void range_free(struct range *range)
-{
-    bound_free(&range->from);
-    bound_free(&range->to);
-}
+/* ---- ranges ---- */
 
 static int compare(const struct bound *bound, const uint8_t *key, size_t len)
 {
     return bytes_compare(key, len, bound->bytes, bound->len);
 }
 
-bool range_has(const struct range *range, const uint8_t *key, size_t len)
-{
-    return (!range->from.is_set || compare(&range->from, key, len) >= 0) &&
-           (!range->to.is_set || compare(&range->to, key, len) < 0);
-}
-
 /* What of the range is in the other one, too.  Bounds are borrowed. */
-static void narrow(struct range *range, const struct range *by)
+static void narrow(struct keyrange *range, const struct keyrange *by)
 {
     if (by->from.is_set && (!range->from.is_set ||
                             compare(&range->from, by->from.bytes, by->from.len) > 0))
@@ -84,7 +48,7 @@ static void narrow(struct range *range, const struct range *by)
         range->to = by->to;
 }
 
-static bool range_is_empty(const struct range *range)
+static bool range_is_empty(const struct keyrange *range)
 {
     return range->from.is_set && range->to.is_set &&
            compare(&range->to, range->from.bytes, range->from.len) >= 0;
@@ -108,7 +72,7 @@ void descent_destroy(struct descent *descent)
     if (descent == NULL)
         return;
     for (int i = 0; i < TREE_LEVEL_MAX; i++) {
-        range_free(&descent->path[i].range);
+        keyrange_free(&descent->path[i].range);
         subject_image_free(descent->path[i].image);
     }
     mem_free(descent);
@@ -123,9 +87,9 @@ static void fault(struct descent *descent, uint32_t pgno, const char *what)
 }
 
 /* What all pages on the way to path[at], and that one, promise together.  Borrowed. */
-static struct range reach_of(const struct descent *descent, uint32_t at)
+static struct keyrange reach_of(const struct descent *descent, uint32_t at)
 {
-    struct range reach = {0};
+    struct keyrange reach = {0};
     for (uint32_t i = 0; i <= at; i++)
         narrow(&reach, &descent->path[i].range);
     return reach;
@@ -138,7 +102,7 @@ static scn_status lose(struct descent *descent, struct step *step)
     descent->is_whole = false;
     if (descent->visitor->lost == NULL)
         return SCN_OK;
-    struct range reach = reach_of(descent, (uint32_t)(step - descent->path));
+    struct keyrange reach = reach_of(descent, (uint32_t)(step - descent->path));
     return descent->visitor->lost(descent->visitor->ctx, &reach, step->ref.pgno);
 }
 
@@ -148,23 +112,16 @@ static scn_status skip(struct descent *descent, struct step *step, const char *w
     return lose(descent, step);
 }
 
-/* The first and the last key of a page tell for all: page_check has seen that they
- * ascend.  NULL: they are where the parent says. */
-static const char *bounds_fault(const struct step *step, const uint8_t *first,
-                                uint32_t first_len, const uint8_t *last,
-                                uint32_t last_len)
+static void check_keys(struct descent *descent, const struct step *step)
 {
-    const struct range *range = &step->range;
-    if (range->from.is_set && compare(&range->from, first, first_len) < 0)
-        return "its first key is below what its parent promises";
-    if (range->to.is_set && compare(&range->to, last, last_len) >= 0)
-        return "its last key is beyond what its parent promises";
-    return NULL;
+    const char *why = keyrange_fault(&step->range, step->image);
+    if (why && step->is_new)
+        fault(descent, step->ref.pgno, why);
 }
 
 static scn_status visit_records(struct descent *descent, struct step *step)
 {
-    const struct range *within = descent->tree->within;
+    const struct keyrange *within = descent->tree->within;
     uint32_t count = leaf_count(step->image);
     uint32_t i = 0;
     bool is_equal;
@@ -175,55 +132,25 @@ static scn_status visit_records(struct descent *descent, struct step *step)
     for (; i < count && st >= 0; i++) {
         struct leaf_record record;
         leaf_at(step->image, i, &record);
-        if (within && !range_has(within, record.key, record.key_len))
+        if (within && !keyrange_has(within, record.key, record.key_len))
             break;
         st = descent->visitor->record(descent->visitor->ctx, &record, step->ref.pgno);
     }
     return st;
 }
 
-static scn_status visit_leaf(struct descent *descent, struct step *step)
-{
-    struct leaf_record first;
-    struct leaf_record last;
-    leaf_at(step->image, 0, &first);
-    leaf_at(step->image, leaf_count(step->image) - 1, &last);
-    const char *why =
-        bounds_fault(step, first.key, first.key_len, last.key, last.key_len);
-    if (why && step->is_new)
-        fault(descent, step->ref.pgno, why);
-    return visit_records(descent, step);
-}
-
 /* The children in which keys of the range may be: those between the two that have its
  * borders. */
 static void choose_children(const struct descent *descent, struct step *step)
 {
-    const struct range *within = descent->tree->within;
-    step->end = step->count;
+    const struct keyrange *within = descent->tree->within;
+    step->end = inner_count(step->image);
     if (within && within->from.is_set)
         step->idx = inner_find(step->image, within->from.bytes,
                                (uint32_t)within->from.len);
     if (within && within->to.is_set)
         step->end =
             inner_find(step->image, within->to.bytes, (uint32_t)within->to.len) + 1;
-}
-
-static scn_status visit_inner(struct descent *descent, struct step *step)
-{
-    uint32_t first_len;
-    uint32_t last_len;
-    const char *why = NULL;
-    step->count = inner_count(step->image);
-    if (step->count >= 2) {
-        const uint8_t *first = inner_separator(step->image, 1, &first_len);
-        const uint8_t *last = inner_separator(step->image, step->count - 1, &last_len);
-        why = bounds_fault(step, first, first_len, last, last_len);
-    }
-    if (why && step->is_new)
-        fault(descent, step->ref.pgno, why);
-    choose_children(descent, step);
-    return SCN_OK;
 }
 
 /* NULL: the pointer can lead to a page of this tree. */
@@ -300,30 +227,21 @@ static scn_status visit(struct descent *descent, uint32_t at)
     st = read_step(descent, step, &is_good);
     if (st < 0 || !is_good)
         return st;
-    return step->ref.level ? visit_inner(descent, step) : visit_leaf(descent, step);
+    check_keys(descent, step);
+    if (step->ref.level == 0)
+        return visit_records(descent, step);
+    choose_children(descent, step);
+    return SCN_OK;
 }
 
 /* ---- the way ---- */
-
-/* Bound idx of a parent's children: a separator, or at the edges the parent's own. */
-static scn_status bound_of_child(const struct step *parent, uint32_t idx,
-                                 const struct bound *edge, struct bound *out)
-{
-    uint32_t len;
-    out->is_set = false;
-    if (idx > 0 && idx < parent->count) {
-        const uint8_t *separator = inner_separator(parent->image, idx, &len);
-        return bound_set(out, separator, len);
-    }
-    return edge->is_set ? bound_set(out, edge->bytes, edge->len) : SCN_OK;
-}
 
 /* Nothing of what is looked for can be below path[at]. */
 static bool is_apart(const struct descent *descent, uint32_t at)
 {
     if (descent->tree->within == NULL)
         return false;
-    struct range reach = reach_of(descent, at);
+    struct keyrange reach = reach_of(descent, at);
     narrow(&reach, descent->tree->within);
     return range_is_empty(&reach);
 }
@@ -337,9 +255,7 @@ static scn_status visit_child(struct descent *descent, uint32_t at)
     child->idx = 0;
     child->end = 0;
     scn_status st =
-        bound_of_child(parent, idx, &parent->range.from, &child->range.from);
-    if (st == SCN_OK)
-        st = bound_of_child(parent, idx + 1, &parent->range.to, &child->range.to);
+        keyrange_of_child(&child->range, &parent->range, parent->image, idx);
     if (st < 0 || is_apart(descent, at + 1))
         return st;
     if (child->ref.level + 1 != parent->ref.level)
@@ -351,8 +267,7 @@ static scn_status walk(struct descent *descent)
 {
     struct step *path = descent->path;
     path[0].ref = descent->tree->root;
-    path[0].range.from.is_set = false;
-    path[0].range.to.is_set = false;
+    keyrange_clear(&path[0].range);
     scn_status st = visit(descent, 0);
     /* Each level is one lower than the one before. */
     for (uint32_t at = 0; st >= 0;) {

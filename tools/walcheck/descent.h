@@ -12,26 +12,10 @@
 #ifndef TOOLS_WALCHECK_DESCENT_H
 #define TOOLS_WALCHECK_DESCENT_H
 
+#include "page/keyrange.h"
 #include "page/leaf.h"
 #include "tools/walcheck/finding.h"
 #include "tools/walcheck/subject.h"
-
-/* A key on which a range borders; not set: it has no border there. */
-struct bound {
-    uint8_t *bytes; /* owned; with room for one more */
-    size_t len;
-    size_t capacity;
-    bool is_set;
-};
-scn_status bound_set(struct bound *bound, const uint8_t *bytes, size_t len) MUST_USE;
-
-/* from <= key < to. */
-struct range {
-    struct bound from;
-    struct bound to;
-};
-void range_free(struct range *range);
-bool range_has(const struct range *range, const uint8_t *key, size_t len);
 
 /* What is met on the way; ctx is handed to each.  A negative status ends the descent and
  * is returned. */
@@ -43,7 +27,7 @@ struct descent_visitor {
     scn_status (*record)(void *ctx, const struct leaf_record *record, uint32_t pgno);
     /* The keys of this range cannot be reached; it is good during the call.  NULL: nobody
      * wants to know. */
-    scn_status (*lost)(void *ctx, const struct range *range, uint32_t pgno);
+    scn_status (*lost)(void *ctx, const struct keyrange *range, uint32_t pgno);
 };
 
 struct descent_tree {
@@ -51,7 +35,7 @@ struct descent_tree {
     uint32_t table_id;
     uint64_t gen;       /* nothing in it is newer */
     const char *owner;  /* a phrase such as "table 17" */
-    const struct range *within; /* NULL: all keys */
+    const struct keyrange *within; /* NULL: all keys */
     uint64_t pages_max; /* no more are entered: trees of forged files may be endless */
 };
 

@@ -341,7 +341,7 @@ static bool may_enter(void *ctx, const struct page_ref *ref)
 }
 
 /* What lies below a page that somebody else has, has its owner there. */
-static scn_status miss(void *ctx, const struct range *range, uint32_t pgno)
+static scn_status miss(void *ctx, const struct keyrange *range, uint32_t pgno)
 {
     struct look *look = ctx;
     (void)range;

@@ -8,7 +8,7 @@ enum { HOLES_MAX = 1 << 18, HOLE_BYTES_MAX = 64 << 20 };
 void losses_destroy(struct losses *losses)
 {
     for (uint32_t i = 0; i < losses->count; i++)
-        range_free(&losses->holes[i].range);
+        keyrange_free(&losses->holes[i].range);
     mem_free(losses->holes);
     *losses = (struct losses){0};
 }
@@ -27,13 +27,8 @@ static scn_status make_room(struct losses *losses)
     return SCN_OK;
 }
 
-static scn_status copy_bound(const struct bound *from, struct bound *to)
-{
-    return from->is_set ? bound_set(to, from->bytes, from->len) : SCN_OK;
-}
-
-scn_status losses_add(struct losses *losses, uint32_t table_id, const struct range *range,
-                      uint32_t page, struct hole **hole)
+scn_status losses_add(struct losses *losses, uint32_t table_id,
+                      const struct keyrange *range, uint32_t page, struct hole **hole)
 {
     *hole = NULL;
     if (losses->count == HOLES_MAX || losses->bytes > HOLE_BYTES_MAX)
@@ -43,11 +38,11 @@ scn_status losses_add(struct losses *losses, uint32_t table_id, const struct ran
         return st;
     struct hole *fresh = &losses->holes[losses->count];
     *fresh = (struct hole){.table_id = table_id, .page = page};
-    st = copy_bound(&range->from, &fresh->range.from);
+    st = bound_copy(&fresh->range.from, &range->from);
     if (st == SCN_OK)
-        st = copy_bound(&range->to, &fresh->range.to);
+        st = bound_copy(&fresh->range.to, &range->to);
     if (st < 0) {
-        range_free(&fresh->range);
+        keyrange_free(&fresh->range);
         return st;
     }
     losses->count++;
@@ -62,7 +57,7 @@ static bool is_behind(const struct hole *hole, uint32_t table_id, scn_slice key)
     const struct bound *to = &hole->range.to;
     if (hole->table_id != table_id)
         return hole->table_id < table_id;
-    return to->is_set && bytes_compare(key.data, key.size, to->bytes, to->len) >= 0;
+    return !bound_is_above(to, key.data, key.size);
 }
 
 struct hole *losses_find(const struct losses *losses, uint32_t table_id, scn_slice key)
@@ -77,6 +72,6 @@ struct hole *losses_find(const struct losses *losses, uint32_t table_id, scn_sli
             high = middle;
     }
     bool is_there = low < losses->count && losses->holes[low].table_id == table_id &&
-                    range_has(&losses->holes[low].range, key.data, key.size);
+                    keyrange_has(&losses->holes[low].range, key.data, key.size);
     return is_there ? &losses->holes[low] : NULL;
 }

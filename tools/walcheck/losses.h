@@ -10,7 +10,7 @@
 
 struct hole {
     uint32_t table_id;
-    struct range range;
+    struct keyrange range;
     uint32_t page;
     bool is_point;   /* one key, whose value is lost */
     bool is_filled;  /* the older generation could be read there */
@@ -28,8 +28,9 @@ void losses_destroy(struct losses *losses);
 
 /* Behind all of its table that were added before; tables come in ascending order.
  * *hole NULL: there is no more room.  Others may move.  SCN_NOMEM. */
-scn_status losses_add(struct losses *losses, uint32_t table_id, const struct range *range,
-                      uint32_t page, struct hole **hole) MUST_USE;
+scn_status losses_add(struct losses *losses, uint32_t table_id,
+                      const struct keyrange *range, uint32_t page,
+                      struct hole **hole) MUST_USE;
 /* The hole that the key lies in, or NULL. */
 struct hole *losses_find(const struct losses *losses, uint32_t table_id, scn_slice key);
 

@@ -51,7 +51,7 @@ static void tell_loss(struct rescue *rescue, struct loss *loss)
 }
 
 static void tell_range(struct rescue *rescue, enum loss_kind kind, uint32_t table_id,
-                       const struct range *range, uint32_t page)
+                       const struct keyrange *range, uint32_t page)
 {
     struct loss loss = {
         .kind = kind,
@@ -59,8 +59,8 @@ static void tell_range(struct rescue *rescue, enum loss_kind kind, uint32_t tabl
         .page = page,
         .has_from = range->from.is_set,
         .has_to = range->to.is_set && kind != LOSS_VALUE,
-        .from = {range->from.bytes, range->from.len},
-        .to = {range->to.bytes, range->to.len},
+        .from = bound_key(&range->from),
+        .to = bound_key(&range->to),
     };
     tell_loss(rescue, &loss);
 }
@@ -110,15 +110,13 @@ static scn_status read_value(struct rescue *rescue, const struct leaf_record *re
     return content_read(rescue->content, &owner, &ref, bytes, is_good);
 }
 
-/* The range of one key: behind it comes the key with a zero byte. */
-static scn_status point_of(const struct leaf_record *record, struct range *out)
+/* The range of one key. */
+static scn_status point_of(const struct leaf_record *record, struct keyrange *out)
 {
-    *out = (struct range){0};
+    *out = (struct keyrange){0};
     scn_status st = bound_set(&out->from, record->key, record->key_len);
     if (st == SCN_OK)
-        st = bound_set(&out->to, record->key, record->key_len);
-    if (st == SCN_OK)
-        out->to.bytes[out->to.len++] = 0; /* bound_set leaves room for it */
+        st = bound_set_behind(&out->to, record->key, record->key_len);
     return st;
 }
 
@@ -147,7 +145,7 @@ static scn_status take_older_row(void *ctx, const struct leaf_record *record,
 }
 
 static scn_status descend(struct rescue *rescue, int layer, const struct page_ref *root,
-                          const struct range *within,
+                          const struct keyrange *within,
                           const struct descent_visitor *visitor, bool *is_whole)
 {
     struct descent_tree tree = {
@@ -162,7 +160,8 @@ static scn_status descend(struct rescue *rescue, int layer, const struct page_re
 }
 
 /* What the older layer has of a range.  *is_filled: all that it had. */
-static scn_status fill(struct rescue *rescue, const struct range *range, bool *is_filled)
+static scn_status fill(struct rescue *rescue, const struct keyrange *range,
+                       bool *is_filled)
 {
     struct descent_visitor visitor = {.ctx = rescue, .record = take_older_row};
     const struct table *table = directory_find(&rescue->older, rescue->table_id);
@@ -175,7 +174,7 @@ static scn_status fill(struct rescue *rescue, const struct range *range, bool *i
     return st;
 }
 
-static scn_status lose(struct rescue *rescue, const struct range *range, uint32_t pgno,
+static scn_status lose(struct rescue *rescue, const struct keyrange *range, uint32_t pgno,
                        bool is_point)
 {
     struct hole *hole;
@@ -196,7 +195,7 @@ static scn_status lose(struct rescue *rescue, const struct range *range, uint32_
 
 /* ---- the newest layer ---- */
 
-static scn_status lose_range(void *ctx, const struct range *range, uint32_t pgno)
+static scn_status lose_range(void *ctx, const struct keyrange *range, uint32_t pgno)
 {
     return lose(ctx, range, pgno, false);
 }
@@ -204,7 +203,7 @@ static scn_status lose_range(void *ctx, const struct range *range, uint32_t pgno
 static scn_status take_row(void *ctx, const struct leaf_record *record, uint32_t pgno)
 {
     struct rescue *rescue = ctx;
-    struct range point;
+    struct keyrange point;
     bool is_good;
     if (record->kind == LEAF_TOMBSTONE)
         return SCN_OK;
@@ -214,7 +213,7 @@ static scn_status take_row(void *ctx, const struct leaf_record *record, uint32_t
     st = point_of(record, &point);
     if (st == SCN_OK)
         st = lose(rescue, &point, pgno, true);
-    range_free(&point);
+    keyrange_free(&point);
     return st;
 }
 
@@ -238,7 +237,7 @@ static scn_status take_table(struct rescue *rescue, const struct table *table)
     struct descent_visitor visitor = {
         .ctx = rescue, .record = take_row, .lost = lose_range};
     struct page_ref root = table->root.root;
-    struct range all = {0};
+    struct keyrange all = {0};
     bool is_whole;
     begin_tree(rescue, table->id, false);
     if (table->has_root)
@@ -288,7 +287,7 @@ static scn_status learn_older_row(void *ctx, const struct leaf_record *record,
     return directory_learn(&rescue->older, &row);
 }
 
-static scn_status lose_rows(void *ctx, const struct range *range, uint32_t pgno)
+static scn_status lose_rows(void *ctx, const struct keyrange *range, uint32_t pgno)
 {
     struct rescue *rescue = ctx;
     struct hole *hole;
@@ -372,7 +371,7 @@ static scn_status take_run_row(void *ctx, const struct leaf_record *record, uint
 {
     struct rescue *rescue = ctx;
     scn_slice key = {record->key, record->key_len};
-    struct range point;
+    struct keyrange point;
     bool is_good;
     if (!is_wanted(rescue, rescue->table_id, key))
         return SCN_OK;
@@ -384,11 +383,11 @@ static scn_status take_run_row(void *ctx, const struct leaf_record *record, uint
     st = point_of(record, &point);
     if (st == SCN_OK)
         tell_range(rescue, LOSS_VALUE, rescue->table_id, &point, pgno);
-    range_free(&point);
+    keyrange_free(&point);
     return st;
 }
 
-static scn_status lose_run_rows(void *ctx, const struct range *range, uint32_t pgno)
+static scn_status lose_run_rows(void *ctx, const struct keyrange *range, uint32_t pgno)
 {
     struct rescue *rescue = ctx;
     tell_range(rescue, LOSS_KEYS, rescue->table_id, range, pgno);
