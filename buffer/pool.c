@@ -15,6 +15,7 @@
 #include "buffer/frames.h"
 #include "buffer/readers.h"
 #include "page/mem.h"
+#include "page/pagecopy.h"
 
 /* On the loading thread's stack. */
 struct load {
@@ -209,24 +210,13 @@ static const uint8_t *find_resident(struct pool_reader *reader,
 
 /* ---- loads ---- */
 
-/* A mismatch may be the page cache's fault, when another process wrote past it: the
- * medium is asked before anybody is told that the store is damaged. */
-static scn_status read_page(struct pool *pool, const struct page_ref *ref, uint8_t *page)
-{
-    scn_status st = file_read_page(pool->file, ref->pgno, page, 0);
-    if (st != SCN_OK || page_check(page, ref) == SCN_OK)
-        return st;
-    st = file_read_page(pool->file, ref->pgno, page, SYS_UNCACHED);
-    return st != SCN_OK ? st : page_check(page, ref);
-}
-
 static scn_status load_private(struct pool_reader *reader, const struct page_ref *ref,
                                uint64_t tag, const uint8_t **page)
 {
     struct private_frame *private = readers_private_alloc(ref, tag);
     if (private == NULL)
         return error_nomem();
-    scn_status st = read_page(reader->pool, ref, private->page);
+    scn_status st = pagecopy_read(reader->pool->file, ref, private->page);
     if (st != SCN_OK) {
         mem_free(private);
         return st;
@@ -272,7 +262,7 @@ static scn_status load_frame(struct pool *pool, const struct page_ref *ref, uint
     struct load load = {.next = pool->loads, .tag = tag, .pgno = ref->pgno};
     pool->loads = &load;
     unlock(pool);
-    scn_status st = read_page(pool, ref, frames_page(&pool->frames, frame_no));
+    scn_status st = pagecopy_read(pool->file, ref, frames_page(&pool->frames, frame_no));
     lock(pool);
     if (st == SCN_OK)
         st = show(pool, ref->pgno, tag, frame_no);

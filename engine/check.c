@@ -22,6 +22,7 @@
 #include "engine/treecheck.h"
 #include "page/hash.h"
 #include "page/mem.h"
+#include "page/pagecopy.h"
 #include "page/utf8.h"
 
 #include <inttypes.h>
@@ -148,12 +149,12 @@ static scn_status check_catalog_root(struct check *check)
     const struct page_ref *root = &check->superblock.catalog;
     if (page_ref_is_null(root))
         return SCN_OK;
-    uint8_t *block = mem_alloc(PAGE_BYTES + 4096);
-    if (block == NULL)
-        return error_nomem();
-    uint8_t *image = block + (-(uintptr_t)block & 4095);
-    scn_status st = treecheck_read(&check->store->file, root, image);
-    mem_free(block);
+    uint8_t *image = NULL;
+    scn_status st = pagecopy_reserve(&image);
+    if (st < 0)
+        return st;
+    st = pagecopy_read(&check->store->file, root, image);
+    pagecopy_free(image);
     return st == SCN_OK ? st : findings_add_error(&check->findings, SCN_ISSUE_PAGE, st);
 }
 

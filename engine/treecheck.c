@@ -16,13 +16,13 @@
 #include "page/inner.h"
 #include "page/keyrange.h"
 #include "page/mem.h"
+#include "page/pagecopy.h"
 #include "page/value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum {
-    IMAGE_ALIGN = 4096, /* for reading past the system's cache */
     /* Values lie in key order, those of later checkpoints elsewhere: a few pages take
        turns. */
     VALUE_IMAGES = 16,
@@ -88,63 +88,23 @@ scn_status treecheck_create(struct file *file, struct findings *findings,
     return SCN_OK;
 }
 
-static uint8_t *image_alloc(void)
-{
-    /* The block itself is found again in front of the image. */
-    uint8_t *block = mem_alloc(PAGE_BYTES + 2 * IMAGE_ALIGN);
-    if (block == NULL)
-        return NULL;
-    uint8_t *image = block + IMAGE_ALIGN + (-(uintptr_t)block & (IMAGE_ALIGN - 1));
-    memcpy(image - sizeof block, &block, sizeof block);
-    return image;
-}
-
-static void image_free(uint8_t *image)
-{
-    uint8_t *block;
-    if (image == NULL)
-        return;
-    memcpy(&block, image - sizeof block, sizeof block);
-    mem_free(block);
-}
-
-static scn_status image_reserve(uint8_t **image)
-{
-    if (*image == NULL)
-        *image = image_alloc();
-    return *image ? SCN_OK : error_nomem();
-}
-
 void treecheck_destroy(struct treecheck *check)
 {
     if (check == NULL)
         return;
     for (int i = 0; i < TREE_LEVEL_MAX; i++) {
         keyrange_free(&check->path[i].range);
-        image_free(check->path[i].image);
+        pagecopy_free(check->path[i].image);
     }
     for (int i = 0; i < VALUE_IMAGES; i++)
-        image_free(check->values[i].image);
-    image_free(check->index_image);
-    image_free(check->data_image);
+        pagecopy_free(check->values[i].image);
+    pagecopy_free(check->index_image);
+    pagecopy_free(check->data_image);
     mem_free(check->block);
     mem_free(check);
 }
 
 /* ---- pages ---- */
-
-/* What the system's cache holds may be older than the medium: a mismatch is read again
- * before it counts. */
-scn_status treecheck_read(struct file *file, const struct page_ref *ref, uint8_t *image)
-{
-    scn_status st = file_read_page(file, ref->pgno, image, 0);
-    if (st == SCN_OK)
-        st = page_check(image, ref);
-    if (st != SCN_CORRUPT)
-        return st;
-    st = file_read_page(file, ref->pgno, image, SYS_UNCACHED);
-    return st == SCN_OK ? page_check(image, ref) : st;
-}
 
 static scn_status fault(struct treecheck *check, uint32_t kind, uint32_t pgno,
                         const char *what)
@@ -173,7 +133,7 @@ static scn_status read_page(struct treecheck *check, const struct page_ref *ref,
         ++check->pages_read % BREATH_PAGES == 0 ? tell_progress(check) : SCN_OK;
     if (st < 0)
         return st;
-    st = treecheck_read(check->file, ref, image);
+    st = pagecopy_read(check->file, ref, image);
     *is_good = st == SCN_OK;
     if (st == SCN_OK)
         return SCN_OK;
@@ -205,7 +165,7 @@ static scn_status packed_image(struct treecheck *check, const struct page_ref *r
     struct value_image *slot = &check->values[ref->pgno % VALUE_IMAGES];
     scn_status st = SCN_OK;
     if (slot->image == NULL || !page_ref_equal(&slot->ref, ref)) {
-        st = image_reserve(&slot->image);
+        st = pagecopy_reserve(&slot->image);
         if (st < 0)
             return st;
         slot->ref = *ref;
@@ -307,7 +267,7 @@ static scn_status check_data_pages(struct treecheck *check, const struct value_r
                                    const struct page_ref *index, uint32_t first,
                                    uint32_t count)
 {
-    scn_status st = image_reserve(&check->data_image);
+    scn_status st = pagecopy_reserve(&check->data_image);
     for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
         struct value_part part = value_index_part(check->index_image, i);
         st = check_data_page(check, ref, index, first + i, &part);
@@ -356,7 +316,7 @@ static scn_status check_spread(struct treecheck *check, const struct value_ref *
     struct hash_pieces pieces;
     hash_begin(&pieces);
     check->pieces = &pieces;
-    scn_status st = image_reserve(&check->index_image);
+    scn_status st = pagecopy_reserve(&check->index_image);
     for (uint32_t done = 0; done < pages && st == SCN_OK;) {
         uint32_t count;
         st = check_index_page(check, ref, &index, done, &count);
@@ -465,7 +425,7 @@ static scn_status visit(struct treecheck *check, uint32_t at)
     const char *why = strange_pointer(check, &step->ref);
     if (why)
         return skip(check, step->ref.pgno, why);
-    scn_status st = image_reserve(&step->image);
+    scn_status st = pagecopy_reserve(&step->image);
     if (st == SCN_OK)
         st = claims_take(check->claims, step->ref.pgno, 1, check->kind, check->owner,
                          &is_good);

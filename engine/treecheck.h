@@ -20,11 +20,6 @@ scn_status treecheck_create(struct file *file, struct findings *findings,
                             uint64_t run_gen, struct treecheck **out) MUST_USE;
 void treecheck_destroy(struct treecheck *check);
 
-/* Reads a page from the file, past the pool: SCN_OK, SCN_CORRUPT, SCN_IO.  image is
- * aligned to 4096. */
-scn_status treecheck_read(struct file *file, const struct page_ref *ref,
-                          uint8_t *image) MUST_USE;
-
 struct treecheck_total {
     uint64_t count; /* tombstones not included */
     uint64_t tombstones;

@@ -24,6 +24,7 @@
 #include "page/ledger.h"
 
 #include "page/mem.h"
+#include "page/pagecopy.h"
 
 enum {
     NEXT_OFF = PAGE_HEADER_BYTES,
@@ -34,8 +35,7 @@ enum {
     PAGE_ITEMS = (PAGE_BYTES - ITEMS_OFF) / ITEM_BYTES,
     KIND_PAGES = 0,
     KIND_LAST = 1,
-    FIRST_CAPACITY = 64,
-    UNCACHED_ALIGN = 4096
+    FIRST_CAPACITY = 64
 };
 
 _Static_assert((PAGE_BYTES - ITEMS_OFF) % ITEM_BYTES == 0,
@@ -317,26 +317,13 @@ static scn_status judge_next(const struct loader *loader)
     return SCN_OK;
 }
 
-/* What the cache holds may be older than the medium: a mismatch is read again before it
-   counts. */
-static scn_status read_checked(struct loader *loader)
-{
-    scn_status st = file_read_page(loader->file, loader->next.pgno, loader->page, 0);
-    if (st == SCN_OK)
-        st = page_check(loader->page, &loader->next);
-    if (st != SCN_CORRUPT)
-        return st;
-    st = file_read_page(loader->file, loader->next.pgno, loader->page, SYS_UNCACHED);
-    return st == SCN_OK ? page_check(loader->page, &loader->next) : st;
-}
-
 static scn_status load_page(struct loader *loader, struct ledger *ledger)
 {
     scn_status st = judge_next(loader);
     if (st == SCN_OK && ledger->own_count >= atomic_load(&loader->file->page_count))
         st = loader_fault(loader, "a longer state than the file has pages");
     if (st == SCN_OK)
-        st = read_checked(loader);
+        st = pagecopy_read(loader->file, &loader->next, loader->page);
     if (st == SCN_OK)
         st = ledger_add_own(ledger, loader->next.pgno);
     if (st != SCN_OK)
@@ -485,17 +472,12 @@ scn_status ledger_load(struct ledger *ledger, struct file *file,
 {
     if (page_count < FIRST_FREE_PAGE_NO || page_count > FILE_PAGES_MAX)
         return error_corrupt(0, 0, "space: a file of %u pages is impossible", page_count);
-    uint8_t *block = mem_alloc(PAGE_BYTES + UNCACHED_ALIGN);
-    if (block == NULL)
-        return error_nomem();
-    struct loader loader = {.file = file,
-                            .next = *first,
-                            .page_count = page_count,
-                            .gen = gen,
-                            .page = block +
-                                    (UNCACHED_ALIGN - (uintptr_t)block % UNCACHED_ALIGN)};
-    scn_status st = load_chain(&loader, ledger);
-    mem_free(block);
+    struct loader loader = {
+        .file = file, .next = *first, .page_count = page_count, .gen = gen};
+    scn_status st = pagecopy_reserve(&loader.page);
+    if (st == SCN_OK)
+        st = load_chain(&loader, ledger);
+    pagecopy_free(loader.page);
     return st;
 }
 

@@ -53,9 +53,9 @@ void content_destroy(struct content *content)
     if (content == NULL)
         return;
     for (int i = 0; i < IMAGES; i++)
-        subject_image_free(content->images[i].image);
-    subject_image_free(content->index_image);
-    subject_image_free(content->data_image);
+        pagecopy_free(content->images[i].image);
+    pagecopy_free(content->index_image);
+    pagecopy_free(content->data_image);
     mem_free(content->block);
     mem_free(content->whole);
     mem_free(content);
@@ -114,7 +114,7 @@ static scn_status packed_image(struct content *content, uint8_t **image)
     struct held_image *held = &content->images[ref->pgno % IMAGES];
     scn_status st = SCN_OK;
     if (held->image == NULL || !page_ref_equal(&held->ref, ref)) {
-        st = subject_image(&held->image);
+        st = pagecopy_reserve(&held->image);
         if (st < 0)
             return st;
         held->ref = *ref;
@@ -310,9 +310,9 @@ static scn_status read_spread_pages(struct content *content, bool *is_good)
 
 static scn_status read_spread(struct content *content, scn_slice *bytes, bool *is_good)
 {
-    scn_status st = subject_image(&content->index_image);
+    scn_status st = pagecopy_reserve(&content->index_image);
     if (st == SCN_OK)
-        st = subject_image(&content->data_image);
+        st = pagecopy_reserve(&content->data_image);
     struct hash_pieces pieces;
     hash_begin(&pieces);
     content->pieces = &pieces;

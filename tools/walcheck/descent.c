@@ -73,7 +73,7 @@ void descent_destroy(struct descent *descent)
         return;
     for (int i = 0; i < TREE_LEVEL_MAX; i++) {
         keyrange_free(&descent->path[i].range);
-        subject_image_free(descent->path[i].image);
+        pagecopy_free(descent->path[i].image);
     }
     mem_free(descent);
 }
@@ -218,7 +218,7 @@ static scn_status visit(struct descent *descent, uint32_t at)
     const char *why = strange_pointer(descent, &step->ref);
     if (why)
         return skip(descent, step, why);
-    scn_status st = subject_image(&step->image);
+    scn_status st = pagecopy_reserve(&step->image);
     if (st < 0)
         return st;
     if (visitor->may_enter && !visitor->may_enter(visitor->ctx, &step->ref))

@@ -67,10 +67,10 @@ static scn_status check_catalog(struct subject *subject, const struct superblock
     uint8_t *image = NULL;
     if (page_ref_is_null(&sb->catalog))
         return SCN_OK;
-    scn_status st = subject_image(&image);
+    scn_status st = pagecopy_reserve(&image);
     if (st == SCN_OK)
         st = subject_page(subject, &sb->catalog, image);
-    subject_image_free(image);
+    pagecopy_free(image);
     return st;
 }
 

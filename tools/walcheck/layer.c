@@ -9,10 +9,10 @@ static scn_status look_for_catalog(struct subject *subject, struct layer *layer)
     uint8_t *image = NULL;
     if (page_ref_is_null(&layer->sb->catalog))
         return SCN_OK;
-    scn_status st = subject_image(&image);
+    scn_status st = pagecopy_reserve(&image);
     if (st == SCN_OK)
         st = subject_page(subject, &layer->sb->catalog, image);
-    subject_image_free(image);
+    pagecopy_free(image);
     layer->has_catalog = st == SCN_OK;
     return st == SCN_CORRUPT || st == SCN_IO ? SCN_OK : st;
 }

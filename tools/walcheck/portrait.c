@@ -236,7 +236,7 @@ static scn_status draw(struct portrait *portrait)
 static scn_status read_image(struct portrait *portrait)
 {
     struct file *file = &portrait->subject.file;
-    scn_status st = subject_image(&portrait->image);
+    scn_status st = pagecopy_reserve(&portrait->image);
     if (st == SCN_OK)
         st = file_read_page(file, portrait->pgno, portrait->image, 0);
     if (st == SCN_OK && portrait->pgno >= FIRST_FREE_PAGE_NO && !is_page(portrait))
@@ -329,7 +329,7 @@ enum outcome portrait_print(struct sys *sys, const struct request *request)
         st = subject_open(&portrait.subject, sys, request->file);
     if (st == SCN_OK) {
         outcome = show(&portrait);
-        subject_image_free(portrait.image);
+        pagecopy_free(portrait.image);
         subject_close(&portrait.subject);
     } else {
         outcome = fail(&portrait, st);

@@ -2,13 +2,9 @@
 #include "tools/walcheck/subject.h"
 
 #include "page/lock.h"
-#include "page/mem.h"
 
-enum {
-    IMAGE_ALIGN = 4096,
-    /* At a GB/s, a look at the clock and the terminal every ten milliseconds or so. */
-    BREATH_PAGES = 256
-};
+/* At a GB/s, a look at the clock and the terminal every ten milliseconds or so. */
+enum { BREATH_PAGES = 256 };
 
 #define PIN_GENS (UINT64_C(1) << 48)
 
@@ -43,35 +39,7 @@ scn_status subject_page(struct subject *subject, const struct page_ref *ref,
         if (stop < 0)
             return stop;
     }
-    scn_status st = file_read_page(&subject->file, ref->pgno, image, 0);
-    if (st == SCN_OK)
-        st = page_check(image, ref);
-    if (st != SCN_CORRUPT)
-        return st;
-    st = file_read_page(&subject->file, ref->pgno, image, SYS_UNCACHED);
-    return st == SCN_OK ? page_check(image, ref) : st;
-}
-
-/* The block itself is found again in front of the image. */
-scn_status subject_image(uint8_t **image)
-{
-    if (*image)
-        return SCN_OK;
-    uint8_t *block = mem_alloc(PAGE_BYTES + 2 * IMAGE_ALIGN);
-    if (block == NULL)
-        return error_nomem();
-    *image = block + IMAGE_ALIGN + (-(uintptr_t)block & (IMAGE_ALIGN - 1));
-    memcpy(*image - sizeof block, &block, sizeof block);
-    return SCN_OK;
-}
-
-void subject_image_free(uint8_t *image)
-{
-    uint8_t *block;
-    if (image == NULL)
-        return;
-    memcpy(&block, image - sizeof block, sizeof block);
-    mem_free(block);
+    return pagecopy_read(&subject->file, ref, image);
 }
 
 /* ---- others ---- */

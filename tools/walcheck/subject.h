@@ -5,8 +5,7 @@
 #ifndef TOOLS_WALCHECK_SUBJECT_H
 #define TOOLS_WALCHECK_SUBJECT_H
 
-#include "page/file.h"
-#include "page/page.h"
+#include "page/pagecopy.h"
 
 struct subject {
     struct file file;
@@ -25,18 +24,12 @@ scn_status subject_open(struct subject *subject, struct sys *sys,
                         const char *path) MUST_USE;
 void subject_close(struct subject *subject);
 
-/* One page, judged against the pointer that led to it; what disagrees is read once more
- * past the page cache, which may be older than the medium.  image comes from
- * subject_image.  SCN_CORRUPT, SCN_IO, SCN_INTERRUPTED. */
+/* One page, judged against the pointer that led to it, into memory of pagecopy_reserve.
+ * SCN_CORRUPT, SCN_IO, SCN_INTERRUPTED. */
 scn_status subject_page(struct subject *subject, const struct page_ref *ref,
                        uint8_t *image) MUST_USE;
 /* SCN_INTERRUPTED where the caller of all this has had enough. */
 scn_status subject_breathe(struct subject *subject) MUST_USE;
-
-/* A page of memory, aligned for reads past the cache, in *image unless it is there
- * already.  SCN_NOMEM. */
-scn_status subject_image(uint8_t **image) MUST_USE;
-void subject_image_free(uint8_t *image);
 
 /* While it is pinned the pages of a generation are not used again.  Where there are no
  * locks to be had it is as it is. */
