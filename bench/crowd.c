@@ -9,7 +9,6 @@
 #include "bench/raw.h"
 #include "bench/shift.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { WORKERS = 4, CROWD_ROUNDS = 10, RECORDS = 100000, RAW_SAMPLES = 1000000 };
@@ -67,29 +66,22 @@ static double crowd_percentile(const struct crowd *crowd, double percent)
     return found;
 }
 
-static void note(const struct crowd *crowd, const char *what, double value,
-                 const char *unit)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s, %s", crowd->contender->name, what);
-    figure_note(name, value, unit);
-}
-
 static void crowd_tell(const struct crowd *crowd, double rate)
 {
+    const char *whose = crowd->contender->name;
     uint64_t cpu_ns = 0;
     uint64_t refused = 0;
     for (uint32_t i = 0; i < WORKERS; i++) {
         cpu_ns += crowd->shifts[i].cpu_ns;
         refused += crowd->shifts[i].refused;
     }
-    note(crowd, "4 processes, durable puts a second", rate, "");
-    note(crowd, "a put, median", crowd_percentile(crowd, 50), "us");
-    note(crowd, "a put, p99", crowd_percentile(crowd, 99), "us");
-    note(crowd, "a put, worst", crowd_percentile(crowd, 100), "us");
-    note(crowd, "a put, CPU of all processes",
-         (double)cpu_ns / 1000 / (double)crowd_count(crowd), "us");
-    note(crowd, "puts refused because others were busy", (double)refused, "");
+    figure_note_of(whose, "4 processes, durable puts a second", rate, "");
+    figure_note_of(whose, "a put, median", crowd_percentile(crowd, 50), "us");
+    figure_note_of(whose, "a put, p99", crowd_percentile(crowd, 99), "us");
+    figure_note_of(whose, "a put, worst", crowd_percentile(crowd, 100), "us");
+    figure_note_of(whose, "a put, CPU of all processes",
+                   (double)cpu_ns / 1000 / (double)crowd_count(crowd), "us");
+    figure_note_of(whose, "puts refused because others were busy", (double)refused, "");
 }
 
 static double commits_a_sync(const struct crowd *crowd)

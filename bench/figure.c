@@ -72,6 +72,13 @@ void figure_note(const char *name, double value, const char *unit)
     fflush(stdout);
 }
 
+void figure_note_of(const char *whose, const char *what, double value, const char *unit)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s, %s", whose, what);
+    figure_note(name, value, unit);
+}
+
 void require(bool holds, const char *what)
 {
     if (holds)

@@ -21,6 +21,8 @@ void figure_at_least(const char *name, double value, double goal, const char *un
 void figure_at_most(const char *name, double value, double goal, const char *unit);
 /* A number without a goal, to judge the others by. */
 void figure_note(const char *name, double value, const char *unit);
+/* The same of one of several: "Scrine, a put". */
+void figure_note_of(const char *whose, const char *what, double value, const char *unit);
 
 /* Ends the program with a sentence unless it holds. */
 void require(bool holds, const char *what);

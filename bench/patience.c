@@ -4,7 +4,6 @@
 #include "bench/figure.h"
 #include "bench/shift.h"
 
-#include <stdio.h>
 #include <time.h>
 
 enum { RECORDS = 100000, ROUNDS = 3, WORKER = 0, HOLDER = 1, PAIR = 2 };
@@ -78,23 +77,16 @@ static struct outcome pair_turn(struct pair *pair, bool is_held, double seconds)
     return outcome;
 }
 
-static void note(const struct pair *pair, const char *what, double value,
-                 const char *unit)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s, %s", pair->contender->name, what);
-    figure_note(name, value, unit);
-}
-
 static void tell(const struct pair *pair, const struct outcome *before,
                  const struct outcome *during)
 {
-    note(pair, "commits before", before->commits, "");
-    note(pair, "commits while another process holds", during->commits, "");
-    note(pair, "refused meanwhile", during->refused, "");
-    note(pair, "p99 before", before->p99_us, "us");
-    note(pair, "p99 while another process holds", during->p99_us, "us");
-    note(pair, "worst while another process holds", during->worst_us, "us");
+    const char *whose = pair->contender->name;
+    figure_note_of(whose, "commits before", before->commits, "");
+    figure_note_of(whose, "commits while another process holds", during->commits, "");
+    figure_note_of(whose, "refused meanwhile", during->refused, "");
+    figure_note_of(whose, "p99 before", before->p99_us, "us");
+    figure_note_of(whose, "p99 while another process holds", during->p99_us, "us");
+    figure_note_of(whose, "worst while another process holds", during->worst_us, "us");
 }
 
 /* Of three rounds the median: p99 is the disk's matter as well. */
