@@ -149,19 +149,29 @@ static scn_status make_parts(struct log *log, const struct log_base *base,
     return log->piece ? SCN_OK : error_nomem();
 }
 
-scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid[16],
-                      const struct log_base *base, const struct log_base *end,
-                      const struct log_spare *spares, uint32_t spare_count,
-                      struct log **out)
+/* Whatever comes of it, *out is to be destroyed. */
+static scn_status make(struct file *file, struct locks *locks, const uint8_t uuid[16],
+                       const struct log_base *base, const struct log_base *end,
+                       struct log **out)
 {
-    *out = NULL;
     struct log *log = mem_zalloc(sizeof *log);
+    *out = log;
     if (!log)
         return error_nomem();
     log->file = file;
     log->locks = locks;
     memcpy(log->uuid, uuid, sizeof log->uuid);
-    scn_status st = make_parts(log, base, end);
+    return make_parts(log, base, end);
+}
+
+scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid[16],
+                      const struct log_base *base, const struct log_base *end,
+                      const struct log_spare *spares, uint32_t spare_count,
+                      struct log **out)
+{
+    struct log *log;
+    *out = NULL;
+    scn_status st = make(file, locks, uuid, base, end, &log);
     if (st == SCN_OK)
         st = learn_chain(log, base, end);
     if (st == SCN_OK)
@@ -192,21 +202,16 @@ static scn_status begin_chain(struct log *log, const struct log_base *base)
 scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[16],
                     const struct log_base *base, struct log **out)
 {
+    struct log *log;
     *out = NULL;
-    struct log *log = mem_zalloc(sizeof *log);
-    if (!log)
-        return error_nomem();
-    log->file = file;
-    log->locks = locks;
-    memcpy(log->uuid, uuid, sizeof log->uuid);
-    scn_status st = make_parts(log, base, base);
-    log->group.session = file_session(file);
+    scn_status st = make(file, locks, uuid, base, base, &log);
     if (st == SCN_OK)
         st = begin_chain(log, base);
     if (st != SCN_OK) {
         log_destroy(log);
         return st;
     }
+    log->group.session = file_session(file);
     *out = log;
     return SCN_OK;
 }
