@@ -22,7 +22,8 @@ enum outcome outcome_of_issue(const scn_issue *issue);
 void outcome_set_program(const char *name);
 const char *outcome_program(void);
 
-/* Prints "scrine: ..." as one line and returns the outcome, for `return outcome_say(...)`. */
+/* Prints "scrine: ..." as one line and returns the outcome, for
+ * `return outcome_say(...)`. */
 enum outcome outcome_say(enum outcome outcome, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same for a failed call of the library: what scn_last_error says, with the file's

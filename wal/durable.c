@@ -26,8 +26,8 @@ enum { SYNC_PIECE_BYTES = 256 * 1024, SYNC_COUNTED_NS = 1000000 };
 /* ---- the bytes ---- */
 
 /* The length of the records at the start of the piece, up to and with the first that
- * leads on; 0 when one of them is damaged, or of an earlier life of the extent, whose LSNs
- * are lower [L1]: that is whole as well, and may be as long as what was lost there. */
+ * leads on; 0 when one of them is damaged, or of an earlier life of the extent, whose
+ * LSNs are lower [L1]: that is whole as well, and may be as long as what was lost. */
 static uint64_t records_len(struct log *log, uint64_t len)
 {
     uint64_t lsn = log->piece_lsn;

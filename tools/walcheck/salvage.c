@@ -473,17 +473,18 @@ static scn_status forgive(struct rescue *rescue, scn_status st)
 }
 
 /* Behind the last record that can be read.  Where the head of the first extent alone is
- * damaged the records lead to the end. */
+ * damaged, or there are records behind the damage, they lead to the end. */
 static void tell_end(struct rescue *rescue, const struct log_base *base,
-                     const struct log_scan_result *end, uint64_t watermark)
+                     const struct log_scan_result *end, const struct survivors *survivors)
 {
     bool is_head_alone =
         end->record_count > 0 && end->bad_off == extent_file_off(base->extent_pgno);
+    uint64_t watermark = survivors->watermark;
     if (watermark < end->watermark)
         watermark = end->watermark;
     if (watermark > rescue->last_lsn)
         tell_gap(rescue, rescue->last_lsn, watermark);
-    else if (!is_head_alone)
+    else if (!is_head_alone && survivors->record_count == 0)
         tell_rest(rescue);
 }
 
@@ -506,7 +507,7 @@ static scn_status apply_log(struct rescue *rescue, const struct log_base *base,
     st = survivors_find(rescue->subject, rescue->layers.uuid, &end, &visitor, &survivors);
     if (st < 0)
         return forgive(rescue, st);
-    tell_end(rescue, base, &end, survivors.watermark);
+    tell_end(rescue, base, &end, &survivors);
     return SCN_OK;
 }
 
