@@ -217,6 +217,13 @@ returns "a text is neither" 3
 snap restore text one.inc wrong.scn
 returns "and nothing is restored of it" 3
 says "which is told by its name" ': text is not'
+for words in "restore one.inc full.scn wrong.scn" "restore one.inc wrong.scn" \
+    "apply one.inc full.scn"; do
+    snap $words
+    returns "$words: the order is wrong" 64
+    says "which is told" 'one.inc is an increment: a full snapshot comes first'
+    absent "and makes nothing" wrong.scn
+done
 
 # ---- ^C, TERM, a full disk ----
 rows 0 20000 "$(printf '%0500d' 1)" | load much

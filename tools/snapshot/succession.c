@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { COPY_BYTES = 1 << 20 };
@@ -45,6 +46,24 @@ static enum outcome apply_files(struct handle *handle, const char *const *paths,
     return outcome;
 }
 
+/* The first file has to be a full one: whoever mixes up the order is told that, and not
+ * that it is no store. */
+static enum outcome refuse_increment(const char *path)
+{
+    struct stat found;
+    if (stat(path, &found) < 0 || !S_ISREG(found.st_mode))
+        return OUTCOME_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return OUTCOME_OK;
+    scn_status st = scn_snapshot_verify(fd, NULL, NULL);
+    close(fd);
+    return st == SCN_OK ? outcome_say(OUTCOME_USAGE,
+                                      "%s is an increment: a full snapshot comes first",
+                                      path)
+                        : OUTCOME_OK;
+}
+
 /* ---- apply ---- */
 
 static enum outcome check_base(struct handle *handle, bool force)
@@ -72,7 +91,9 @@ enum outcome snapshot_apply(const struct args *args)
     const char *base = args->operands[0];
     struct handle handle;
     interrupt_watch();
-    enum outcome outcome = handle_open(&handle, base, SCN_NOCREATE | SCN_NOTHREAD);
+    enum outcome outcome = refuse_increment(base);
+    if (outcome == OUTCOME_OK)
+        outcome = handle_open(&handle, base, SCN_NOCREATE | SCN_NOTHREAD);
     if (outcome != OUTCOME_OK)
         return outcome;
     outcome = check_base(&handle, args_has(args, OPTION_FORCE));
@@ -218,8 +239,10 @@ enum outcome snapshot_restore(const struct args *args)
     interrupt_watch();
     if (strcmp(path, "-") == 0)
         return outcome_say(OUTCOME_USAGE, "restore writes a file, not standard output");
-    enum outcome outcome = args->operand_count > 2 ? restore_increments(args, &info)
-                                                   : restore_full(args, &info);
+    enum outcome outcome = refuse_increment(args->operands[0]);
+    if (outcome == OUTCOME_OK)
+        outcome = args->operand_count > 2 ? restore_increments(args, &info)
+                                          : restore_full(args, &info);
     if (outcome == OUTCOME_OK && args_has(args, OPTION_JSON))
         output_json(card_json(path, &info, NULL), JSON_INDENT(2));
     else if (outcome == OUTCOME_OK)
