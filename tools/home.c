@@ -26,6 +26,8 @@ enum outcome home_open(const char *path)
         outcome = handle_open_to_read(&handle, path);
     if (outcome == OUTCOME_OK)
         home.handle = handle;
+    if (outcome == OUTCOME_OK && may_read)
+        outcome_say(OUTCOME_OK, "%s is open for reading only", path);
     return outcome == OUTCOME_OK ? handle.warning : outcome;
 }
 
