@@ -94,10 +94,12 @@ static bool is_behind(const char *text, const char *at, const char *word)
 static bool has_name(const char *text, const char *path)
 {
     size_t len = strlen(path);
-    const char *before = is_word(path) ? "there is no store " : " ";
-    for (const char *at = strstr(text, path); at && *at; at = strstr(at + 1, path))
-        if ((at == text || is_behind(text, at, before)) && strchr(" :;,", at[len]))
+    for (const char *at = strstr(text, path); at && *at; at = strstr(at + 1, path)) {
+        bool is_meant = at == text || is_behind(text, at, "file: ") ||
+                        is_behind(text, at, "there is no store ");
+        if ((is_meant || (!is_word(path) && at[-1] == ' ')) && strchr(" :;,", at[len]))
             return true;
+    }
     return false;
 }
 

@@ -146,6 +146,13 @@ returns "of a healthy file nothing is lost" 0
 contains "it is told as JSON" '"loss_count":0,"losses":[]'
 run diff page.scn saved.scn
 returns "... and all is there" 0
+"$scrine" put short.scn t k v
+head -c 196608 short.scn >ends.scn
+run recover ends.scn ends-saved.scn
+returns "where a file ends in front of its log something is lost" 2
+shows "... as is listed" '^lost +commits behind lsn [0-9]+, as far as there were any$'
+run recover ends.scn ends-saved.scn --force --json
+contains "... and in JSON without an end" '"losses":[{"kind":"commits","from_lsn":128}]'
 run recover hurt.scn hurt.scn --force
 returns "a file is not recovered into itself" 64
 run recover hurt.scn -

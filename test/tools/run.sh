@@ -179,6 +179,7 @@ contains "tables print JSON" '[{"name":"t","id":16,"rows":6,"key_bytes":'
 run stat s.scn
 returns "stat returns 0" 0
 holds "stat shows the rows" grep -Eq '^ +6 .* t$' out
+holds "... and what tree bytes leave out" grep -q 'longer values' out
 run stat s.scn --json
 contains "stat prints JSON" '{"file":"s.scn",'
 contains "... with the size of the file" "\"file_bytes\":$(stat -c %s s.scn),"
@@ -266,6 +267,24 @@ for file in folder text; do
 done
 same "a text file is left alone" text text.before
 [ "$(ls -A folder)" = "" ] && pass || fail "a folder is left alone"
+
+# ---- names ----
+run get $'none\n\e[31m.scn' t k
+says "what a name holds does not break the line" 'no store none\\n\\x1b\[31m\.scn$'
+run get '' t k
+returns "a name of nothing is wrong usage" 64
+says "... and told as that" 'is not empty'
+for words in "put :memory: t k v" "shell :memory:"; do
+    run $words
+    returns "$words is wrong usage" 64
+    says "... as nothing of it would stay" 'ends with the command'
+done
+head -c 100000 s.scn >cut
+run get cut t k
+returns "a file that is cut is damaged" 2
+says "... and named, though cut is a word of the sentence" '^scrine: cut: '
+run shell cut
+says "the shell tells it once" '^scrine: cut: '
 
 # ---- load ----
 cat >good.jsonl <<'JSON'
