@@ -58,7 +58,7 @@
  *         scn_close(db);
  *         return st;
  *     }
- * / */
+ */
 #ifndef SCRINE_H
 #define SCRINE_H
 
