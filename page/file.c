@@ -107,10 +107,12 @@ static scn_status open_durable_handle(struct file *file)
     return SCN_OK;
 }
 
-static scn_status make_mutex(struct file *file)
+static scn_status make_mutexes(struct file *file)
 {
     const struct sys_ops *ops = file->sys->ops;
-    int error = ops->mutex_create(file->sys, &file->poison_mutex);
+    int error = ops->mutex_create(file->sys, &file->sync_mutex);
+    if (error == 0)
+        error = ops->mutex_create(file->sys, &file->poison_mutex);
     if (error == 0)
         error = ops->cond_create(file->sys, &file->poison_cond);
     return error ? error_sys(error, 0, "file: no mutex for %s", file->path) : SCN_OK;
@@ -121,7 +123,7 @@ scn_status file_open(struct file *file, struct sys *sys, const char *path, bool 
     *file = (struct file){.sys = sys, .is_read_only = read_only};
     scn_status st = keep_path(file, path);
     if (st == SCN_OK)
-        st = make_mutex(file);
+        st = make_mutexes(file);
     if (st == SCN_OK)
         st = open_handle(file, path);
     if (st == SCN_OK)
@@ -138,7 +140,7 @@ scn_status file_open_unnamed(struct file *file, struct sys *sys, const char *pat
     *file = (struct file){.sys = sys};
     scn_status st = keep_path(file, path);
     if (st == SCN_OK)
-        st = make_mutex(file);
+        st = make_mutexes(file);
     if (st == SCN_OK && sys->ops->open(sys, path, SYS_UNNAMED, &file->handle) != 0)
         st = SCN_NOTFOUND;
     if (st == SCN_OK)
@@ -165,6 +167,8 @@ void file_close(struct file *file)
         file->sys->ops->cond_destroy(file->poison_cond);
     if (file->poison_mutex)
         file->sys->ops->mutex_destroy(file->poison_mutex);
+    if (file->sync_mutex)
+        file->sys->ops->mutex_destroy(file->sync_mutex);
     mem_free(file->path);
     *file = (struct file){0};
 }
@@ -345,9 +349,14 @@ static scn_status sync_handle(struct file *file, struct sys_file *handle)
     return SCN_OK;
 }
 
+/* [F2] One after the other: of two, the system tells one alone of a lost page, whose it
+ * may not be; who comes second finds the poison. */
 scn_status file_sync(struct file *file)
 {
-    return sync_handle(file, file->handle);
+    file->sys->ops->mutex_lock(file->sync_mutex);
+    scn_status st = sync_handle(file, file->handle);
+    file->sys->ops->mutex_unlock(file->sync_mutex);
+    return st;
 }
 
 scn_status file_sync_log(struct file *file)

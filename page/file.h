@@ -6,7 +6,8 @@
  *      report of a lost log page. A poisoned file accepts no write and no sync any more.
  *      Linux reports a failed write-back once to each open file description: the log's
  *      syncs have one of their own, so that a checkpoint's sync cannot swallow the
- *      report between the kernel's answer and the poison.
+ *      report between the kernel's answer and the poison.  All others share one, and
+ *      go one after the other, each up to its poison.
  * [F3] Pages are written and read through the page cache, and each written MiB is pushed
  *      out at once, so that a commit beside a checkpoint finds few dirty pages.
  *
@@ -28,6 +29,7 @@ struct file {
     uint64_t inode;
     bool is_read_only;
     atomic_bool is_poisoned;
+    struct sys_mutex *sync_mutex; /* a sync through handle, and its poison [F2] */
     struct sys_mutex *poison_mutex; /* page/publish.c, [U3] */
     struct sys_cond *poison_cond;
     _Atomic uint64_t session;    /* epoch of the session that others share

@@ -24,7 +24,7 @@ TEST(protocol__04_a_failed_sync_of_a_checkpoint_acknowledges_no_commit)
     stage_open(&stage, 0);
     stage_put(&stage, "a", "old");
     struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
-    part_until(checkpoint, SIM_SYNC, SIM_AT_BEGIN);
+    part_until(checkpoint, SIM_FLUSH, SIM_AT_END);
     struct part *first = stage_cast(&stage, do_put, "b", "long");
     struct part *second = stage_cast(&stage, do_put, "c", "longer");
     first->len = second->len = STAGE_LONG_BYTES;
@@ -47,7 +47,7 @@ TEST(protocol__04_a_sync_beside_a_failed_one_acknowledges_nothing)
     stage_open(&stage, 0);
     stage_put(&stage, "a", "old");
     struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
-    part_until(checkpoint, SIM_SYNC, SIM_AT_BEGIN);
+    part_until(checkpoint, SIM_FLUSH, SIM_AT_END);
     struct part *first = stage_cast(&stage, do_put, "b", "long");
     struct part *second = stage_cast(&stage, do_put, "c", "longer");
     first->len = second->len = STAGE_LONG_BYTES;

@@ -188,8 +188,8 @@ static void do_extend(struct part *part)
     part->st = room_extend(part->stage->db->store, false);
 }
 
-/* Somebody's sync of the file fails while a checkpoint's pages are in the page cache; its
- * own sync then has nothing to do, and would succeed. */
+/* A commit's sync fails while a checkpoint has begun its own, which then has nothing to
+ * do and would succeed. */
 TEST(protocol__10_a_poisoned_file_gets_no_superblock)
 {
     struct stage stage;
@@ -202,10 +202,35 @@ TEST(protocol__10_a_poisoned_file_gets_no_superblock)
     stage_put(&stage, "k", "old");
     struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
     part_until(checkpoint, SIM_SYNC, SIM_AT_BEGIN);
+    stage_fail(&stage, SIM_DSYNC, 1, EIO);
+    CHECK_EQ(part_finish(stage_cast(&stage, do_put, "other", "lost")), SCN_UNKNOWN);
+    CHECK(part_finish(checkpoint) < 0);
+    CHECK_EQ(store_of(&stage)->superblock.gen, gen);
+    stage_each_cut(&stage, has_old_or_new);
+    stage_close(&stage);
+}
+
+/* Another sync of the file fails, and who made it is stopped before it can say so.  What
+ * a generation is judged by is written afterwards, so it would be believed. */
+TEST(protocol__10_a_sync_beside_a_failed_one_gets_no_superblock)
+{
+    struct stage stage;
+    stage_open(&stage, 0);
+    stage_put(&stage, "k", "old");
+    put_rows(&stage, "old");
+    stage_checkpoint(&stage);
+    uint64_t gen = store_of(&stage)->superblock.gen;
+    put_rows(&stage, "old");
+    stage_put(&stage, "k", "old");
+    struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
+    part_until(checkpoint, SIM_FLUSH, SIM_AT_END);
     struct log_spare spares[LOG_SPARE_MAX];
     (void)log_drop_spares(store_of(&stage)->log, 0, 0, spares);
-    stage_fail(&stage, SIM_SYNC, 1, EIO);
     struct part *extender = stage_cast(&stage, do_extend, "extender", NULL);
+    part_until(extender, SIM_SYNC, SIM_AT_BEGIN);
+    stage_fail(&stage, SIM_SYNC, 1, EIO);
+    part_until(extender, SIM_SYNC, SIM_AT_END);
+    part_blocks(checkpoint);
     CHECK_EQ(part_finish(extender), SCN_IO);
     CHECK(part_finish(checkpoint) < 0);
     CHECK_EQ(store_of(&stage)->superblock.gen, gen);
