@@ -583,17 +583,6 @@ void space_stat(struct space *space, struct space_stat *out)
     space_unlock(space);
 }
 
-uint32_t space_end(struct space *space)
-{
-    space_lock(space);
-    const uint32_t ends[] = {bitmap_end(&space->now.used),
-                             bitmap_end(&space->before.used),
-                             bitmap_end(&space->reserved)};
-    space_unlock(space);
-    uint32_t end = ends[0] > ends[1] ? ends[0] : ends[1];
-    return end > ends[2] ? end : ends[2];
-}
-
 void space_count(struct space *space, uint32_t *used_pages, uint32_t *freed_pages)
 {
     space_lock(space);

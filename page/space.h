@@ -117,9 +117,6 @@ void space_stat(struct space *space, struct space_stat *out);
 /* Of the generation being built, as it was encoded. */
 void space_count(struct space *space, uint32_t *used_pages, uint32_t *freed_pages);
 bool space_is_used(struct space *space, uint32_t pgno);
-/* From here on nothing is used or reserved, by the generation that is durable nor by the
- * one being built. */
-uint32_t space_end(struct space *space);
 /* [A2] seen from a reader: freed pages that a snapshot of generation gen keeps. */
 uint64_t space_held_by(struct space *space, uint64_t gen);
 
