@@ -7,10 +7,9 @@
 enum {
     /* Of one write; a pipe gets no more at once, and is rested after each. */
     PART_BYTES = 256 << 10,
-    /* Beside commits a sync that meets a push waits for all of it, and one that meets
-     * none is as fast as ever: so the same bytes in few pushes cost fewer commits. That
-     * is a hundredth of them at most with so many a second, and a push that takes no
-     * longer than a commit may. */
+    /* Beside commits: a sync that meets a push waits for all of it, and one that meets
+     * none is as fast as ever. So the same bytes in few pushes cost fewer commits; of
+     * thousands a second so many pushes meet less than one in a hundred. */
     PUSHES_PER_S = 16,
     PUSH_BYTES_BESIDE = 4 << 20,
     /* Alone: two of them are on their way, so that the disk does not rest while the next
