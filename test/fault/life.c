@@ -366,11 +366,13 @@ void life_read_old(struct life *life)
 /* ---- beside a checkpoint ---- */
 
 /* Can a commit go on here, in the middle of the checkpoint's own thread?  Not where it
- * would wait for that thread: far from any limit, since it brings something itself. */
-static bool can_commit_now(const struct life *life)
+ * would wait for that thread: far from any limit, since it brings something itself, and
+ * not in its sync, behind which others of the same process wait with theirs [F2]. */
+static bool can_commit_now(const struct life *life, enum sim_call call)
 {
     struct store *store = life->db->store;
-    return atomic_load(&store->locks.owner[LOCK_APPEND]) == 0 &&
+    return (call != SIM_SYNC || life->peer_db) &&
+           atomic_load(&store->locks.owner[LOCK_APPEND]) == 0 &&
            atomic_load(&store->locks.owner[LOCK_SYNC]) == 0 &&
            log_bytes_since(store->log, atomic_load(&store->base_lsn)) <
                store->options.log_bytes / 2 &&
@@ -378,10 +380,10 @@ static bool can_commit_now(const struct life *life)
            atomic_load(&store->run_count) <= RUN_COUNT_HIGH;
 }
 
-static void commit_beside(struct life *life)
+static void commit_beside(struct life *life, enum sim_call call)
 {
     uint64_t after = life->beside_after;
-    if (++life->beside_calls < after || !can_commit_now(life))
+    if (++life->beside_calls < after || !can_commit_now(life, call))
         return;
     life->beside_after = 0;
     life_must(life,
@@ -408,7 +410,7 @@ static void on_call(void *ctx, struct sim_disk *disk, enum sim_call call,
         return;
     if (moment == SIM_AFTER && life->beside_after &&
         (changes_disk(call) || call == SIM_FLUSH))
-        commit_beside(life);
+        commit_beside(life, call);
     if (moment == SIM_BEFORE_SYNC ||
         (life->workload->at_every_call && changes_disk(call)))
         survey_point(life);

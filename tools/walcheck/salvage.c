@@ -472,19 +472,19 @@ static scn_status forgive(struct rescue *rescue, scn_status st)
     return findings_note_error(&rescue->findings, FINDING_LOG, st);
 }
 
-/* Behind the last record that can be read.  Where the head of the first extent alone is
- * damaged, or there are records behind the damage, they lead to the end. */
+/* Behind the last record that can be read: that one is damaged too where the damage is in
+ * several places, and then nothing tells of it.  Where the head of the first extent alone
+ * is damaged the records lead to the end. */
 static void tell_end(struct rescue *rescue, const struct log_base *base,
-                     const struct log_scan_result *end, const struct survivors *survivors)
+                     const struct log_scan_result *end, uint64_t watermark)
 {
     bool is_head_alone =
         end->record_count > 0 && end->bad_off == extent_file_off(base->extent_pgno);
-    uint64_t watermark = survivors->watermark;
     if (watermark < end->watermark)
         watermark = end->watermark;
     if (watermark > rescue->last_lsn)
         tell_gap(rescue, rescue->last_lsn, watermark);
-    else if (!is_head_alone && survivors->record_count == 0)
+    else if (!is_head_alone)
         tell_rest(rescue);
 }
 
@@ -507,7 +507,7 @@ static scn_status apply_log(struct rescue *rescue, const struct log_base *base,
     st = survivors_find(rescue->subject, rescue->layers.uuid, &end, &visitor, &survivors);
     if (st < 0)
         return forgive(rescue, st);
-    tell_end(rescue, base, &end, &survivors);
+    tell_end(rescue, base, &end, survivors.watermark);
     return SCN_OK;
 }
 
