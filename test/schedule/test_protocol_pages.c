@@ -188,26 +188,38 @@ static void do_extend(struct part *part)
     part->st = room_extend(part->stage->db->store, false);
 }
 
+static struct part *cast_second_checkpoint(struct stage *stage)
+{
+    stage_open(stage, 0);
+    for (int i = 0; i < 2; i++) {
+        stage_put(stage, "k", "old");
+        put_rows(stage, "old");
+        if (i == 0)
+            stage_checkpoint(stage);
+    }
+    return stage_cast(stage, do_checkpoint, "checkpoint", NULL);
+}
+
+/* It leaves the generation before it, on every disk that a power cut may leave. */
+static void fail_checkpoint(struct stage *stage, struct part *checkpoint)
+{
+    uint64_t gen = store_of(stage)->superblock.gen;
+    CHECK(part_finish(checkpoint) < 0);
+    CHECK_EQ(store_of(stage)->superblock.gen, gen);
+    stage_each_cut(stage, has_old_or_new);
+    stage_close(stage);
+}
+
 /* A commit's sync fails while a checkpoint has begun its own, which then has nothing to
  * do and would succeed. */
 TEST(protocol__10_a_poisoned_file_gets_no_superblock)
 {
     struct stage stage;
-    stage_open(&stage, 0);
-    stage_put(&stage, "k", "old");
-    put_rows(&stage, "old");
-    stage_checkpoint(&stage);
-    uint64_t gen = store_of(&stage)->superblock.gen;
-    put_rows(&stage, "old");
-    stage_put(&stage, "k", "old");
-    struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
+    struct part *checkpoint = cast_second_checkpoint(&stage);
     part_until(checkpoint, SIM_SYNC, SIM_AT_BEGIN);
     stage_fail(&stage, SIM_DSYNC, 1, EIO);
     CHECK_EQ(part_finish(stage_cast(&stage, do_put, "other", "lost")), SCN_UNKNOWN);
-    CHECK(part_finish(checkpoint) < 0);
-    CHECK_EQ(store_of(&stage)->superblock.gen, gen);
-    stage_each_cut(&stage, has_old_or_new);
-    stage_close(&stage);
+    fail_checkpoint(&stage, checkpoint);
 }
 
 /* Another sync of the file fails, and who made it is stopped before it can say so.  What
@@ -215,14 +227,7 @@ TEST(protocol__10_a_poisoned_file_gets_no_superblock)
 TEST(protocol__10_a_sync_beside_a_failed_one_gets_no_superblock)
 {
     struct stage stage;
-    stage_open(&stage, 0);
-    stage_put(&stage, "k", "old");
-    put_rows(&stage, "old");
-    stage_checkpoint(&stage);
-    uint64_t gen = store_of(&stage)->superblock.gen;
-    put_rows(&stage, "old");
-    stage_put(&stage, "k", "old");
-    struct part *checkpoint = stage_cast(&stage, do_checkpoint, "checkpoint", NULL);
+    struct part *checkpoint = cast_second_checkpoint(&stage);
     part_until(checkpoint, SIM_FLUSH, SIM_AT_END);
     struct log_spare spares[LOG_SPARE_MAX];
     (void)log_drop_spares(store_of(&stage)->log, 0, 0, spares);
@@ -232,10 +237,7 @@ TEST(protocol__10_a_sync_beside_a_failed_one_gets_no_superblock)
     part_until(extender, SIM_SYNC, SIM_AT_END);
     part_blocks(checkpoint);
     CHECK_EQ(part_finish(extender), SCN_IO);
-    CHECK(part_finish(checkpoint) < 0);
-    CHECK_EQ(store_of(&stage)->superblock.gen, gen);
-    stage_each_cut(&stage, has_old_or_new);
-    stage_close(&stage);
+    fail_checkpoint(&stage, checkpoint);
 }
 
 /* ---- 14: frames of a generation that failed ---- */
