@@ -472,19 +472,13 @@ static scn_status forgive(struct rescue *rescue, scn_status st)
     return findings_note_error(&rescue->findings, FINDING_LOG, st);
 }
 
-/* Behind the last record that can be read: that one is damaged too where the damage is in
- * several places, and then nothing tells of it.  Where the head of the first extent alone
- * is damaged the records lead to the end. */
-static void tell_end(struct rescue *rescue, const struct log_base *base,
-                     const struct log_scan_result *end, uint64_t watermark)
+/* Behind the last record that can be read: a log that is damaged in one place may be in
+ * others, and of damage in its last batch nothing tells. */
+static void tell_end(struct rescue *rescue, uint64_t watermark)
 {
-    bool is_head_alone =
-        end->record_count > 0 && end->bad_off == extent_file_off(base->extent_pgno);
-    if (watermark < end->watermark)
-        watermark = end->watermark;
     if (watermark > rescue->last_lsn)
         tell_gap(rescue, rescue->last_lsn, watermark);
-    else if (!is_head_alone)
+    else
         tell_rest(rescue);
 }
 
@@ -507,7 +501,7 @@ static scn_status apply_log(struct rescue *rescue, const struct log_base *base,
     st = survivors_find(rescue->subject, rescue->layers.uuid, &end, &visitor, &survivors);
     if (st < 0)
         return forgive(rescue, st);
-    tell_end(rescue, base, &end, survivors.watermark);
+    tell_end(rescue, survivors.watermark);
     return SCN_OK;
 }
 

@@ -348,7 +348,7 @@ scn_status survivors_find(struct subject *subject, const uint8_t uuid[16],
                             .watermark = end->watermark,
                             .first_epoch = end->end.epoch,
                             .is_measuring = true};
-    *out = (struct survivors){0};
+    *out = (struct survivors){.watermark = end->watermark};
     if (!is_place(subject, &end->end))
         return SCN_OK;
     scn_status st =
