@@ -87,6 +87,26 @@ void log_chain_clear(struct log_chain *chain)
     leave(chain);
 }
 
+scn_status log_chain_begin(struct log_chain *chain, const struct log_extent *first)
+{
+    uint32_t before = 0;
+    enter(chain);
+    while (before < chain->extent_count && chain->extents[before].number != first->number)
+        before++;
+    bool is_known = before < chain->extent_count;
+    scn_status st = is_known ? SCN_OK : reserve(chain, 1);
+    if (st == SCN_OK) {
+        chain->extent_count -= before;
+        memmove(chain->extents, chain->extents + before,
+                chain->extent_count * sizeof *chain->extents);
+        if (!is_known)
+            chain->extents[chain->extent_count++] = *first;
+        chain->jump_count = 0;
+    }
+    leave(chain);
+    return st;
+}
+
 bool log_chain_has(struct log_chain *chain, uint32_t pgno)
 {
     enter(chain);
@@ -108,6 +128,11 @@ bool log_chain_find(struct log_chain *chain, uint64_t number, struct log_extent 
     }
     leave(chain);
     return is_found;
+}
+
+bool log_chain_first(struct log_chain *chain, struct log_extent *out)
+{
+    return log_chain_extents(chain, out, 1) > 0;
 }
 
 bool log_chain_last(struct log_chain *chain, struct log_extent *out)

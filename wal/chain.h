@@ -45,11 +45,16 @@ scn_status log_chain_add_spare(struct log_chain *chain, struct log_spare spare) 
 
 /* Extents and jumps are forgotten, the spares stay. */
 void log_chain_clear(struct log_chain *chain);
+/* The chain begins with this extent: what lies before it and the jumps are forgotten,
+ * what is known to lie behind it stays.  SCN_NOMEM: nothing has changed. */
+scn_status log_chain_begin(struct log_chain *chain,
+                           const struct log_extent *first) MUST_USE;
 /* The extent at pgno holds records. */
 bool log_chain_has(struct log_chain *chain, uint32_t pgno);
 /* The extent with this number: false when the chain has none. */
 bool log_chain_find(struct log_chain *chain, uint64_t number, struct log_extent *out);
-/* The extent where the log ends. */
+/* The oldest extent, and the newest that is known. */
+bool log_chain_first(struct log_chain *chain, struct log_extent *out);
 bool log_chain_last(struct log_chain *chain, struct log_extent *out);
 /* Somebody has linked an extent: it holds records, and is no spare any more.  SCN_NOMEM.
  */

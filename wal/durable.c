@@ -114,15 +114,24 @@ static scn_status rewrite_extent(struct log *log, const struct log_extent *exten
     return file_write(log->file, file_off + off, log->piece, len, 0);
 }
 
-/* All of the range lies in extents that this process knows. */
+/* By a checkpoint: all of it is durable. */
+static bool is_forgotten(struct log *log, uint64_t number)
+{
+    struct log_extent first;
+    return log_chain_first(&log->chain, &first) && number < first.number;
+}
+
 static scn_status rewrite_range(struct log *log, const struct log_point *from,
                                 const struct log_point *to)
 {
     struct log_extent extent;
     scn_status st = SCN_OK;
     for (uint64_t number = from->extent_number; number <= to->extent_number; number++) {
-        if (!log_chain_find(&log->chain, number, &extent))
-            continue; /* forgotten by a checkpoint: all of it is durable */
+        if (!log_chain_find(&log->chain, number, &extent)) {
+            if (is_forgotten(log, number))
+                continue;
+            return lost(log, to->file_off);
+        }
         uint64_t start = extent_file_off(extent.pgno);
         uint32_t off = number == from->extent_number ? (uint32_t)(from->file_off - start)
                                                      : RECORD_FIRST_OFF;

@@ -184,8 +184,10 @@ scn_status log_create(struct file *file, struct locks *locks, const uint8_t uuid
     return SCN_OK;
 }
 
-/* The chain from a base on is learnt by following. */
-static scn_status begin_chain(struct log *log, const struct log_base *base)
+/* The chain from a base on is learnt by following.  In the same life it goes on where it
+ * was known to: a sync may be under way there. */
+static scn_status begin_chain(struct log *log, const struct log_base *base,
+                              bool is_new_life)
 {
     if (!extent_is_in_file(log->file, base->extent_pgno, base->extent_pages))
         return error_corrupt(base->extent_pgno, 0, "log: no extent where the log begins");
@@ -195,8 +197,9 @@ static scn_status begin_chain(struct log *log, const struct log_base *base)
         .number = base->extent_number,
         .start_lsn = base->lsn,
     };
-    log_chain_clear(&log->chain);
-    return log_chain_add(&log->chain, &first);
+    if (is_new_life)
+        log_chain_clear(&log->chain);
+    return log_chain_begin(&log->chain, &first);
 }
 
 scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[16],
@@ -206,7 +209,7 @@ scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[1
     *out = NULL;
     scn_status st = make(file, locks, uuid, base, base, &log);
     if (st == SCN_OK)
-        st = begin_chain(log, base);
+        st = begin_chain(log, base, true);
     if (st != SCN_OK) {
         log_destroy(log);
         return st;
@@ -218,7 +221,7 @@ scn_status log_join(struct file *file, struct locks *locks, const uint8_t uuid[1
 
 scn_status log_restart(struct log *log, const struct log_base *base, bool is_new_life)
 {
-    scn_status st = begin_chain(log, base);
+    scn_status st = begin_chain(log, base, is_new_life);
     if (st != SCN_OK)
         return st;
     struct log_point point = log_point_of(base);

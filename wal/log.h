@@ -143,9 +143,9 @@ void log_begin_epoch(struct log *log, uint64_t epoch, uint64_t start_lsn);
  * that does not decompress), or fn's status. */
 scn_status log_follow(struct log *log, uint64_t limit, log_visit_fn fn, void *ctx,
                       bool *is_whole) MUST_USE;
-/* The log goes on from another base, up to which all is durable, and knows nothing of
- * what comes behind it; spares stay.  is_new_life: another session; whoever waits for a
- * sync learns SCN_UNKNOWN.  SCN_CORRUPT, SCN_NOMEM: the log must not be used. */
+/* The log goes on from another base, up to which all is durable, and is read from there;
+ * spares stay.  is_new_life: another session; whoever waits for a sync learns
+ * SCN_UNKNOWN.  SCN_CORRUPT, SCN_NOMEM: the log must not be used. */
 scn_status log_restart(struct log *log, const struct log_base *base,
                        bool is_new_life) MUST_USE;
 /* Who has begun the log anew has read on from there, or cannot: whoever waits for a sync
@@ -212,7 +212,7 @@ scn_status log_sync(struct log *log, uint64_t lsn, uint32_t window_ms) MUST_USE;
 
 uint64_t log_appended(struct log *log);
 uint64_t log_synced(struct log *log);
-/* Number of the extent where the log ends. */
+/* Number of the last extent that this process knows of. */
 uint64_t log_extent_number(struct log *log);
 /* Of the record appended last. */
 uint64_t log_epoch(struct log *log);

@@ -338,6 +338,48 @@ TEST(group__sync_takes_no_records_of_an_earlier_life)
     }
 }
 
+struct restart {
+    struct world *world;
+    bool is_done;
+};
+
+static void restart_log(void *ctx, struct sim_disk *disk, enum sim_call call,
+                        enum sim_moment moment)
+{
+    struct restart *restart = ctx;
+    (void)disk;
+    if (restart->is_done || moment != SIM_AFTER || call != SIM_WRITE)
+        return;
+    restart->is_done = true;
+    CHECK_OK(log_restart(restart->world->log, &restart->world->base, false));
+}
+
+/* A process that was idle reads its log anew while a thread of it syncs what it had. */
+TEST(group__sync_passes_over_no_extent_while_the_log_is_read_anew)
+{
+    for (int is_lost = 0; is_lost < 2; is_lost++) {
+        struct world world;
+        struct restart restart = {.world = &world};
+        world_create(&world, WORLD_SPARES);
+        world_commit_number(&world, 0, 64);
+        uint64_t synced_lsn = log_synced(world.log);
+        (void)world_append_number(&world, 1, 64);
+        CHECK_OK(log_roll(world.log));
+        (void)world_append_number(&world, 2, 64);
+        uint64_t lsn = world_append_number(&world, 3, 64);
+        if (is_lost)
+            lose_to_older_ones(&world, 64);
+        sim_hook_set(world.disk, restart_log, &restart);
+        scn_status st = log_sync(world.log, lsn, 0);
+        sim_hook_set(world.disk, NULL, NULL);
+        CHECK(restart.is_done);
+        CHECK_EQ(st, is_lost ? SCN_UNKNOWN : SCN_OK);
+        if (is_lost)
+            check_poisoned(&world, synced_lsn);
+        world_destroy(&world);
+    }
+}
+
 TEST(group__poison_by_somebody_else_reaches_the_waiters)
 {
     struct world world;
