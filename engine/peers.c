@@ -439,11 +439,13 @@ static scn_status follow_page(struct store *store, struct publish *page, bool to
         /* It may have been read before another thread came into the session after it. */
         if (is_other_session(store, page))
             st = publish_read(&store->file, page);
-        if (st == SCN_OK && is_other_session(store, page))
+        if (st == SCN_OK && is_other_session(store, page)) {
+            tried_gen = 0; /* was the session before's */
             st = enter_session(store, page);
-        else if (st == SCN_OK &&
-                 newest_gen(store, page) != atomic_load(&store->pinned_gen))
+        } else if (st == SCN_OK &&
+                   newest_gen(store, page) != atomic_load(&store->pinned_gen)) {
             st = go_to_newest(store, page, false);
+        }
         uint64_t gen = newest_gen(store, page);
         uint64_t limit = to_end ? field_of(store, page, PUBLISH_APPEND, APPEND_LSN)
                                 : visible_in(store, page);

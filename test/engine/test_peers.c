@@ -729,6 +729,79 @@ TEST(peers__do_not_go_back_to_the_session_before)
     crew_end(&crew);
 }
 
+static void put_lazily(scn_db *db, const char *key, const char *value)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_set_durability(txn, SCN_SYNC_LAZY));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    CHECK_OK(scn_put(txn, table, text(key), text(value), 0));
+    CHECK_OK(scn_commit(txn));
+}
+
+/* Somebody else loses what he has shown and cures the file; shows something; loses it. */
+enum { CURE_STEPS = 3, CURE_PUTS = 1, CURE_READS = 14 };
+
+struct cures {
+    struct crew *crew;
+    uint64_t at[CURE_STEPS]; /* behind these reads */
+    uint64_t reads;
+    uint32_t done;
+    bool is_running;
+};
+
+static void go_on_curing(void *ctx, struct sim_disk *disk, enum sim_call call,
+                         enum sim_moment moment)
+{
+    struct cures *cures = ctx;
+    (void)disk;
+    if (cures->is_running || moment != SIM_AFTER || call != SIM_READ)
+        return;
+    cures->reads++;
+    if (cures->done == CURE_STEPS || cures->reads != cures->at[cures->done])
+        return;
+    cures->is_running = true;
+    if (cures->done == CURE_PUTS) {
+        put(cures->crew->db[0], "b", "1"); /* the first of a session is synced */
+        put_lazily(cures->crew->db[0], "lazy", "again");
+    } else {
+        poison(cures->crew, 0);
+        CHECK_OK(session_cure(cures->crew->db[0]->store));
+    }
+    cures->is_running = false;
+    cures->done++;
+}
+
+static void follow_beside_cures(uint64_t first, uint64_t second, uint64_t third)
+{
+    struct crew crew;
+    struct cures cures = {.crew = &crew, .at = {first, second, third}};
+    crew_begin(&crew);
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    put_lazily(crew.db[0], "lazy", "1");
+    sim_hook_set(crew.disk, go_on_curing, &cures);
+    CHECK_OK(peers_follow(crew.db[1]->store));
+    sim_hook_set(crew.disk, NULL, NULL);
+    put(crew.db[0], "a", "2");
+    CHECK(holds(crew.db[1], "a", "2"));
+    CHECK_EQ(scn_close(crew.db[0]), cures.done ? SCN_UNKNOWN : SCN_OK); /* it tells */
+    sim_process_destroy(crew.sys[0]);
+    crew.sys[0] = NULL;
+    crew_end(&crew);
+    CHECK(cures.reads < CURE_READS);
+}
+
+/* A log that ends early twice is damaged, but not where two sessions have ended it. */
+TEST(peers__follow_through_two_cures)
+{
+    for (uint64_t first = 1; first < CURE_READS; first++)
+        for (uint64_t second = first + 1; second < CURE_READS; second++)
+            for (uint64_t third = second + 1; third < CURE_READS; third++)
+                follow_beside_cures(first, second, third);
+}
+
 static bool is_about_to_sync(struct crew *crew, enum sim_call call)
 {
     return call == SIM_PROBE && crew->db[1]->store->log->group.is_leading;
