@@ -741,7 +741,7 @@ static void put_lazily(scn_db *db, const char *key, const char *value)
 }
 
 /* Somebody else loses what he has shown and cures the file; shows something; loses it. */
-enum { CURE_STEPS = 3, CURE_PUTS = 1, CURE_READS = 14 };
+enum { CURE_STEPS = 3, CURE_PUTS = 1, CURE_READS = 18 };
 
 struct cures {
     struct crew *crew;
