@@ -79,6 +79,12 @@ $(BUILD)/obj/%.o: %.c Makefile | build/deps/base
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# A compiler's opinion alone (test/style/clang.sh).
+$(BUILD)/opinion/%.ok: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ $<
+	@touch $@
+
 $(BUILD)/obj/%.cc.o: %.cc Makefile | build/deps/check
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -251,4 +257,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/opinion -name '*.d' 2>/dev/null)
