@@ -116,8 +116,9 @@ static scn_status cure_when_due(struct store *store)
     return SCN_OK;
 }
 
-/* A full disk that allows no new extent must not keep the checkpoint from making room. */
-scn_status background_round(struct store *store, bool *did_work)
+/* What is due now.  A full disk that allows no new extent must not keep the checkpoint
+ * from making room. */
+static scn_status do_round(struct store *store, bool *did_work)
 {
     *did_work = false;
     scn_status st = look_at_others(store);
@@ -176,7 +177,7 @@ static void run(void *arg)
     scn_status told = SCN_OK;
     while (wait_for_work(background)) {
         bool did_work;
-        scn_status st = background_round(store, &did_work);
+        scn_status st = do_round(store, &did_work);
         if (st < 0)
             wake_waiters(store);
         /* The host hears of it, too, once while it stays the same. */
@@ -256,7 +257,7 @@ scn_status scn_tick(scn_db *db, uint32_t budget_ms)
     uint64_t until = ops->now_ns(store->sys) + budget_ms * UINT64_C(1000000);
     bool did_work;
     do {
-        st = background_round(store, &did_work);
+        st = do_round(store, &did_work);
     } while (st == SCN_OK && did_work && ops->now_ns(store->sys) < until);
     return st;
 }

@@ -13,7 +13,4 @@ scn_status background_start(struct store *store) MUST_USE;
 void background_stop(struct background *background);
 void background_wake(struct background *background);
 
-/* One round of what is due now.  *did_work tells. */
-scn_status background_round(struct store *store, bool *did_work) MUST_USE;
-
 #endif

@@ -130,12 +130,6 @@ scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
     return find_below(txn, binding, first_source, key, hash, out);
 }
 
-scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding,
-                               scn_slice key, uint64_t hash, struct found *out)
-{
-    return find_below(txn, binding, 0, key, hash, out);
-}
-
 /* What the private delta and its segments say; SCN_NOTFOUND: nothing. */
 static scn_status ask_own(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                           uint64_t hash, struct found *out)
@@ -186,7 +180,7 @@ scn_status read_find(struct scn_txn *txn, const struct binding *binding, scn_sli
     if (st != SCN_NOTFOUND)
         return st;
     bool has_add = out->has_add;
-    st = read_find_committed(txn, binding, key, hash, out);
+    st = read_find_below(txn, binding, 0, key, hash, out);
     out->has_add = has_add;
     return st;
 }

@@ -5,11 +5,6 @@
 
 #include <stdlib.h>
 
-void readset_init(struct readset *set)
-{
-    *set = (struct readset){0};
-}
-
 static void item_free(struct read_range *item)
 {
     mem_free((void *)item->lo.data);
@@ -22,7 +17,7 @@ void readset_destroy(struct readset *set)
     for (uint32_t i = 0; i < set->count; i++)
         item_free(&set->items[i]);
     mem_free(set->items);
-    readset_init(set);
+    *set = (struct readset){0};
 }
 
 static scn_status copy_slice(scn_slice from, scn_slice *out)

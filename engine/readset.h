@@ -33,7 +33,7 @@ struct readset {
     uint64_t bytes;
 };
 
-void readset_init(struct readset *set);
+/* A zeroed one is empty; so it is afterwards. */
 void readset_destroy(struct readset *set);
 scn_status readset_key(struct readset *set, uint32_t table_id, scn_slice key,
                        uint64_t hash) MUST_USE;

@@ -132,6 +132,17 @@ void store_note_active(struct store *store, uint64_t ops)
                  atomic_load(&store->frozen_bytes) + delta_bytes(store->active));
 }
 
+/* State mutex held: a generation is known now. */
+static void note_time(struct store *store, uint64_t gen)
+{
+    struct generation_time *times = store->times;
+    if (times[GENERATION_TIMES - 1].gen >= gen)
+        return;
+    memmove(times, times + 1, (GENERATION_TIMES - 1) * sizeof *times);
+    times[GENERATION_TIMES - 1] =
+        (struct generation_time){gen, store->sys->ops->now_ns(store->sys)};
+}
+
 void store_install_view(struct store *store, struct view *view)
 {
     bool is_last = false;
@@ -139,7 +150,7 @@ void store_install_view(struct store *store, struct view *view)
     struct view *old = store->view;
     store->view = view;
     atomic_store(&store->pinned_gen, view->is_pinned ? view->gen : 0);
-    store_note_time(store, view->gen);
+    note_time(store, view->gen);
     view->next = store->views;
     view->previous = NULL;
     if (view->next)
@@ -395,16 +406,6 @@ static scn_status own_pins(struct store *store, uint64_t **gens, uint32_t *count
         if (*gens == NULL)
             return error_nomem();
     }
-}
-
-void store_note_time(struct store *store, uint64_t gen)
-{
-    struct generation_time *times = store->times;
-    if (times[GENERATION_TIMES - 1].gen >= gen)
-        return;
-    memmove(times, times + 1, (GENERATION_TIMES - 1) * sizeof *times);
-    times[GENERATION_TIMES - 1] =
-        (struct generation_time){gen, store->sys->ops->now_ns(store->sys)};
 }
 
 uint64_t store_snapshot_age_ms(struct store *store, uint64_t gen)

@@ -250,8 +250,6 @@ scn_status store_start_view(struct store *store, bool is_pinned) MUST_USE;
 /* Apply lock held: no source of before is in the history any more; it is gapless from
  * window_start on. */
 void store_forget_history(struct store *store, uint64_t window_start);
-/* State mutex held: a generation is known now. */
-void store_note_time(struct store *store, uint64_t gen);
 /* State mutex held: so old is every snapshot of this generation, in any process, at
  * least; 0 for the newest one. */
 uint64_t store_snapshot_age_ms(struct store *store, uint64_t gen);

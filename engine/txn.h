@@ -193,10 +193,8 @@ scn_status read_find(struct scn_txn *txn, const struct binding *binding, scn_sli
  * has_add is told). */
 scn_status read_find_own(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                          uint64_t hash, struct found *out) MUST_USE;
-/* The same without the transaction's own writes. */
-scn_status read_find_committed(struct scn_txn *txn, const struct binding *binding,
-                               scn_slice key, uint64_t hash, struct found *out) MUST_USE;
-/* As read_find_committed, in the view's sources from first_source on, and the tree. */
+/* Without the transaction's own writes: in the view's sources from first_source on, and
+ * the tree. */
 scn_status read_find_below(struct scn_txn *txn, const struct binding *binding,
                            uint32_t first_source, scn_slice key, uint64_t hash,
                            struct found *out) MUST_USE;

@@ -10,15 +10,10 @@ enum { USAGE_KEY_BYTES = 4, USAGE_ROW_BYTES = 12, USAGE_NOTES_HIGH = 1 << 16 };
 /* What a page holds that was packed well: the next value mostly does not fit. */
 enum { FULL_BYTES = PAGE_BYTES / 8 * 7 };
 
-void usage_init(struct usage *usage)
-{
-    *usage = (struct usage){0};
-}
-
 void usage_destroy(struct usage *usage)
 {
     mem_free(usage->notes);
-    usage_init(usage);
+    *usage = (struct usage){0};
 }
 
 static int by_page(const void *left, const void *right)

@@ -23,7 +23,7 @@ struct usage {
     size_t sorted; /* notes before this one are sorted and unique */
 };
 
-void usage_init(struct usage *usage);
+/* A zeroed one is empty; so it is afterwards. */
 void usage_destroy(struct usage *usage);
 /* References come in key order, so neighbours mostly share their page. */
 scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen,
