@@ -82,10 +82,11 @@ static scn_status flush_sweep(struct scn_cursor *cursor)
     scn_slice high = text_slice(&cursor->high);
     if (!cursor->has_sweep)
         return SCN_OK;
-    cursor->has_sweep = false;
-    return readset_range(&cursor->txn->reads, cursor->table_id,
-                         cursor->low.is_set ? &low : NULL,
-                         cursor->high.is_set ? &high : NULL);
+    scn_status st = readset_range(&cursor->txn->reads, cursor->table_id,
+                                  cursor->low.is_set ? &low : NULL,
+                                  cursor->high.is_set ? &high : NULL);
+    cursor->has_sweep = st < 0; /* commit tries again */
+    return st;
 }
 
 scn_status cursor_flush_reads(struct scn_txn *txn)
@@ -142,6 +143,15 @@ static scn_status start_sweep(struct scn_cursor *cursor, const scn_slice *from,
 }
 
 /* ---- life ---- */
+
+/* A failure sticks: the cursor is not what it was, and what it would go over is not
+ * noted. */
+static scn_status stick(struct scn_cursor *cursor, scn_status st)
+{
+    if (st < 0)
+        cursor->broken = st;
+    return st;
+}
 
 static scn_status cursor_check(const struct scn_cursor *cursor)
 {
@@ -227,7 +237,7 @@ scn_status scn_cursor_flags(scn_cursor *cursor, uint32_t flags)
     scn_slice last = text_slice(&cursor->last);
     if (st == SCN_OK && cursor->last.is_set)
         st = start_sweep(cursor, &last, true);
-    return st;
+    return stick(cursor, st);
 }
 
 /* ---- bounds ---- */
@@ -246,15 +256,15 @@ scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from,
         st = write_check_bound(*from);
     if (st == SCN_OK && to)
         st = write_check_bound(*to);
-    if (st == SCN_OK)
-        st = flush_sweep(cursor);
+    if (st < 0)
+        return st;
+    st = flush_sweep(cursor);
     if (st == SCN_OK)
         st = set_bound(&cursor->lower, from);
     if (st == SCN_OK)
         st = set_bound(&cursor->upper, to);
-    if (cursor && st == SCN_OK)
-        cursor->last.is_set = false;
-    return st;
+    cursor->last.is_set = false;
+    return stick(cursor, st);
 }
 
 /* The least key above all that begin with the prefix: its last byte below 255 raised,
@@ -348,9 +358,7 @@ static scn_status answer(struct scn_cursor *cursor, scn_status st, bool forward,
     /* Our copy outlives the page. */
     if (st == SCN_OK && key)
         *key = text_slice(&cursor->last);
-    if (st < 0)
-        cursor->broken = st;
-    return st;
+    return stick(cursor, st);
 }
 
 static scn_status seek_merge(struct scn_cursor *cursor, const scn_slice *key, int op,

@@ -579,7 +579,8 @@ scn_status scn_table_info(scn_txn *txn, scn_table_id id, scn_table_stat *out);
 /* An LSN that only changes when the table may have: the newest commit in the snapshot
  * that changed the table or, where there is none since the last checkpoint, the end of
  * that checkpoint.  The transaction's own writes do not count.  A read of the whole
- * table.  0: no such table, or a failure. */
+ * table.  0: no such table, or a failure; after that a transaction whose reads have to
+ * hold cannot commit. */
 uint64_t scn_table_version(scn_txn *txn, scn_table_id id);
 
 /* ---- reading ----
@@ -660,8 +661,8 @@ scn_status scn_del1(scn_db *db, const char *table, scn_slice key);
  * scn_first, scn_prev scn_last.
  *
  * key and value may be NULL where they are not wanted; values are then not read.  With
- * SCN_END and SCN_NOTFOUND both are empty.  A failure to read sticks: every later call
- * answers it again, so that nothing is passed over unseen.
+ * SCN_END and SCN_NOTFOUND both are empty.  A failure to read, or lack of memory, sticks:
+ * every later call answers it again, so that nothing is passed over unseen.
  *
  * What a cursor has been over counts as read: from where it was sought to the last key,
  * or to the bound where it answered SCN_END.

@@ -306,3 +306,118 @@ TEST(memory__that_ran_out_under_a_cursor_is_told_again)
     scn_abort(txn);
     CHECK_OK(scn_close(db));
 }
+
+/* ---- what was read ---- */
+
+/* What a transaction reads while an allocation fails. */
+struct reading {
+    scn_txn *txn;
+    scn_table_id id;
+    scn_cursor *cursor; /* has handed out "a" */
+};
+
+/* Was the row "b" told, or that it is not there? */
+typedef bool (*reader)(struct reading *reading);
+
+static bool moves_on(struct reading *reading)
+{
+    return scn_next(reading->cursor, NULL, NULL) == SCN_OK;
+}
+
+static bool seeks(struct reading *reading)
+{
+    (void)scn_seek(reading->cursor, text("b"), SCN_GE, NULL, NULL);
+    return moves_on(reading);
+}
+
+static bool begins_anew(struct reading *reading)
+{
+    (void)scn_last(reading->cursor, NULL, NULL);
+    return moves_on(reading);
+}
+
+static bool is_bounded(struct reading *reading)
+{
+    static const char from[] = "a bound that is too long for the first buffer of a text";
+    scn_slice to = text("c");
+    (void)scn_cursor_bounds(reading->cursor, &(scn_slice){from, sizeof from}, &to);
+    return moves_on(reading);
+}
+
+static bool is_flagged(struct reading *reading)
+{
+    (void)scn_cursor_flags(reading->cursor, 0);
+    return moves_on(reading);
+}
+
+/* False: there is no such allocation.  Who was told of a row conflicts with whoever
+ * changes it. */
+static bool read_and_commit(reader read, const char *changed, uint64_t nth)
+{
+    scn_db *db = open_quiet();
+    struct reading reading = {.id = kit_table(db, "t")};
+    kit_write(db, reading.id, "a", "1");
+    kit_write(db, reading.id, "b", "1");
+    reading.txn = kit_begin(db, SCN_WRITE);
+    CHECK_OK(scn_cursor_open(reading.txn, reading.id, &reading.cursor));
+    CHECK_OK(scn_first(reading.cursor, NULL, NULL));
+    memory.count = 0;
+    memory.nth = nth;
+    bool has_told = read(&reading);
+    bool has_failed = memory.count >= nth;
+    memory.nth = 0;
+    kit_write(db, reading.id, changed, "2");
+    scn_status st = kit_put(reading.txn, reading.id, "mine", "1");
+    if (st == SCN_OK)
+        st = scn_commit(reading.txn);
+    else
+        scn_abort(reading.txn);
+    if (has_failed && (has_told || changed[0] == 'a'))
+        CHECK(st < 0);
+    CHECK_OK(scn_close(db));
+    return has_failed;
+}
+
+TEST(memory__that_ran_out_makes_no_read_forgotten)
+{
+    static const reader readers[] = {seeks, begins_anew, is_bounded, is_flagged};
+    for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
+        for (int both = 0; both < 2; both++) {
+            uint64_t nth = 1;
+            while (read_and_commit(readers[i], both ? "b" : "a", nth))
+                nth++;
+            CHECK(nth > 1);
+        }
+}
+
+/* The number that stands for a table that is not there stands for a failure, too. */
+static bool ask_for_version(uint64_t nth)
+{
+    scn_db *db = open_quiet();
+    scn_table_id id = kit_table(db, "t");
+    scn_table_id other = kit_table(db, "other");
+    scn_txn *txn = kit_begin(db, SCN_WRITE);
+    memory.count = 0;
+    memory.nth = nth;
+    bool is_hidden = scn_table_version(txn, id) == 0;
+    bool has_failed = memory.count >= nth;
+    memory.nth = 0;
+    CHECK(is_hidden == has_failed);
+    kit_write(db, id, "b", "2");
+    scn_status st = kit_put(txn, other, "mine", "1");
+    if (st == SCN_OK)
+        st = scn_commit(txn);
+    else
+        scn_abort(txn);
+    CHECK(st < 0);
+    CHECK_OK(scn_close(db));
+    return has_failed;
+}
+
+TEST(memory__that_ran_out_hides_no_table)
+{
+    uint64_t nth = 1;
+    while (ask_for_version(nth))
+        nth++;
+    CHECK(nth > 1);
+}
