@@ -274,26 +274,28 @@ static uint64_t source_version(const struct source *source, uint32_t table_id,
     return table ? delta_table_version(table, max_lsn) : 0;
 }
 
-/* It tells the user something, so it is a read of the whole table [I1]; where that
- * cannot be noted, the transaction cannot commit any more. */
-static void track_version(struct scn_txn *txn, uint32_t table_id)
-{
-    scn_status st = txn_tracks(txn, 0) ? readset_table(&txn->reads, table_id) : SCN_OK;
-    if (st < 0)
-        txn->broken = st;
-}
-
-uint64_t scn_table_version(scn_txn *txn, scn_table_id id)
+/* It tells the user something, so it is a read of the whole table [I1]. */
+static scn_status bind_version(struct scn_txn *txn, uint32_t table_id)
 {
     struct binding *binding;
+    txn_enter(txn);
+    scn_status st = catalog_bind(txn, table_id, &binding);
+    if (st == SCN_OK && txn_tracks(txn, 0))
+        st = readset_table(&txn->reads, table_id);
+    return txn_leave(txn, st);
+}
+
+/* A failure looks like a table that is not there: who may have acted on that, and has not
+ * had it noted, cannot commit any more. */
+uint64_t scn_table_version(scn_txn *txn, scn_table_id id)
+{
     if (txn_check(txn) < 0)
         return 0;
-    txn_enter(txn);
-    scn_status st = catalog_bind(txn, id, &binding);
-    st = txn_leave(txn, st);
+    scn_status st = bind_version(txn, id);
+    if (st < 0 && txn_tracks(txn, 0))
+        txn->broken = st;
     if (st != SCN_OK)
         return 0;
-    track_version(txn, id);
     uint64_t newest = txn->view->base_lsn;
     for (uint32_t i = 0; i < txn->view->source_count; i++) {
         uint64_t lsn = source_version(&txn->view->sources[i], id, txn->lsn);
