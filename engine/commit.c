@@ -517,7 +517,8 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
     if (is_done) {
         atomic_fetch_add_explicit(&store->counters.lazy_commits, 1, memory_order_relaxed);
     } else {
-        uint32_t window = txn->durability == SCN_SYNC_GROUP
+        /* Who holds the append lock would wait for company in vain. */
+        uint32_t window = txn->durability == SCN_SYNC_GROUP && !txn->is_priority
                               ? store->options.group_window_ms
                               : 0;
         st = log_sync(store->log, *lsn, window);
