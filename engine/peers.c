@@ -803,6 +803,18 @@ scn_status peers_read_alone(struct store *store)
     return pin_current(store);
 }
 
+/* Nobody has a snapshot, and nobody begins one from here on.  In one step: a commit that
+ * holds the append lock (scn_update) relies on the active delta. */
+static bool stop_begins_if_idle(struct store *store)
+{
+    store->sys->ops->mutex_lock(store->state_mutex);
+    bool is_idle = store->open_txns == NULL;
+    if (is_idle)
+        atomic_store(&store->has_gap, true);
+    store->sys->ops->mutex_unlock(store->state_mutex);
+    return is_idle;
+}
+
 /* What was read from the log is in the file, too: a process that does nothing for seconds
  * gives the memory back, and starts anew when it is asked again. */
 static void shed(struct store *store)
@@ -811,15 +823,17 @@ static void shed(struct store *store)
     const struct superblock *sb = &store->superblock;
     apply_enter(store);
     /* A checkpoint of this process counts the sources. */
-    bool is_free = !atomic_load(&store->has_gap) && !store_has_txns(store) &&
-                   atomic_load(&store->locks.owner[LOCK_CHECKPOINT]) == 0;
-    bool can_shed = is_free && view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0,
-                                           &view) == SCN_OK;
-    if (can_shed) {
-        atomic_store(&store->has_gap, true);
+    bool is_free = !atomic_load(&store->has_gap) &&
+                   atomic_load(&store->locks.owner[LOCK_CHECKPOINT]) == 0 &&
+                   view_create(sb->gen, sb->base.lsn, &sb->catalog, NULL, 0, &view) ==
+                       SCN_OK &&
+                   stop_begins_if_idle(store);
+    if (is_free) {
         store->active = NULL;
         store_forget_history(store, log_appended(store->log));
         store_install_view(store, view);
+    } else {
+        view_destroy(view);
     }
     apply_leave(store);
 }

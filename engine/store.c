@@ -260,14 +260,6 @@ scn_status store_start_view(struct store *store, bool is_pinned)
     return st;
 }
 
-bool store_has_txns(struct store *store)
-{
-    store->sys->ops->mutex_lock(store->state_mutex);
-    bool has = store->open_txns != NULL;
-    store->sys->ops->mutex_unlock(store->state_mutex);
-    return has;
-}
-
 bool store_has_writers(struct store *store)
 {
     bool has = false;

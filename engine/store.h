@@ -238,7 +238,6 @@ void store_finish_push(struct store *store, const struct source *sources, uint32
                        struct view *view);
 /* Apply lock held: the view becomes current; the store owns it. */
 void store_install_view(struct store *store, struct view *view);
-bool store_has_txns(struct store *store);
 /* Transactions for writing are open. */
 bool store_has_writers(struct store *store);
 /* Operations have come into the active delta. */
