@@ -405,6 +405,7 @@ static scn_status enter_session(struct store *store, struct publish *page)
     atomic_store(&store->file.session, session->epoch);
     atomic_store(&store->file.is_poisoned, false);
     atomic_store(&store->epoch_start_lsn, session->field[SESSION_START_LSN]);
+    atomic_store(&store->found_lsn, session->field[SESSION_FOUND_LSN]);
     store->session_gen = session->field[SESSION_NEXT_GEN];
     atomic_store(&store->lazy_lsn, 0);
     atomic_store(&store->full_lsn, 0);

@@ -421,6 +421,7 @@ static scn_status open_log(struct store *store, const struct replay *replay)
     if (st < 0)
         return st;
     atomic_store(&store->epoch_start_lsn, store->recovered.capacity_lsn);
+    atomic_store(&store->found_lsn, store->recovered.end.lsn);
     atomic_store(&store->lazy_lsn, store->recovered.end.lsn);
     log_begin_epoch(store->log, epoch, store->recovered.capacity_lsn);
     room_measure(store);

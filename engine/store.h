@@ -187,6 +187,7 @@ struct store {
     struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
     struct counters counters;
     uint64_t peer_lsn; /* apply; commits of others up to here are counted */
+    _Atomic uint64_t found_lsn; /* end of what the session began with */
 };
 
 struct scn_db {

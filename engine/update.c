@@ -205,7 +205,8 @@ static scn_status wait_durable(struct store *store, uint64_t lsn, int32_t timeou
 }
 
 /* The LSNs of a later life are above all of this one's: what is synced in it says nothing
- * of a commit that was lost between the two. */
+ * of a commit that was lost between the two.  But where a session begins, its recovery
+ * has made everything durable that snapshots see before the first commit. */
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
 {
     scn_status st = db_check(db);
@@ -213,7 +214,8 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
         return st;
     struct store *store = db->store;
     uint64_t life = log_life(store->log);
-    if (lsn < atomic_load(&store->epoch_start_lsn) && lsn != store->recovered.end.lsn)
+    if (lsn < atomic_load(&store->epoch_start_lsn) &&
+        lsn != atomic_load(&store->found_lsn))
         return of_earlier_life();
     st = wait_durable(store, lsn, timeout_ms);
     return st == SCN_OK && log_life(store->log) != life ? of_earlier_life() : st;

@@ -356,6 +356,82 @@ TEST(protocol__16_the_last_attempt_sees_what_waits_for_its_sync)
     pair_close(&pair);
 }
 
+/* SCN_CONFLICT until it has the append lock. */
+static scn_status put_the_fourth_time(scn_txn *txn, void *ctx)
+{
+    struct part *part = ctx;
+    if (++part->count < 4)
+        return SCN_CONFLICT;
+    scn_status st = scn_set_durability(txn, part->durability);
+    return st == SCN_OK ? txn_put(txn, part->key, part->value, 0) : st;
+}
+
+static void do_insist(struct part *part)
+{
+    part->st = scn_update(part->stage->db, put_the_fourth_time, part);
+}
+
+/* Nobody else can append, so nobody comes to share its sync. */
+TEST(protocol__16_the_last_attempt_waits_for_no_company)
+{
+    struct stage stage;
+    stage_init(&stage, 0);
+    stage.options.group_window_ms = 10000;
+    stage_begin(&stage);
+    uint64_t begun = stage.sys->ops->now_ns(stage.sys);
+    struct part *update = stage_cast(&stage, do_insist, "k", "v");
+    update->durability = SCN_SYNC_GROUP;
+    CHECK_OK(part_finish(update));
+    CHECK(stage.sys->ops->now_ns(stage.sys) - begun < UINT64_C(5000000000));
+    CHECK(stage_has(&stage, "k", "v"));
+    stage_close(&stage);
+}
+
+static bool has_append(void *ctx)
+{
+    struct store *store = ctx;
+    return atomic_load(&store->locks.owner[LOCK_APPEND]) != 0;
+}
+
+static void do_rest(struct part *part)
+{
+    peers_rest(part->stage->db->store);
+}
+
+static void be_idle_for_long(struct store *store)
+{
+    store->rest_rounds = 1000;
+    store->rest_count = store->begin_count;
+    atomic_store(&store->delta_debt, 2 << 20);
+}
+
+/* It holds the append lock from before its snapshot to its commit, and what it has learnt
+ * under it must not be given back between the two. */
+TEST(protocol__16_nothing_is_given_back_under_the_last_attempt)
+{
+    struct pair pair;
+    pair_open(&pair);
+    struct store *store = store_of(&pair.b);
+    stage_put(&pair.a, "k", "old");
+    CHECK(stage_has(&pair.b, "k", "old"));
+    struct part *update = stage_cast(&pair.b, do_insist, "k", "new");
+    part_until_holds(update, SIM_MUTEX_LOCK, SIM_AT_END, has_append, store);
+    peers_rest(store);
+    peers_rest(store); /* now its view is not pinned */
+    be_idle_for_long(store);
+    struct part *idle = stage_cast(&pair.b, do_rest, "rest", NULL);
+    part_blocks(idle); /* until what others have done is known */
+    for (int looks = 0; looks < 3; looks++) /* with the lock, the pin, at the begin */
+        part_until_pages(update, SIM_READ, SIM_AT_END, PUBLISH_PAGE_NO,
+                         PUBLISH_PAGE_NO + 1);
+    part_until(idle, SIM_MUTEX_UNLOCK, SIM_AT_END);
+    part_blocks(update);
+    CHECK_EQ(part_finish(idle), SCN_INTERRUPTED);
+    CHECK_OK(part_finish(update));
+    CHECK(stage_has(&pair.a, "k", "new"));
+    pair_close(&pair);
+}
+
 /* ---- 18: adopting ---- */
 
 /* Nobody knows whether its owner has failed at something. */
@@ -571,5 +647,34 @@ TEST(protocol__24_spares_of_a_failed_checkpoint_come_back_with_the_cure)
              store_of(&pair.b)->superblock.spare_count);
     stage_checkpoint(&pair.b);
     stage_check_file(&pair.b);
+    pair_close(&pair);
+}
+
+/* ---- 21: LSNs ---- */
+
+static bool is_durable(struct stage *stage)
+{
+    scn_txn *txn = stage_txn(stage, SCN_WRITE);
+    uint64_t lsn;
+    CHECK_OK(scn_commit_at(txn, &lsn));
+    return scn_wait_durable(stage->db, lsn, -1) == SCN_OK;
+}
+
+/* The LSN of a snapshot before the session's first commit is below all of its own, and a
+ * recovery has made durable what it stands for. */
+TEST(protocol__21_what_a_session_begins_with_is_durable)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    stage_put(&pair.a, "k", "v");
+    stage_reopen(&pair.a);
+    stage_join(&pair.b, &pair.a, 0);
+    CHECK(is_durable(&pair.a));
+    CHECK(is_durable(&pair.b));
+    poison(&pair.a);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK(is_durable(&pair.a));
+    CHECK(is_durable(&pair.b));
     pair_close(&pair);
 }
