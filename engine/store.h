@@ -140,7 +140,8 @@ struct store {
     _Atomic uint64_t pinned_gen; /* written under state; the view's; 0: none */
     bool has_commits;          /* apply; applied since rest_base */
     struct log_base rest_base; /* apply; behind the last FREEZE: deltas begin here */
-    bool is_alone;             /* apply; what is known does not come from a page */
+    atomic_bool is_alone;      /* written under apply; what is known does not come from a
+                                * page */
     struct publish_value last_session; /* apply */
     /* [9] Start of the record that is being appended and applied, UINT64_MAX when there
      *     is none: a sync may cover it before its operations are in the delta. */
@@ -184,7 +185,7 @@ struct store {
                                          * above */
     atomic_bool has_lost_lazy;          /* one may be lost, with the session before */
     uint64_t recovery_ns;               /* open; how long it took */
-    struct background *background;      /* open; NULL: SCN_NOTHREAD or read-only */
+    struct background *background;      /* open; NULL: SCN_NOTHREAD */
     struct counters counters;
     uint64_t peer_lsn; /* apply; commits of others up to here are counted */
     _Atomic uint64_t found_lsn; /* end of what the session began with */
