@@ -116,12 +116,14 @@ static scn_status cure_when_due(struct store *store)
     return SCN_OK;
 }
 
-/* What is due now.  A full disk that allows no new extent must not keep the checkpoint
- * from making room. */
+/* What is due now.  Who only reads has nothing to do but to hold nothing back.  A full
+ * disk that allows no new extent must not keep the checkpoint from making room. */
 static scn_status do_round(struct store *store, bool *did_work)
 {
     *did_work = false;
     scn_status st = look_at_others(store);
+    if (store->is_read_only)
+        return st;
     if (st == SCN_OK)
         st = cure_when_due(store);
     if (st == SCN_OK)
@@ -250,7 +252,7 @@ scn_status scn_tick(scn_db *db, uint32_t budget_ms)
     scn_status st = db_check(db);
     if (st == SCN_OK)
         st = checkpoint_check_caller(db->store);
-    if (st < 0 || db->store->is_read_only)
+    if (st < 0)
         return st;
     struct store *store = db->store;
     const struct sys_ops *ops = store->sys->ops;

@@ -591,7 +591,7 @@ static scn_status prepare(struct store *store, const char *path)
 static scn_status start(struct store *store)
 {
     scn_status st = session_open(store);
-    if (st == SCN_OK && !store->is_read_only && !(store->options.flags & SCN_NOTHREAD))
+    if (st == SCN_OK && !(store->options.flags & SCN_NOTHREAD))
         st = background_start(store);
     return st;
 }

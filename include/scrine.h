@@ -822,8 +822,9 @@ scn_status scn_readers_each(scn_db *db,
 /* The background work by hand: the sync of lazy commits, checkpoints that are due, room
  * in the log.  At least one step, then more until budget_ms have passed; a step may take
  * longer.  Needed where the store was opened with SCN_NOTHREAD, about every
- * lazy_interval_ms.  Statuses of scn_checkpoint; a store that is open for reading only
- * has nothing to do. */
+ * lazy_interval_ms.  Statuses of scn_checkpoint.  Where the store is open for reading
+ * only there is less to do: a process without a transaction gives back the pages that it
+ * still holds. */
 scn_status scn_tick(scn_db *db, uint32_t budget_ms);
 
 /* ---- locks for the program ---- */

@@ -839,3 +839,44 @@ TEST(protocol__35_an_idle_process_holds_no_pages)
     CHECK(stage_has(&pair.b, "bulk", NULL));
     pair_close(&pair);
 }
+
+/* A second goes by, for everybody. */
+static void do_pause(struct part *part)
+{
+    struct store *store = part->stage->db->store;
+    const struct sys_ops *ops = store->sys->ops;
+    uint64_t until = ops->now_ns(store->sys) + UINT64_C(1000000000);
+    ops->mutex_lock(store->state_mutex);
+    while (ops->cond_wait(store->space_cond, store->state_mutex, until))
+        continue;
+    ops->mutex_unlock(store->state_mutex);
+    part->st = SCN_OK;
+}
+
+/* With a thread of its own, or where the program calls scn_tick. */
+static void read_once_and_rest(uint32_t flags)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    stage_put_long(&pair.a, "bulk", "old", BULK_BYTES);
+    stage_checkpoint(&pair.a);
+    uint64_t full = file_bytes(&pair.a);
+    stage_join(&pair.b, &pair.a, SCN_RDONLY | flags);
+    CHECK(stage_has(&pair.b, "none", NULL));
+    CHECK_OK(part_await(stage_cast(&pair.a, do_pause, "pause", NULL)));
+    stage_speak(&pair.b);
+    for (int i = 0; i < 2 && !flags; i++)
+        CHECK_OK(scn_tick(pair.b.db, 1));
+    stage_del(&pair.a, "bulk");
+    stage_speak(&pair.a);
+    CHECK_OK(scn_checkpoint(pair.a.db));
+    CHECK(file_bytes(&pair.a) + BULK_BYTES / 2 < full);
+    CHECK(stage_has(&pair.b, "bulk", NULL));
+    pair_close(&pair);
+}
+
+TEST(protocol__35_an_idle_reader_holds_no_pages)
+{
+    read_once_and_rest(0);
+    read_once_and_rest(STAGE_BACKGROUND);
+}

@@ -35,7 +35,7 @@ static enum outcome take_since(const char *text, scn_snapshot_options *options)
 static enum outcome open_source(struct handle *handle, const char *path)
 {
     bool can_write = access(path, W_OK) == 0;
-    uint32_t flags = SCN_NOCREATE | (can_write ? SCN_NOTHREAD : SCN_RDONLY);
+    uint32_t flags = SCN_NOCREATE | SCN_NOTHREAD | (can_write ? 0 : SCN_RDONLY);
     return handle_open_with(handle, path, flags, HANDLE_POOL_ONCE);
 }
 
