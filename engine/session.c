@@ -57,6 +57,16 @@ static scn_status attach_alone(struct store *store)
     return st == SCN_OK ? lock_attach(&store->locks, LOCK_READER, SYS_EXCLUSIVE) : st;
 }
 
+/* Who does not come in lets ATTACH go before GATE: a reader takes whoever has it for one
+ * of the page's session, which may be over [Y1]. */
+static scn_status leave_gate(struct store *store, scn_status st)
+{
+    if (st < 0)
+        lock_detach(&store->locks, LOCK_ATTACH);
+    lock_give(&store->locks, LOCK_GATE);
+    return st;
+}
+
 /* Nobody else may come: kernel locks behind these are of no use. */
 static scn_status open_exclusively(struct store *store)
 {
@@ -72,8 +82,7 @@ static scn_status open_exclusively(struct store *store)
         st = recovery_run(store);
     if (st == SCN_OK)
         st = peers_tell_nothing(store);
-    lock_give(&store->locks, LOCK_GATE);
-    return st;
+    return leave_gate(store, st);
 }
 
 /* Where locks lie, too; what cannot be known is no reason to keep others out. */
@@ -225,8 +234,7 @@ static scn_status open_shared(struct store *store)
         st = lock_take(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
         if (st < 0)
             return st;
-        st = attach(store);
-        lock_give(&store->locks, LOCK_GATE);
+        st = leave_gate(store, attach(store));
     } while (st == SCN_BUSY && store->view == NULL && pause_until(store, until));
     return st;
 }

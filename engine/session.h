@@ -3,7 +3,8 @@
  *
  * [Y1] ATTACH is tried exclusively under GATE, and exchanged for a shared one only when
  *      the file is recovered and the publish page says so: nobody else holds ATTACH
- *      before.  Who gets it shared joins only if he is not alone then.
+ *      before.  Who gets it shared joins only if he is not alone then, and who does not
+ *      come in has given it back before GATE: who has it is in the page's session.
  * [Y2] Readers never hold ATTACH: recovery goes on in spite of them. */
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H

@@ -438,3 +438,9 @@ scn_status lock_attach_alone(struct locks *locks, enum lock_kind kind)
         return SCN_BUSY;
     return error == 0 ? SCN_OK : kernel_failed(locks, kind, error, 0);
 }
+
+/* As in lock_give it only fails when the descriptor is no longer ours. */
+void lock_detach(struct locks *locks, enum lock_kind kind)
+{
+    (void)try_kernel(locks, kind, SYS_UNLOCK);
+}

@@ -104,5 +104,7 @@ scn_status lock_attach(struct locks *locks, enum lock_kind kind, enum sys_lock_m
  * without a sentence: to find out who the other is means to look through all processes,
  * which takes longer than a durable commit. */
 scn_status lock_attach_alone(struct locks *locks, enum lock_kind kind) MUST_USE;
+/* Whether it is held or not. */
+void lock_detach(struct locks *locks, enum lock_kind kind);
 
 #endif

@@ -683,3 +683,34 @@ TEST(protocol__19_who_meets_one_alone_that_dies_recovers)
     stage_close(&third);
     stage_close(&a);
 }
+
+/* He wants it for himself, and a reader is in the way.  What he still has while he goes
+ * is no session: the one on the page was over before somebody was alone. */
+TEST(protocol__19_who_could_not_be_alone_is_no_session)
+{
+    struct stage a;
+    struct stage alone;
+    struct stage first;
+    struct stage second;
+    struct sim_stop leaves = {.step = SIM_CLOSE, .when = SIM_AT_BEGIN};
+    stage_open(&a, 0);
+    stage_put(&a, "k", "old");
+    stage_leave(&a);
+    stage_come(&alone, &a, SCN_EXCLUSIVE);
+    CHECK_OK(stage_try_open(&alone));
+    stage_put(&alone, "k", "new");
+    stage_leave(&alone);
+    stage_come(&first, &a, SCN_RDONLY);
+    CHECK_OK(stage_try_open(&first));
+    stage_come(&alone, &a, SCN_EXCLUSIVE);
+    struct part *opener = stage_cast(&alone, do_open, "opener", NULL);
+    CHECK_EQ(sim_actor_await(opener->actor, &leaves), SIM_STOPPED);
+    stage_come(&second, &a, SCN_RDONLY);
+    CHECK_OK(stage_try_open(&second));
+    CHECK(stage_has(&second, "k", "new"));
+    CHECK_EQ(part_finish(opener), SCN_BUSY);
+    stage_close(&second);
+    stage_close(&first);
+    stage_close(&alone);
+    stage_close(&a);
+}
