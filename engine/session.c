@@ -147,22 +147,28 @@ static scn_status recover_aside(struct store *store, uint64_t old_session)
     return st;
 }
 
+/* Another process has done it, and this one may be in the new session by now. */
+static bool is_cured(const struct publish *page, uint64_t poisoned)
+{
+    const struct publish_value *session = &page->line[PUBLISH_SESSION];
+    const struct publish_value *poison = &page->line[PUBLISH_POISON];
+    bool is_poisoned = poison->sequence != 0 && poison->epoch == session->epoch;
+    return session->sequence != 0 && session->epoch != poisoned && !is_poisoned;
+}
+
 /* With all locks: nobody appends, syncs, or makes a checkpoint meanwhile; who reads goes
  * on with what he has. */
-static scn_status cure_locked(struct store *store)
+static scn_status cure_locked(struct store *store, uint64_t poisoned)
 {
     struct publish page;
     scn_status st = publish_read(&store->file, &page);
-    bool is_cured = st == SCN_OK && page.line[PUBLISH_SESSION].sequence != 0 &&
-                    page.line[PUBLISH_SESSION].epoch != file_session(&store->file) &&
-                    store->view != NULL;
-    if (st < 0 || is_cured)
+    if (st < 0 || (store->view != NULL && is_cured(&page, poisoned)))
         return st;
     return recover_aside(store, page.line[PUBLISH_SESSION].epoch);
 }
 
 /* GATE held. */
-static scn_status cure(struct store *store)
+static scn_status cure(struct store *store, uint64_t poisoned)
 {
     static const enum lock_kind kinds[] = {LOCK_CHECKPOINT, LOCK_APPEND, LOCK_SYNC};
     enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -173,10 +179,20 @@ static scn_status cure(struct store *store)
         held += st == SCN_OK;
     }
     if (st == SCN_OK)
-        st = cure_locked(store);
+        st = cure_locked(store, poisoned);
     while (held > 0)
         lock_give(&store->locks, kinds[--held]);
     return st;
+}
+
+/* 0: none that this process knows of.  Under the apply lock, since another thread may
+ * come into the session after it, which is in good health. */
+static uint64_t find_poisoned(struct store *store)
+{
+    apply_enter(store);
+    uint64_t session = file_is_poisoned(&store->file) ? file_session(&store->file) : 0;
+    apply_leave(store);
+    return session;
 }
 
 scn_status session_cure(struct store *store)
@@ -184,7 +200,7 @@ scn_status session_cure(struct store *store)
     scn_status st = lock_take(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
-    st = cure(store);
+    st = cure(store, find_poisoned(store));
     lock_give(&store->locks, LOCK_GATE);
     return st == SCN_OK ? peers_follow(store) : st;
 }
@@ -195,7 +211,7 @@ static scn_status join(struct store *store)
     scn_status st = peers_join(store);
     if (st != SCN_CORRUPT && (st < 0 || !file_is_poisoned(&store->file)))
         return st;
-    st = cure(store);
+    st = cure(store, file_session(&store->file));
     return st == SCN_OK ? peers_join(store) : st;
 }
 

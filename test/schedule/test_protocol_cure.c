@@ -99,6 +99,32 @@ TEST(protocol__26_no_session_begins_while_one_is_being_poisoned)
     pair_close(&pair);
 }
 
+static void do_cure(struct part *part)
+{
+    part->st = session_cure(store_of(part->stage));
+}
+
+/* Two want to cure the file.  While one of them waits for the other, another thread of it
+ * comes into the session that has begun: then there is nothing left to cure. */
+TEST(protocol__26_a_file_is_cured_once)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    poison(&pair.b);
+    struct part *late = stage_cast(&pair.b, do_cure, "late", NULL);
+    part_until_lock(late, LOCK_BASE + LOCK_GATE, 1, SIM_AT_BEGIN);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK(stage_has(&pair.b, "k", "old"));
+    struct part *writer = stage_cast(&pair.a, do_put, "k", "new");
+    part_until_appended(writer);
+    CHECK_OK(part_finish(late));
+    CHECK_OK(part_finish(writer));
+    CHECK(stage_has(&pair.b, "k", "new"));
+    pair_close(&pair);
+}
+
 /* Pages that may be used again are. */
 static void use_pages(struct stage *stage)
 {
