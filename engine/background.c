@@ -124,8 +124,8 @@ static scn_status do_round(struct store *store, bool *did_work)
     scn_status st = look_at_others(store);
     if (store->is_read_only)
         return st;
-    if (st == SCN_OK)
-        st = cure_when_due(store);
+    if (st == SCN_OK || file_is_poisoned(&store->file))
+        st = cure_when_due(store); /* there may be nothing left that could be followed */
     if (st == SCN_OK)
         st = file_check_poison(&store->file);
     if (st == SCN_OK)

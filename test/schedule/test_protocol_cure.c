@@ -125,6 +125,35 @@ TEST(protocol__26_a_file_is_cured_once)
     pair_close(&pair);
 }
 
+/* A process has a transaction open that writes, and lags; what it would have to follow
+ * has been cut by a cure that died.  It cures the file itself, all the same. */
+TEST(protocol__26_who_cannot_follow_cures_the_file)
+{
+    struct pair pair;
+    struct stage third;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    scn_txn *writer = stage_txn(&pair.b, SCN_WRITE);
+    struct part *lazy = stage_cast(&pair.a, do_put, "lazy", "1");
+    lazy->durability = SCN_SYNC_LAZY;
+    CHECK_OK(part_finish(lazy));
+    poison(&pair.a);
+    stage_leave(&pair.a);
+    stage_come(&third, &pair.a, 0);
+    struct part *opener = stage_cast(&third, do_open, "opener", NULL);
+    part_until_line(opener, PUBLISH_APPEND, SIM_AT_BEGIN);
+    stage_leave(&third);
+    stage_speak(&pair.b);
+    CHECK_EQ(scn_tick(pair.b.db, 0), SCN_POISONED);
+    sim_clock_set(pair.b.disk, sim_clock_ns(pair.b.disk) + 2 * UINT64_C(1000000000));
+    CHECK_OK(scn_tick(pair.b.db, 0));
+    scn_abort(writer);
+    stage_put(&pair.b, "k", "new");
+    CHECK(stage_has(&pair.b, "lazy", NULL));
+    stage_close(&pair.b);
+    stage_close(&pair.a);
+}
+
 /* Pages that may be used again are. */
 static void use_pages(struct stage *stage)
 {
