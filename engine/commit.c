@@ -310,6 +310,23 @@ static void each_grown(struct scn_txn *txn,
         }
 }
 
+/* The runs' pages now belong to the record: the transaction's end must not let them go.
+ */
+static void hand_over_segments(struct scn_txn *txn)
+{
+    for (uint32_t i = 0; i < txn->writes.segment_count; i++)
+        segment_destroy(txn->store, &txn->writes.segments[i], true);
+    txn->writes.segment_count = 0;
+}
+
+/* Whoever recovers the log decides, and nobody does so before the lock is given back:
+ * this process may come into the next session at once. */
+static void leave_in_doubt(struct scn_txn *txn)
+{
+    each_grown(txn, grown_doubt);
+    hand_over_segments(txn);
+}
+
 static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done)
 {
     struct store *store = txn->store;
@@ -431,6 +448,8 @@ static scn_status append_once(struct scn_txn *txn, struct bases *bases, uint64_t
     if (st < 0)
         return st;
     st = append(txn, bases, step, lsn, is_done);
+    if (st == SCN_UNKNOWN)
+        leave_in_doubt(txn);
     give_append(txn);
     return st;
 }
@@ -468,15 +487,6 @@ static scn_status append_with_additions(struct scn_txn *txn, uint64_t *lsn, bool
     return st;
 }
 
-/* The runs' pages now belong to the record: the transaction's end must not let them go.
- */
-static void hand_over_segments(struct scn_txn *txn)
-{
-    for (uint32_t i = 0; i < txn->writes.segment_count; i++)
-        segment_destroy(txn->store, &txn->writes.segments[i], true);
-    txn->writes.segment_count = 0;
-}
-
 /* What a conflict met may be appended and not yet visible, and its owner may be dead: it
  * has to become visible, or who runs the transaction again meets it for ever. */
 static void show_what_was_met(struct store *store)
@@ -504,10 +514,6 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
         st = txn->writes.adds ? append_with_additions(txn, lsn, &is_done)
                               : append_until_done(txn, NULL, lsn, &is_done);
     if (st < 0) {
-        if (st == SCN_UNKNOWN) { /* whoever recovers the log decides */
-            each_grown(txn, grown_doubt);
-            hand_over_segments(txn);
-        }
         if (st == SCN_CONFLICT && !txn->is_priority)
             show_what_was_met(store);
         return st;

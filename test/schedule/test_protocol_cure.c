@@ -245,6 +245,27 @@ TEST(protocol__03_pages_of_an_unknown_commit_are_settled_by_the_cure)
     }
 }
 
+/* Its own process comes into the next session before it does anything more. */
+TEST(protocol__03_pages_of_an_unknown_commit_are_in_doubt_before_the_cure)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    struct part *writer = stage_cast(&pair.b, do_put, "bulk", "run");
+    writer->len = BULK_BYTES;
+    part_until(writer, SIM_SYNC, SIM_AT_END);
+    stage_fail(&pair.b, SIM_WRITE, 1, EIO);
+    for (int i = 0; i < 2; i++) /* taken, and given back */
+        part_until_lock(writer, LOCK_BASE + LOCK_APPEND, 1, SIM_AT_END);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK(stage_has(&pair.b, "k", "old"));
+    CHECK_EQ(part_finish(writer), SCN_UNKNOWN);
+    CHECK(grows_nothing(&pair.a));
+    CHECK(grows_nothing(&pair.b));
+    pair_close(&pair);
+}
+
 /* The same for an extent: the log leads there, and who made it ready was told that it
  * does not. */
 TEST(protocol__24_an_extent_whose_record_is_in_doubt_is_linked_once)
