@@ -17,7 +17,8 @@
  * for another's open transaction, for reading or for writing: conflicts are found per
  * key, at commit.  Any of them may be killed at any moment: its locks vanish with it, and
  * the others go on without a repair.  One that is stopped while it holds a lock of a
- * commit delays those who write (for busy_timeout_ms, then SCN_BUSY), not those who read.
+ * commit delays those who write (for busy_timeout_ms, then SCN_BUSY; in the middle of its
+ * sync, until it goes on or is killed), not those who read.
  * SCN_RDONLY reads beside writers and changes nothing; SCN_EXCLUSIVE lets nobody in.
  * On network file systems, where locks do not reach everybody, one process at a time
  * has the file (SCN_NOT_LOCAL, SCN_ALLOW_NOT_LOCAL).  After fork, the child's calls with
