@@ -63,7 +63,7 @@ static bool is_other_session(struct store *store, const struct publish *page)
 {
     const struct publish_value *now = &page->line[PUBLISH_SESSION];
     const struct publish_value *last = &store->last_session;
-    if (store->is_alone)
+    if (atomic_load(&store->is_alone))
         return now->sequence != last->sequence || now->epoch != last->epoch;
     return now->sequence != 0 && now->epoch != file_session(&store->file);
 }
@@ -415,7 +415,8 @@ static scn_status enter_session(struct store *store, struct publish *page)
     scn_status st = go_to_newest(store, page, true);
     if (st < 0)
         atomic_store(&store->file.session, 0);
-    store->is_alone = st < 0 && store->is_alone;
+    if (st >= 0)
+        atomic_store(&store->is_alone, false);
     return st;
 }
 
@@ -495,7 +496,7 @@ static bool is_current(struct store *store, const struct publish *page)
      * not be poisoned for the one before. */
     if (!file_is_poisoned(&store->file) && has_line(store, page, PUBLISH_POISON))
         return false;
-    return store->is_alone ||
+    return atomic_load(&store->is_alone) ||
            (newest_gen(store, page) == atomic_load(&store->pinned_gen) &&
             is_applied(store, visible_in(store, page)));
 }
@@ -525,10 +526,10 @@ scn_status peers_look(struct store *store, uint64_t *visible)
         apply_enter(store);
         st = go_along(store, &page, false);
         apply_leave(store);
-    } else if (!store->is_alone) {
+    } else if (!atomic_load(&store->is_alone)) {
         learn(store, &page);
     }
-    if (!store->is_alone)
+    if (!atomic_load(&store->is_alone))
         *visible = visible_in(store, &page);
     return st;
 }
@@ -799,7 +800,7 @@ scn_status peers_read_alone(struct store *store)
     if (st < 0)
         return st;
     see_no_more(store, &page);
-    store->is_alone = true;
+    atomic_store(&store->is_alone, true);
     store->last_session = page.line[PUBLISH_SESSION];
     return pin_current(store);
 }
@@ -852,7 +853,7 @@ static uint32_t count_idle_rounds(struct store *store)
 void peers_rest(struct store *store)
 {
     const struct sys_ops *ops = store->sys->ops;
-    if (!store_is_shared(store) || store->is_alone)
+    if (!store_is_shared(store) || atomic_load(&store->is_alone))
         return;
     ops->mutex_lock(store->state_mutex);
     struct view *view = store->view;

@@ -56,8 +56,9 @@ static struct open_txns look_at_txns(struct store *store)
 
 static uint64_t log_backlog(struct store *store)
 {
-    return store->is_alone ? store->recovered.byte_count
-                           : log_bytes_since(store->log, atomic_load(&store->base_lsn));
+    return atomic_load(&store->is_alone)
+               ? store->recovered.byte_count
+               : log_bytes_since(store->log, atomic_load(&store->base_lsn));
 }
 
 /* ---- statistics ---- */

@@ -140,8 +140,7 @@ struct store {
     _Atomic uint64_t pinned_gen; /* written under state; the view's; 0: none */
     bool has_commits;          /* apply; applied since rest_base */
     struct log_base rest_base; /* apply; behind the last FREEZE: deltas begin here */
-    atomic_bool is_alone;      /* written under apply; what is known does not come from a
-                                * page */
+    atomic_bool is_alone;      /* written under apply; what is known comes from no page */
     struct publish_value last_session; /* apply */
     /* [9] Start of the record that is being appended and applied, UINT64_MAX when there
      *     is none: a sync may cover it before its operations are in the delta. */
