@@ -461,6 +461,15 @@ static void note_outcome(struct store *store, enum checkpoint_mode mode, scn_sta
     store->sys->ops->cond_wake_all(store->space_cond);
 }
 
+/* Checkpoint lock held.  A session that was poisoned may be over. */
+static scn_status adopt(struct store *store)
+{
+    scn_status st = peers_follow(store);
+    if (st == SCN_OK)
+        st = file_check_poison(&store->file);
+    return st == SCN_OK ? recovery_adopt(store) : st;
+}
+
 scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
 {
     uint64_t seen = atomic_load(&store->base_lsn);
@@ -468,9 +477,7 @@ scn_status checkpoint_run(struct store *store, enum checkpoint_mode mode)
                               store->options.busy_timeout_ms);
     if (st < 0)
         return st;
-    st = file_check_poison(&store->file);
-    if (st == SCN_OK)
-        st = recovery_adopt(store);
+    st = adopt(store);
     /* Another process may have done it while this one waited. */
     bool is_done = mode == CHECKPOINT_PLAIN && seen != atomic_load(&store->base_lsn) &&
                    !room_is_checkpoint_due(store);
@@ -487,9 +494,7 @@ scn_status checkpoint_hold(struct store *store, scn_status (*fn)(void *ctx), voi
                               store->options.busy_timeout_ms);
     if (st < 0)
         return st;
-    st = file_check_poison(&store->file);
-    if (st == SCN_OK)
-        st = recovery_adopt(store);
+    st = adopt(store);
     if (st == SCN_OK)
         st = fn(ctx);
     lock_give(&store->locks, LOCK_CHECKPOINT);

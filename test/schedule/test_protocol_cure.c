@@ -125,6 +125,21 @@ TEST(protocol__26_a_file_is_cured_once)
     pair_close(&pair);
 }
 
+/* It knows that the file was poisoned, and not that another has cured it. */
+TEST(protocol__26_a_checkpoint_is_made_in_the_session_after)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    poison(&pair.b);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    CHECK_OK(part_finish(stage_cast(&pair.b, do_checkpoint, "late", NULL)));
+    stage_put(&pair.b, "k", "new");
+    CHECK(stage_has(&pair.a, "k", "new"));
+    pair_close(&pair);
+}
+
 /* A process has a transaction open that writes, and lags; what it would have to follow
  * has been cut by a cure that died.  It cures the file itself, all the same. */
 TEST(protocol__26_who_cannot_follow_cures_the_file)
