@@ -152,12 +152,6 @@ scn_status room_grow(struct store *store, uint32_t pages, bool has_append, bool 
     if (st < 0)
         return st;
     st = grow_behind_all(store, pages, keeps, pgno);
-    if (st == SCN_OK) {
-        uint64_t room = atomic_load(&store->room_pages);
-        while (!atomic_compare_exchange_weak(&store->room_pages, &room,
-                                             room > pages ? room - pages : 0))
-            ;
-    }
     if (!has_append)
         lock_give(&store->locks, LOCK_APPEND);
     return st;
@@ -167,6 +161,24 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
 {
     grown_remove(&store->grown, pgno, pages);
     atomic_fetch_add(&store->room_pages, pages);
+}
+
+scn_status room_grow_for_run(struct store *store, uint32_t pages, bool has_append,
+                             uint32_t *pgno)
+{
+    if (has_append || lock_is_mine(&store->locks, LOCK_APPEND)) {
+        scn_status st = room_admit(store, 0, 0, pages, true);
+        return st < 0 ? st : room_grow(store, pages, has_append, true, pgno);
+    }
+    scn_status st = append_enter(store, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = room_admit(store, 0, 0, pages, true);
+    apply_leave(store); /* the file may take its time to grow */
+    if (st == SCN_OK)
+        st = room_grow(store, pages, true, true, pgno);
+    lock_give(&store->locks, LOCK_APPEND);
+    return st;
 }
 
 /* ---- admission ----
@@ -183,9 +195,10 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
  *     usage, state   side_pages: all of both, written anew
  *     the rest       OVERHEAD_PAGES
  *
- * Whoever else makes the file longer takes of the room.  A log extent is counted with
- * each commit: no more than one is made before the next commit is judged.  Bulk runs are
- * judged as they grow.
+ * Whoever else makes the file longer takes of the room, in this process or another: what
+ * the file has grown by since is taken off.  A log extent is counted with each commit: no
+ * more than one is made before the next commit is judged.  Bulk runs are judged as they
+ * grow, when all that others were promised is known.
  */
 
 enum {
@@ -253,6 +266,7 @@ void room_measure(struct store *store)
     uint64_t growable = growable_pages(store, stat.end_pages);
     uint64_t reserve = (stat.end_pages + growable) / 16;
     atomic_store(&store->side_pages, side_pages(stat.end_pages + growable));
+    atomic_store(&store->room_size, atomic_load(&store->file.page_count));
     atomic_store(&store->room_pages, stat.free_pages + growable);
     atomic_store(&store->reserve_pages,
                  reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);
@@ -350,10 +364,25 @@ static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
     return reserve > least ? reserve : least;
 }
 
+/* Others tell nobody that they make the file longer, so it is looked at. */
+static scn_status room_left(struct store *store, uint64_t *room)
+{
+    scn_status st = store_is_shared(store) ? file_learn_size(&store->file) : SCN_OK;
+    uint64_t size = atomic_load(&store->file.page_count);
+    uint64_t then = atomic_load(&store->room_size);
+    uint64_t grown = size > then ? size - then : 0;
+    uint64_t all = atomic_load(&store->room_pages);
+    *room = all > grown ? all - grown : 0;
+    return st;
+}
+
 scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts)
 {
-    uint64_t room = atomic_load(&store->room_pages);
+    uint64_t room;
+    scn_status st = room_left(store, &room);
+    if (st < 0)
+        return st;
     struct load commit = {ops, has_puts ? ops : 0, bytes, run_pages};
     uint64_t needed = all_pages_needed(store, &commit);
     uint64_t reserve = has_puts ? reserve_for_deletions(store, needed) : 0;

@@ -41,6 +41,10 @@ void room_measure(struct store *store);
  * lock. */
 scn_status room_grow(struct store *store, uint32_t pages, bool has_append, bool keeps,
                      uint32_t *pgno) MUST_USE;
+/* The same for a bulk run, which keeps them, and not at the cost of what was admitted
+ * before. */
+scn_status room_grow_for_run(struct store *store, uint32_t pages, bool has_append,
+                             uint32_t *pgno) MUST_USE;
 /* Pages that were grown and kept, and that no record will lead to: the next checkpoint
  * finds them free. */
 void room_give_back(struct store *store, uint32_t pgno, uint32_t pages);

@@ -76,29 +76,22 @@ static uint32_t chunk_pages(const struct build *build, uint32_t wanted)
     return wanted > pages ? wanted : pages;
 }
 
-/* Not at the cost of what was admitted before. */
-static scn_status grow_by(struct build *build, uint32_t pages, uint32_t *first)
-{
-    struct store *store = build->txn->store;
-    scn_status st = room_admit(store, 0, 0, pages, true);
-    return st < 0 ? st
-                  : room_grow(store, pages, build->txn->is_priority, true, first);
-}
-
 /* At the end of the file, where a limit or a full disk may allow less than a chunk. */
 static scn_status grow(struct build *build, uint32_t pages)
 {
+    struct store *store = build->txn->store;
+    bool has_append = build->txn->is_priority;
     uint32_t first;
-    scn_status st = grow_by(build, pages, &first);
+    scn_status st = room_grow_for_run(store, pages, has_append, &first);
     while (st == SCN_FULL && pages > 1) {
         pages /= 2;
-        st = grow_by(build, pages, &first);
+        st = room_grow_for_run(store, pages, has_append, &first);
     }
     if (st < 0)
         return st;
     st = add_range(build, first, pages);
     if (st < 0)
-        room_give_back(build->txn->store, first, pages);
+        room_give_back(store, first, pages);
     return st;
 }
 

@@ -188,6 +188,7 @@ struct store {
     struct counters counters;
     uint64_t peer_lsn; /* apply; commits of others up to here are counted */
     _Atomic uint64_t found_lsn; /* end of what the session began with */
+    _Atomic uint64_t room_size;     /* of the file in pages, when room_pages was measured */
 };
 
 struct scn_db {

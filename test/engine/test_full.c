@@ -187,6 +187,97 @@ TEST(full__a_large_transaction_leaves_room_for_what_was_admitted)
     rig_end(&rig);
 }
 
+/* ---- several processes ---- */
+
+/* Another process with the same file; it has the rig's keys and values. */
+static void rig_join(struct rig *rig, const struct rig *first, uint64_t log_bytes)
+{
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    options.pool_bytes = 64 * PAGE_BYTES;
+    options.max_file_bytes = (uint64_t)first->shape->pages * PAGE_BYTES;
+    options.log_bytes = log_bytes;
+    *rig = *first;
+    rig->sys = sim_process_create(rig->disk);
+    CHECK_OK(store_open_on(rig->sys, "store", &options, &rig->db));
+}
+
+static void rig_leave(struct rig *rig)
+{
+    CHECK_OK(scn_close(rig->db));
+    sim_process_destroy(rig->sys);
+}
+
+static scn_txn *put_many(struct rig *rig, uint32_t first, uint32_t count)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    CHECK_OK(scn_begin(rig->db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    for (uint32_t number = 0; number < count; number++)
+        CHECK_OK(scn_put(txn, table, key_of(rig, first + number),
+                         (scn_slice){rig->value, rig->shape->value_bytes}, 0));
+    return txn;
+}
+
+static void empty_beside(struct rig *rig, uint32_t count)
+{
+    CHECK_OK(scn_checkpoint(rig->db));
+    for (uint32_t number = 0; number < count; number++)
+        CHECK_OK(scn_del1(rig->db, "rows", key_of(rig, number)));
+    CHECK_OK(scn_checkpoint(rig->db));
+}
+
+/* What another process has made the file longer by is not there any more: neither what it
+ * may still commit, nor what it has. */
+TEST(full__room_that_another_process_takes_is_given_to_nobody)
+{
+    enum { LARGE_ROWS = 250, LARGE_FIRST = 1 << 20, LOG_PAGES = 1000 };
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    for (int commits = 0; commits < 2; commits++) {
+        struct rig rig;
+        struct rig other;
+        rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        CHECK_OK(put(&rig, 0));
+        rig_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        scn_txn *txn = put_many(&other, LARGE_FIRST, LARGE_ROWS);
+        if (commits)
+            CHECK_OK(scn_commit(txn));
+        uint32_t count = fill(&rig);
+        empty_beside(&rig, count);
+        if (!commits)
+            scn_abort(txn);
+        rig_leave(&other);
+        rig_end(&rig);
+    }
+}
+
+/* Nor is what others have been promised meanwhile: a large transaction does not take it. */
+TEST(full__a_large_transaction_leaves_room_for_what_others_were_promised)
+{
+    enum { SMALL_ROWS = 200, SMALL_FIRST = 1, LARGE_FIRST = 1 << 20, LOG_PAGES = 1000 };
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct rig rig;
+    struct rig other;
+    scn_table_id table;
+    scn_status st = SCN_OK;
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    CHECK_OK(put(&rig, 0));
+    rig_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    scn_txn *txn = put_many(&other, LARGE_FIRST, 1);
+    for (uint32_t number = 0; number < SMALL_ROWS; number++)
+        CHECK_OK(put(&rig, SMALL_FIRST + number));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    for (uint32_t number = 1; st == SCN_OK; number++)
+        st = scn_put(txn, table, key_of(&other, LARGE_FIRST + number),
+                     (scn_slice){rig.value, shape.value_bytes}, 0);
+    CHECK_EQ(st, SCN_FULL);
+    CHECK_OK(scn_checkpoint(rig.db));
+    CHECK_OK(put(&rig, 0));
+    scn_abort(txn);
+    rig_leave(&other);
+    rig_end(&rig);
+}
+
 /* The log lies as far down as it can, and what was made ready for it does not. */
 TEST(full__an_extent_in_reserve_does_not_keep_the_file_long)
 {
