@@ -186,7 +186,6 @@ static void note_published(struct checkpoint *cp, struct view *view)
     store->sys->ops->mutex_unlock(store->state_mutex);
     store->next_gen = cp->gen + 1;
     atomic_store(&store->known_gen, cp->gen);
-    atomic_store(&store->space_gen, cp->gen);
     atomic_store(&store->base_lsn, cp->base.lsn);
     store_install_view(store, view);
     store_trim_history(store);
@@ -235,7 +234,6 @@ static scn_status install(struct checkpoint *cp)
         file_poison(&store->file);
         return st;
     }
-    space_commit(store->space);
     extents_publish(&cp->extents);
     note_published(cp, view);
     st = peers_tell_append(store); /* the log may have moved */
@@ -257,11 +255,14 @@ static scn_status enter_again(struct checkpoint *cp)
     return SCN_OK;
 }
 
-/* The superblock is durable: from here on nothing may fail softly. */
+/* The superblock is durable: from here on nothing may fail softly, and whatever fails, the
+ * generation is built. */
 static scn_status publish(struct checkpoint *cp)
 {
     struct store *store = cp->store;
     supply_release(&cp->supply);
+    space_commit(store->space);
+    atomic_store(&store->space_gen, cp->gen);
     scn_status st = enter_again(cp);
     if (st < 0) {
         file_poison(&store->file);

@@ -159,6 +159,7 @@ struct store {
     atomic_bool gives_up_spares;
     _Atomic uint64_t reserve_pages; /* of room_pages, for deletions alone */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
+    _Atomic uint64_t room_size;     /* of the file in pages, when they were counted */
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
     _Atomic uint64_t side_pages;    /* that usage and allocation state may fill at most */
     _Atomic uint32_t run_count;     /* runs in the current view */
@@ -188,7 +189,6 @@ struct store {
     struct counters counters;
     uint64_t peer_lsn; /* apply; commits of others up to here are counted */
     _Atomic uint64_t found_lsn; /* end of what the session began with */
-    _Atomic uint64_t room_size;     /* of the file in pages, when room_pages was measured */
 };
 
 struct scn_db {

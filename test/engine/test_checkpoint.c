@@ -3,6 +3,7 @@
 #include "engine/peers.h"
 #include "engine/reserved.h"
 #include "engine/room.h"
+#include "engine/session.h"
 #include "engine/store.h"
 #include "engine/txn.h"
 #include "test/sim/disk.h"
@@ -172,6 +173,41 @@ TEST(checkpoint__that_fails_while_the_file_grows_loses_no_page)
     while (fail_in_write(nth, make_rows))
         nth += STEP;
     CHECK(nth > 4);
+}
+
+/* False: there are not so many calls. */
+static bool fail_in_call(uint64_t nth)
+{
+    scn_db *db;
+    struct sim_fault fault = {SIM_FAIL, SIM_ANY, .nth = nth, .error = EIO};
+    struct sim_disk *disk = sim_disk_create(1);
+    struct sys *sys = sim_process_create(disk);
+    CHECK_OK(open_on(sys, &db));
+    make_garbage(db);
+    sim_fault_set(sys, &fault);
+    (void)scn_checkpoint(db);
+    bool has_failed = sim_fault_hits(sys) > 0;
+    sim_fault_clear(sys);
+    if (file_is_poisoned(&db->store->file))
+        CHECK_OK(session_cure(db->store));
+    for (int i = 0; i < 2; i++) {
+        change_rows(db, 1, true, SCN_SYNC_FULL);
+        CHECK_OK(scn_checkpoint(db));
+        check_nothing_is_lost(db);
+    }
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
+    return has_failed;
+}
+
+/* Nor is any behind the superblock, where only a cure goes on. */
+TEST(checkpoint__that_fails_in_any_call_leaves_a_process_that_goes_on)
+{
+    uint64_t nth = 1;
+    while (fail_in_call(nth))
+        nth += STEP;
+    CHECK(nth > 10);
 }
 
 /* ---- pages that wait for a checkpoint ---- */
