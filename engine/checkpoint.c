@@ -255,8 +255,8 @@ static scn_status enter_again(struct checkpoint *cp)
     return SCN_OK;
 }
 
-/* The superblock is durable: from here on nothing may fail softly, and whatever fails, the
- * generation is built. */
+/* The superblock is durable: from here on nothing may fail softly, and whatever fails,
+ * the generation is built. */
 static scn_status publish(struct checkpoint *cp)
 {
     struct store *store = cp->store;

@@ -251,7 +251,7 @@ TEST(full__room_that_another_process_takes_is_given_to_nobody)
     }
 }
 
-/* Nor is what others have been promised meanwhile: a large transaction does not take it. */
+/* Nor is what others have been promised meanwhile there for a large transaction. */
 TEST(full__a_large_transaction_leaves_room_for_what_others_were_promised)
 {
     enum { SMALL_ROWS = 200, SMALL_FIRST = 1, LARGE_FIRST = 1 << 20, LOG_PAGES = 1000 };
