@@ -39,16 +39,27 @@ struct scn_cursor {
     bool is_fresh; /* the sweep has had no answer yet */
 };
 
+/* Without memory for it the text is what it was. */
+static scn_status text_reserve(struct text *text, size_t size)
+{
+    if (text->capacity >= size)
+        return SCN_OK;
+    uint8_t *fresh = mem_alloc(size + 32);
+    if (fresh == NULL)
+        return error_nomem();
+    if (text->len)
+        memcpy(fresh, text->data, text->len);
+    mem_free(text->data);
+    text->data = fresh;
+    text->capacity = size + 32;
+    return SCN_OK;
+}
+
 static scn_status text_set(struct text *text, scn_slice bytes)
 {
-    if (text->capacity < bytes.size) {
-        uint8_t *fresh = mem_alloc(bytes.size + 32);
-        if (fresh == NULL)
-            return error_nomem();
-        mem_free(text->data);
-        text->data = fresh;
-        text->capacity = bytes.size + 32;
-    }
+    scn_status st = text_reserve(text, bytes.size);
+    if (st < 0)
+        return st;
     if (bytes.size)
         memmove(text->data, bytes.data, bytes.size);
     text->len = bytes.size;
@@ -76,6 +87,8 @@ static int text_order(scn_slice key, const struct text *text)
 
 /* ---- what was read ---- */
 
+/* Without memory for it the sweep stays, for the next one who asks: the commit, at the
+ * latest. */
 static scn_status flush_sweep(struct scn_cursor *cursor)
 {
     scn_slice low = text_slice(&cursor->low);
@@ -85,7 +98,7 @@ static scn_status flush_sweep(struct scn_cursor *cursor)
     scn_status st = readset_range(&cursor->txn->reads, cursor->table_id,
                                   cursor->low.is_set ? &low : NULL,
                                   cursor->high.is_set ? &high : NULL);
-    cursor->has_sweep = st < 0; /* commit tries again */
+    cursor->has_sweep = st < 0;
     return st;
 }
 
@@ -144,7 +157,7 @@ static scn_status start_sweep(struct scn_cursor *cursor, const scn_slice *from,
 
 /* ---- life ---- */
 
-/* A failure sticks: the cursor is not what it was, and what it would go over is not
+/* A failure sticks where the cursor is not what it was, or what it would go over is not
  * noted. */
 static scn_status stick(struct scn_cursor *cursor, scn_status st)
 {
@@ -233,14 +246,24 @@ scn_status scn_cursor_flags(scn_cursor *cursor, uint32_t flags)
     if (flags & ~(uint32_t)SCN_UNTRACKED)
         return error_misuse("scn_cursor_flags: unknown flags 0x%x", flags);
     st = flush_sweep(cursor);
+    if (st < 0)
+        return st;
     cursor->flags = flags;
     scn_slice last = text_slice(&cursor->last);
-    if (st == SCN_OK && cursor->last.is_set)
+    if (cursor->last.is_set)
         st = start_sweep(cursor, &last, true);
     return stick(cursor, st);
 }
 
 /* ---- bounds ---- */
+
+/* Both, or neither. */
+static scn_status reserve_bounds(struct scn_cursor *cursor, const scn_slice *from,
+                                 const scn_slice *to)
+{
+    scn_status st = from ? text_reserve(&cursor->lower, from->size) : SCN_OK;
+    return st == SCN_OK && to ? text_reserve(&cursor->upper, to->size) : st;
+}
 
 static scn_status set_bound(struct text *text, const scn_slice *bytes)
 {
@@ -256,15 +279,15 @@ scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from,
         st = write_check_bound(*from);
     if (st == SCN_OK && to)
         st = write_check_bound(*to);
+    if (st == SCN_OK)
+        st = reserve_bounds(cursor, from, to);
+    if (st == SCN_OK)
+        st = flush_sweep(cursor);
     if (st < 0)
         return st;
-    st = flush_sweep(cursor);
-    if (st == SCN_OK)
-        st = set_bound(&cursor->lower, from);
-    if (st == SCN_OK)
-        st = set_bound(&cursor->upper, to);
     cursor->last.is_set = false;
-    return stick(cursor, st);
+    st = set_bound(&cursor->lower, from);
+    return st == SCN_OK ? set_bound(&cursor->upper, to) : st;
 }
 
 /* The least key above all that begin with the prefix: its last byte below 255 raised,

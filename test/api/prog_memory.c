@@ -421,3 +421,74 @@ TEST(memory__that_ran_out_hides_no_table)
         nth++;
     CHECK(nth > 1);
 }
+
+/* What a cursor has been over counts, though the next seek had no memory to note it. */
+static bool seek_without(uint64_t nth)
+{
+    scn_db *db = open_quiet();
+    scn_table_id id = kit_table(db, "t");
+    kit_write(db, id, "a", "1");
+    scn_txn *txn = kit_begin(db, SCN_WRITE);
+    scn_cursor *cursor;
+    CHECK_OK(scn_put(txn, id, text("z"), text("1"), 0));
+    CHECK_OK(scn_cursor_open(txn, id, &cursor));
+    CHECK_OK(scn_first(cursor, NULL, NULL));
+    kit_write(db, id, "a", "2");
+    memory.count = 0;
+    memory.nth = nth;
+    scn_status st = scn_seek(cursor, text("z"), SCN_EQ, NULL, NULL);
+    memory.nth = 0;
+    CHECK_EQ(scn_commit(txn), SCN_CONFLICT);
+    CHECK_OK(scn_close(db));
+    return st == SCN_NOMEM;
+}
+
+TEST(memory__that_ran_out_in_a_seek_leaves_what_was_read_before)
+{
+    uint64_t nth = 1;
+    while (seek_without(nth))
+        nth++;
+    CHECK(nth > 3);
+}
+
+/* Either both bounds are new, or both are what they were. */
+static bool bound_without(uint64_t nth)
+{
+    scn_db *db = open_quiet();
+    scn_table_id id = kit_table(db, "t");
+    scn_slice lower = text("b");
+    scn_slice upper = text("c");
+    static const char tail[200] = "c";
+    scn_slice key;
+    kit_write(db, id, "a", "1");
+    kit_write(db, id, "b", "1");
+    kit_write(db, id, "c", "1");
+    scn_txn *txn = kit_begin(db, SCN_READ);
+    scn_cursor *cursor;
+    CHECK_OK(scn_cursor_open(txn, id, &cursor));
+    CHECK_OK(scn_cursor_bounds(cursor, &lower, &upper));
+    memory.count = 0;
+    memory.nth = nth;
+    scn_slice from = {tail, sizeof tail - 1};
+    scn_slice to = {tail, sizeof tail};
+    scn_status st = scn_cursor_bounds(cursor, &from, &to);
+    memory.nth = 0;
+    if (st == SCN_NOMEM) {
+        CHECK_OK(scn_first(cursor, &key, NULL));
+        CHECK(key.size == 1 && memcmp(key.data, "b", 1) == 0);
+        CHECK_EQ(scn_next(cursor, NULL, NULL), SCN_END);
+    } else {
+        CHECK_EQ(scn_first(cursor, NULL, NULL), SCN_END);
+    }
+    scn_abort(txn);
+    CHECK_OK(scn_close(db));
+    return st == SCN_NOMEM;
+}
+
+TEST(memory__that_ran_out_for_bounds_leaves_those_before)
+{
+    uint64_t nth = 1;
+    while (bound_without(nth))
+        nth++;
+    CHECK_EQ(nth, 3);
+}
