@@ -121,22 +121,26 @@ static scn_status recover(struct store *store)
 
 /* ---- the cure ---- */
 
+static scn_status not_there(const char *path)
+{
+    return error_set(SCN_MOVED, 0, 0, 0, "%.160s is another file now, or none", path);
+}
+
 /* As after a crash, by a store of its own: it opens the file anew, so that it reads what
  * is there and sees no error of before. */
-static scn_status recover_aside(struct store *store, uint64_t old_session)
+static scn_status recover_aside(struct store *store, const char *path,
+                                uint64_t old_session)
 {
     struct store *other;
     struct store_options options = store->options;
     options.pool_bytes = CURE_POOL_PAGES * (uint64_t)PAGE_BYTES;
     options.flags |= SCN_NOCREATE;
-    scn_status st = store_prepare(store->sys, store->file.path, &options, &other);
+    scn_status st = store_prepare(store->sys, path, &options, &other);
     if (st != SCN_OK)
-        return st < 0 ? st : file_check_moved(&store->file);
+        return st < 0 ? st : not_there(path);
     bool is_same = other->file.device == store->file.device &&
                    other->file.inode == store->file.inode;
-    st = is_same ? recover_undisturbed(other)
-                 : error_set(SCN_MOVED, 0, 0, 0, "%.160s is another file now",
-                             store->file.path);
+    st = is_same ? recover_undisturbed(other) : not_there(path);
     /* Those who look meanwhile are to know what they see (engine/peers.c: has_line).  Not
      * before it is sure that the file can be recovered: they may be in good health. */
     if (st == SCN_OK && old_session)
@@ -158,17 +162,18 @@ static bool is_cured(const struct publish *page, uint64_t poisoned)
 
 /* With all locks: nobody appends, syncs, or makes a checkpoint meanwhile; who reads goes
  * on with what he has. */
-static scn_status cure_locked(struct store *store, uint64_t poisoned)
+static scn_status cure_locked(struct store *store, const char *path,
+                              uint64_t poisoned)
 {
     struct publish page;
     scn_status st = publish_read(&store->file, &page);
     if (st < 0 || (store->view != NULL && is_cured(&page, poisoned)))
         return st;
-    return recover_aside(store, page.line[PUBLISH_SESSION].epoch);
+    return recover_aside(store, path, page.line[PUBLISH_SESSION].epoch);
 }
 
 /* GATE held. */
-static scn_status cure(struct store *store, uint64_t poisoned)
+static scn_status cure(struct store *store, const char *path, uint64_t poisoned)
 {
     static const enum lock_kind kinds[] = {LOCK_CHECKPOINT, LOCK_APPEND, LOCK_SYNC};
     enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -179,7 +184,7 @@ static scn_status cure(struct store *store, uint64_t poisoned)
         held += st == SCN_OK;
     }
     if (st == SCN_OK)
-        st = cure_locked(store, poisoned);
+        st = cure_locked(store, path, poisoned);
     while (held > 0)
         lock_give(&store->locks, kinds[--held]);
     return st;
@@ -195,14 +200,19 @@ static uint64_t find_poisoned(struct store *store)
     return session;
 }
 
-scn_status session_cure(struct store *store)
+scn_status session_cure_by(struct store *store, const char *path)
 {
     scn_status st = lock_take(&store->locks, LOCK_GATE, store->options.busy_timeout_ms);
     if (st < 0)
         return st;
-    st = cure(store, find_poisoned(store));
+    st = cure(store, path, find_poisoned(store));
     lock_give(&store->locks, LOCK_GATE);
     return st == SCN_OK ? peers_follow(store) : st;
+}
+
+scn_status session_cure(struct store *store)
+{
+    return session_cure_by(store, store->file.path);
 }
 
 /* Who comes to a file that others have poisoned, or left while they cured it. */
@@ -211,7 +221,7 @@ static scn_status join(struct store *store)
     scn_status st = peers_join(store);
     if (st != SCN_CORRUPT && (st < 0 || !file_is_poisoned(&store->file)))
         return st;
-    st = cure(store, file_session(&store->file));
+    st = cure(store, store->file.path, file_session(&store->file));
     return st == SCN_OK ? peers_join(store) : st;
 }
 

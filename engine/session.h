@@ -18,6 +18,9 @@ scn_status session_open(struct store *store) MUST_USE;
  * it open goes on in the new session.  SCN_OK: this store, too.  SCN_BUSY, SCN_MOVED, and
  * what recovery answers: nothing has changed. */
 scn_status session_cure(struct store *store) MUST_USE;
+/* The same, by a path that leads to the file now: a relative one that it was opened by
+ * may not do so any more. */
+scn_status session_cure_by(struct store *store, const char *path) MUST_USE;
 /* Without the background thread: what this process appended is made durable, and who is
  * the last one leaves a log with little to replay.  SCN_UNKNOWN: the sync failed, or one
  * did before the file was cured; lazy commits may be lost. */

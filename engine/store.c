@@ -661,7 +661,7 @@ static scn_status open_shared(struct sys *sys, const char *path,
     /* Who opens a poisoned file opens it anew. */
     if (store && file_is_poisoned(&store->file) && store_is_shared(store) &&
         !store->is_read_only) {
-        scn_status st = session_cure(store);
+        scn_status st = session_cure_by(store, path);
         if (st < 0)
             return st;
     }

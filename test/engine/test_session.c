@@ -8,12 +8,18 @@
 
 #define STORE "store"
 
-static scn_status open_with(struct sys *sys, uint32_t flags, scn_db **db)
+static scn_status open_path(struct sys *sys, const char *path, uint32_t flags,
+                            scn_db **db)
 {
     scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD | flags};
     options.pool_bytes = 64 * PAGE_BYTES;
     options.busy_timeout_ms = 50;
-    return store_open_on(sys, STORE, &options, db);
+    return store_open_on(sys, path, &options, db);
+}
+
+static scn_status open_with(struct sys *sys, uint32_t flags, scn_db **db)
+{
+    return open_path(sys, STORE, flags, db);
 }
 
 /* A file that cannot be looked at is no file that must be had alone. */
@@ -95,4 +101,33 @@ TEST(session__looks_once_for_the_one_it_waits_for)
     static const uint32_t all[] = {SCN_EXCLUSIVE, SCN_RDONLY, 0};
     check_searches(0, all, 1);
     check_searches(SCN_EXCLUSIVE, all, 3);
+}
+
+/* ---- the cure ---- */
+
+/* A program that has opened a relative path and goes to another folder, or one whose file
+ * gets another name: the path it was opened by leads nowhere. */
+TEST(session__is_cured_by_the_path_that_leads_there)
+{
+    struct sim_disk *disk = sim_disk_create(unit_seed());
+    struct sys *sys = sim_process_create(disk);
+    struct sim_fault fault = {
+        .kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
+    scn_slice row = {"row", 3};
+    scn_db *db;
+    scn_db *again;
+    CHECK_OK(open_with(sys, 0, &db));
+    sim_fault_set(sys, &fault);
+    CHECK_EQ(scn_put1(db, "t", row, row), SCN_UNKNOWN);
+    sim_fault_clear(sys);
+    CHECK_EQ(sys->ops->rename(sys, STORE, "other"), 0);
+    CHECK_EQ(session_cure(db->store), SCN_MOVED);
+    CHECK_EQ(scn_put1(db, "t", row, row), SCN_POISONED);
+    CHECK_OK(open_path(sys, "other", 0, &again));
+    CHECK_OK(scn_put1(again, "t", row, row));
+    CHECK_OK(scn_put1(db, "t", row, row));
+    CHECK_OK(scn_close(again));
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(sys);
+    sim_disk_destroy(disk);
 }
