@@ -23,7 +23,9 @@
  * On network file systems, where locks do not reach everybody, one process at a time
  * has the file (SCN_NOT_LOCAL, SCN_ALLOW_NOT_LOCAL).  After fork, the child's calls with
  * a handle of the parent answer SCN_FORKED and change nothing; the child opens the store
- * for itself, also while the parent has it open.
+ * for itself, also while the parent has it open.  An open file takes up to three
+ * descriptors, none of which survives exec; a program that closes all it has (closefrom)
+ * does so before it opens stores.
  *
  * Bytes.  Keys and values handed out by a call with a transaction or its cursor are good
  * until the next call with the same transaction (or a cursor of it) returns.  So they may
@@ -93,9 +95,12 @@ enum {
                         * than busy_timeout_ms; try again */
     SCN_CONFLICT = -2, /* another commit changed what this transaction read or wrote;
                         * run it again */
-    SCN_FULL = -3,     /* the disk is full, or max_file_bytes is reached */
+    SCN_FULL = -3,     /* the disk is full, or max_file_bytes is reached; or the limit of
+                        * the process (ulimit -f), where it ignores SIGXFSZ: else the
+                        * system ends it there */
     SCN_POISONED = -4, /* a write or sync failed before, so nothing more is written;
-                        * reads go on.  Close all handles of the file and open it again */
+                        * reads go on.  To open the file once more cures it for all who
+                        * have it open; an exclusive store has to be closed first */
     SCN_CORRUPT = -5,  /* the file is damaged; scn_last_error names the place */
     SCN_MOVED = -6,    /* the path no longer leads to the open file */
     SCN_FORKED = -7,   /* the handle belongs to the parent process */
@@ -212,7 +217,7 @@ typedef struct scn_options {
     uint32_t struct_size;
     uint32_t flags;      /* SCN_RDONLY ...; "rdonly", "nocreate", "exclusive", "nothread",
                           * "allow_not_local" */
-    uint64_t pool_bytes; /* "pool": memory for pages; 256 MiB */
+    uint64_t pool_bytes; /* "pool": memory for pages; 256 MiB, at least 256 KiB */
     uint64_t log_bytes;  /* "log": commits wait for a checkpoint when the log holds so
                           * much; the commits in it are kept in memory as well; 16 MiB, at
                           * least 4 MiB, at most 448 MiB */
@@ -434,10 +439,11 @@ scn_status scn_options_set(scn_options *options, const char *name, const char *v
  *
  * SCN_NOTFOUND (it must not be created), SCN_BUSY (another process has it exclusively, or
  * has it while this one wants to be exclusive, or this one has it open for reading only),
- * SCN_NOTADB, SCN_VERSION, SCN_CORRUPT (a damaged log,
- * which SCN_RDONLY opens up to the damage, or damaged pages that nothing can be read
- * without), SCN_NOT_LOCAL, SCN_READONLY, SCN_FULL, SCN_IO, SCN_NOMEM, SCN_MOVED (replaced
- * meanwhile), SCN_MISUSE (options).  A file that was refused is left as it was. */
+ * SCN_NOTADB (an empty file, too), SCN_VERSION, SCN_CORRUPT (a damaged log, which
+ * SCN_RDONLY opens up to the damage, or damaged pages that nothing can be read without),
+ * SCN_NOT_LOCAL, SCN_READONLY, SCN_FULL, SCN_IO (the folder is absent, too), SCN_NOMEM,
+ * SCN_MOVED (replaced meanwhile), SCN_MISUSE (options).  A file that was refused is left
+ * as it was. */
 scn_status scn_open(const char *path, const scn_options *options, scn_db **db);
 /* Ends a handle; the last one of a file syncs what SCN_SYNC_LAZY left, stops the
  * background thread and frees everything.  Other threads must be done with the handle.
@@ -452,7 +458,8 @@ scn_status scn_close(scn_db *db);
 /* A snapshot of everything committed so far.  flags: SCN_READ (also 0) or SCN_WRITE,
  * either with SCN_SNAPSHOT.  *txn is the caller's until scn_commit or scn_abort; NULL
  * after a failure.  Waits for no commit and no checkpoint.  SCN_READONLY, SCN_FORKED,
- * SCN_NOMEM, SCN_MISUSE. */
+ * SCN_NOMEM, SCN_MISUSE; SCN_IO, SCN_CORRUPT and SCN_POISONED where what other processes
+ * have committed cannot be read. */
 scn_status scn_begin(scn_db *db, uint32_t flags, scn_txn **txn);
 /* Makes the transaction's writes visible and durable, all or none, then ends it: whatever
  * is returned the transaction, its cursors and the bytes it handed out are gone.  Two
@@ -469,7 +476,8 @@ scn_status scn_begin(scn_db *db, uint32_t flags, scn_txn **txn);
  * changed: SCN_CONFLICT, SCN_BUSY (the log stayed full, or another thread committed all
  * the time), SCN_FULL, SCN_TOOBIG (an scn_add out of bounds; too many range deletions,
  * additions or bulk runs for one record), SCN_MISUSE (an scn_add to a value that is no
- * counter; a commit inside scn_update), SCN_POISONED, SCN_CORRUPT, SCN_IO, SCN_NOMEM. */
+ * counter; a commit inside scn_update), SCN_SNAPSHOT_GONE, SCN_POISONED, SCN_CORRUPT,
+ * SCN_IO, SCN_NOMEM. */
 scn_status scn_commit(scn_txn *txn);
 /* The same, and the LSN of the commit, which is what scn_wait_durable asks for; of a
  * transaction that wrote nothing the LSN of its snapshot; after a failure it says
@@ -497,9 +505,10 @@ scn_status scn_set_durability(scn_txn *txn, uint32_t durability);
 /* Waits until the commit with this LSN (scn_commit_at), and all before it, survive a
  * power cut.  timeout_ms 0 does not wait and answers SCN_BUSY where they do not yet; with
  * any other value the call syncs, or waits for the sync under way, however long that
- * takes.  SCN_UNKNOWN: the commit was lost in a crash before this open, or a sync failed.
- * SCN_MISUSE: no commit has this LSN.  A store that is open for reading only always
- * answers SCN_OK. */
+ * takes.  SCN_UNKNOWN: a sync failed; or the LSN is from before the file was recovered,
+ * or was opened while nobody had it open, so that the commit may be there or not: read
+ * what it wrote.  SCN_MISUSE: no commit has this LSN.  A store that is open for reading
+ * only always answers SCN_OK. */
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms);
 
 /* fn is called when the transaction ends, in the thread that ends it, with the status and
@@ -547,7 +556,8 @@ scn_status scn_update(scn_db *db, scn_status (*fn)(scn_txn *txn, void *ctx), voi
  * Names have 1 to 255 bytes of UTF-8 (SCN_MISUSE, SCN_TOOBIG); those that begin with ~
  * are left to layers above the store.  A table id that does not exist in the snapshot is
  * SCN_NOTFOUND everywhere.  Beside the statuses named, all functions from here on may
- * answer SCN_CORRUPT, SCN_IO, SCN_NOMEM, SCN_MISUSE and SCN_FORKED; those that write also
+ * answer SCN_CORRUPT, SCN_IO, SCN_NOMEM, SCN_MISUSE, SCN_FORKED and, where snapshots can
+ * be given up (see SCN_SNAPSHOT_GONE), that; those that write also
  * SCN_FULL, SCN_BUSY and SCN_POISONED, since a large transaction writes to the file
  * before its commit.  A write that fails with one of these three, or with SCN_NOMEM,
  * SCN_IO or SCN_CORRUPT, may have been done in part: abort, or go back to a savepoint. */
@@ -623,8 +633,9 @@ scn_status scn_put(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice value
  * counts as 0.  The sum is made at commit, on top of the newest commit, so that additions
  * of several transactions do not conflict.  scn_commit answers SCN_TOOBIG where the sum
  * would not lie in [min, max] and SCN_MISUSE where the value is no counter.  Where this
- * transaction has put the key itself, both are answered here.  To read the counter makes
- * the transaction conflict with others' additions like any read. */
+ * transaction has put the key itself, both are answered here.  To read the counter in
+ * this transaction adds it up for the snapshot, with the same answers, and makes it
+ * conflict with others' additions like any read. */
 scn_status scn_add(scn_txn *txn, scn_table_id id, scn_slice key, int64_t delta,
                    int64_t min, int64_t max);
 /* Deletes a row.  SCN_NOTFOUND: it was not there, which counts as a read. */
@@ -810,8 +821,11 @@ scn_status scn_snapshot_tables(scn_db *db,
 
 /* Both take well under a millisecond and wait for nobody.  SCN_MISUSE, SCN_FORKED. */
 scn_status scn_stats(scn_db *db, scn_stats_t *out);
-/* SCN_MOVED, with all of the result filled in: the path no longer leads to the open
- * file. */
+/* SCN_MOVED, with all of the result filled in: the path no longer leads to the open file.
+ * All other calls go on with that file, though it may be nobody else's any more.  Of a
+ * relative path only the end of the file's last name is told: the program may have gone
+ * to another folder.  The same with SCN_IO or SCN_READONLY: the path cannot be looked
+ * at. */
 scn_status scn_health(scn_db *db, scn_health_t *out);
 /* The open transactions of this process, as they were when the call began, and what other
  * processes hold (a process whose last transaction ended a moment ago may still be among
