@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #define NS_PER_MS UINT64_C(1000000)
 /* Between two looks whether APPEND is wanted. */
@@ -219,22 +220,26 @@ static int take_kernel(struct locks *locks, enum lock_kind kind, enum sys_lock_m
 
 /* ---- what is said when it fails ---- */
 
+/* Whoever tries again by itself knows alone how long it has waited: then nothing is said
+ * of that. */
 static scn_status busy_process(struct locks *locks, enum lock_kind kind,
                                uint32_t waited_ms)
 {
     const char *path = locks->file->path;
     uint32_t pid;
     char program[SYS_PROGRAM_BYTES];
+    char waited[32] = "";
+    if (waited_ms)
+        snprintf(waited, sizeof waited, ", waited %" PRIu32 " ms", waited_ms);
     ops_of(locks)->lock_holder(locks->file->handle, byte_of(kind), 0, &pid, program);
     if (pid != 0)
         return error_busy(pid,
-                          "lock: process %" PRIu32 " (%s) holds %s, waited %" PRIu32
-                          " ms: %s",
-                          pid, program, names[kind], waited_ms, path);
+                          "lock: process %" PRIu32 " (%s) holds %s%s: %s", pid, program,
+                          names[kind], waited, path);
     return error_busy(0,
-                      "lock: another process holds %s, waited %" PRIu32 " ms "
-                      "(stopped processes and frozen containers keep their locks): %s",
-                      names[kind], waited_ms, path);
+                      "lock: another process holds %s%s (stopped processes and frozen "
+                      "containers keep their locks): %s",
+                      names[kind], waited, path);
 }
 
 static scn_status busy_thread(struct locks *locks, enum lock_kind kind,

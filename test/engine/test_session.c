@@ -77,6 +77,7 @@ static uint32_t searches_of(struct sim_disk *disk, uint32_t flags, uint32_t hold
     CHECK_EQ(open_with(sys, flags, &db), SCN_BUSY);
     CHECK(sim_clock_ns(disk) - begun_ns >= UINT64_C(50000000));
     CHECK_EQ(error_last()->pid, holder_pid);
+    CHECK(strstr(error_last()->text, "waited") == NULL); /* not 0 ms */
     sim_process_destroy(sys);
     return searches;
 }
