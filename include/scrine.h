@@ -786,7 +786,8 @@ scn_status scn_check(scn_db *db, int level,
  * that lost its last commits in a power cut. */
 
 /* Writes a snapshot to fd, which stays the caller's, from where fd stands.  fd may be a
- * pipe; then a full one is read twice.  A file is synced, its name is not; whatever
+ * pipe; then a full one is read twice, and SIGPIPE is the program's affair.  It must not
+ * be a store that somebody has open.  A file is synced, its name is not; whatever
  * fails, what is there is neither a store nor an increment, or it is what was there
  * before.  With max_snapshot_age the snapshot may be given up like any other
  * (SCN_SNAPSHOT_GONE).  options and info may be
@@ -819,7 +820,9 @@ scn_status scn_snapshot_tables(scn_db *db,
                                                 const scn_snapshot_table *table),
                                void *ctx);
 
-/* Both take well under a millisecond and wait for nobody.  SCN_MISUSE, SCN_FORKED. */
+/* Both take well under a millisecond and wait for nobody's lock or sync; but scn_stats
+ * counts the tables, about a millisecond for a thousand, as of what others have committed
+ * by now.  SCN_MISUSE, SCN_FORKED. */
 scn_status scn_stats(scn_db *db, scn_stats_t *out);
 /* SCN_MOVED, with all of the result filled in: the path no longer leads to the open file.
  * All other calls go on with that file, though it may be nobody else's any more.  Of a
