@@ -1,7 +1,8 @@
 /* scn_check: is the file what it should be?
  *
  * The check holds CHECKPOINT, so the newest generation stays the newest, nothing of it is
- * freed and nobody gives out pages.  What goes on beside it only adds: records to the
+ * freed and nobody gives out pages; whoever only reads holds it shared, which keeps
+ * checkpoints away as well.  What goes on beside it only adds: records to the
  * log, extents and bulk runs in reserved pages.  So everything a superblock leads to can
  * be read from the file as it lies there, and is judged with that superblock alone:
  *
@@ -18,6 +19,7 @@
 #include "engine/ancestry.h"
 #include "engine/catalog.h"
 #include "engine/checkpoint.h"
+#include "engine/peers.h"
 #include "engine/recovery.h"
 #include "engine/treecheck.h"
 #include "page/hash.h"
@@ -62,6 +64,13 @@ struct check {
     struct rows roots; /* struct root_row */
     uint32_t next_id;  /* of the '#' row */
 };
+
+static scn_status take_lock(struct store *store, enum lock_kind kind)
+{
+    uint32_t timeout_ms = store->options.busy_timeout_ms;
+    return store->is_read_only ? lock_take_shared(&store->locks, kind, timeout_ms)
+                               : lock_take(&store->locks, kind, timeout_ms);
+}
 
 static scn_status found(struct check *check, uint32_t kind, const char *what)
 {
@@ -207,7 +216,7 @@ static scn_status scan_log_alone(struct check *check, bool *is_good,
                                  struct log_scan_result *result)
 {
     struct store *store = check->store;
-    scn_status st = lock_take(&store->locks, LOCK_APPEND, store->options.busy_timeout_ms);
+    scn_status st = take_lock(store, LOCK_APPEND);
     if (st < 0)
         return st;
     st = scan_log(check, is_good, result);
@@ -220,7 +229,7 @@ static scn_status check_log(struct check *check)
     struct log_scan_result result;
     bool is_good;
     scn_status st = scan_log(check, &is_good, &result);
-    if (st == SCN_OK && !is_good && !check->store->is_read_only)
+    if (st == SCN_OK && !is_good)
         st = scan_log_alone(check, &is_good, &result);
     if (st != SCN_OK)
         return findings_add_error(&check->findings, SCN_ISSUE_LOG, st);
@@ -525,6 +534,13 @@ static scn_status check_runs(struct check *check, const struct view *view)
 
 /* ---- all of it ---- */
 
+/* No run is younger.  Who only reads has not learnt anew which generation comes next. */
+static uint64_t newest_birth(const struct check *check)
+{
+    uint64_t before_next = check->store->next_gen - 1;
+    return before_next > check->superblock.gen ? before_next : check->superblock.gen;
+}
+
 /* The file's size comes after everything that may lie at its end: runs, extents. */
 static scn_status begin_claims(struct check *check)
 {
@@ -537,7 +553,7 @@ static scn_status begin_claims(struct check *check)
     if (st == SCN_OK)
         st = treecheck_create(file, &check->findings, &check->claims,
                               &check->store->options.hooks, check->superblock.gen,
-                              check->store->next_gen - 1, &check->trees);
+                              newest_birth(check), &check->trees);
     return st;
 }
 
@@ -586,22 +602,30 @@ static void release(struct check *check)
     mem_free(check->roots.items);
 }
 
-/* Nobody writes a store that is open for reading only, so nothing has to be locked. */
-static scn_status run_locked(struct store *store, int level, struct check *check)
+/* The generation is then the file's newest, and stays it.  Who only reads cannot settle
+ * what a checkpoint that died has left, and goes by what was published. */
+static scn_status learn_generation(struct check *check)
 {
-    scn_status st = SCN_OK;
-    if (!store->is_read_only)
-        st = lock_take(&store->locks, LOCK_CHECKPOINT, store->options.busy_timeout_ms);
-    if (st < 0)
-        return st;
-    st = recovery_adopt(store);
+    struct store *store = check->store;
+    const struct sys_ops *ops = store->sys->ops;
+    scn_status st = store->is_read_only ? peers_follow(store) : recovery_adopt(store);
     if (st == SCN_OK)
         st = file_learn_size(&store->file);
+    ops->mutex_lock(store->state_mutex);
     check->superblock = store->superblock;
+    ops->mutex_unlock(store->state_mutex);
+    return st;
+}
+
+static scn_status run_locked(struct store *store, int level, struct check *check)
+{
+    scn_status st = take_lock(store, LOCK_CHECKPOINT);
+    if (st < 0)
+        return st;
+    st = learn_generation(check);
     if (st == SCN_OK)
         st = check_levels(check, level);
-    if (!store->is_read_only)
-        lock_give(&store->locks, LOCK_CHECKPOINT);
+    lock_give(&store->locks, LOCK_CHECKPOINT);
     return st;
 }
 

@@ -599,6 +599,58 @@ TEST(peers__that_only_read_follow_writers_that_come_and_go)
     crew_end(&crew);
 }
 
+enum { MANY_ROWS = PAGE_IS_SMALL ? 4000 : 80000 };
+
+static int checkpoint_beside(void *user, uint64_t done, uint64_t expected)
+{
+    scn_db **writer = user;
+    (void)done, (void)expected;
+    CHECK_EQ(scn_checkpoint(*writer), SCN_BUSY);
+    return 0;
+}
+
+/* A bulk run, and it is not merged. */
+static void put_many(scn_db *db, const char *value)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    char key[16];
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", SCN_CREATE, &table));
+    for (int i = 0; i < MANY_ROWS; i++) {
+        snprintf(key, sizeof key, "key%05d", i);
+        CHECK_OK(scn_put(txn, table, text(key), text(value), 0));
+    }
+    CHECK_OK(scn_commit(txn));
+    CHECK(atomic_load(&db->store->run_count) > 0);
+}
+
+/* It came when nobody wrote, and generations have passed since; none does while it
+ * looks. */
+TEST(peers__that_only_read_find_nothing_wrong_beside_checkpoints)
+{
+    struct crew crew = {.disk = sim_disk_create(unit_seed())};
+    uint64_t issues;
+    crew_open(&crew, 0, 0);
+    put_many(crew.db[0], "a row that takes some bytes of a page, and some more");
+    CHECK_OK(scn_checkpoint(crew.db[0]));
+    crew_close(&crew, 0);
+    crew_open(&crew, 1, SCN_RDONLY);
+    crew_open(&crew, 0, 0);
+    crew.db[1]->store->options.hooks =
+        (scn_hooks){.user = &crew.db[0], .progress = checkpoint_beside};
+    for (int i = 0; i < 4; i++) {
+        put(crew.db[0], "key00001", i % 2 ? "one" : "two");
+        CHECK_OK(scn_checkpoint(crew.db[0]));
+    }
+    put_many(crew.db[0], "another row");
+    put(crew.db[0], "key00002", "behind the last one");
+    CHECK_OK(scn_check(crew.db[1], SCN_CHECK_ALL, NULL, NULL, &issues));
+    CHECK_EQ(issues, 0);
+    CHECK_OK(scn_checkpoint(crew.db[0]));
+    crew_end(&crew);
+}
+
 /* ---- poison ---- */
 
 static void poison(struct crew *crew, int idx)
