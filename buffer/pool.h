@@ -6,7 +6,8 @@
  * filled lazily.
  *
  * Readers.  Every reader (one per transaction) has an epoch and a few held frames.
- * [B1] Between pool_enter and pool_leave all pages that pool_get returned stay readable.
+ * [B1] Between pool_enter and pool_leave or pool_renew all pages that pool_get returned
+ *      stay readable.
  * [B2] pool_hold keeps the frame under a pointer beyond pool_leave: for bytes handed to
  *      the user. Up to POOL_HELD_MAX per reader.
  * [B3] A frame is given to another page only when it was unlinked from the array before
@@ -50,6 +51,10 @@ void pool_reader_destroy(struct pool_reader *reader);
 static inline void pool_enter(struct pool_reader *reader);
 static inline void pool_leave(struct pool_reader *reader);
 static inline bool pool_is_entered(const struct pool_reader *reader);
+/* Leaves and enters, in an operation that reads more pages than a pool can spare: what
+ * was got so far is gone unless it is held; what was held since pool_enter still counts
+ * as that. */
+static inline void pool_renew(struct pool_reader *reader);
 
 /* The page a pointer leads to.  Between enter and leave.  SCN_CORRUPT (not what the
  * pointer promised, also after reading again from the medium), SCN_IO, SCN_NOMEM. */
@@ -188,6 +193,14 @@ static inline void pool_leave(struct pool_reader *reader)
     atomic_store_explicit(&reader->epoch, 0, memory_order_release);
     if (reader->privates != NULL)
         pool_drop_privates(reader);
+}
+
+static inline void pool_renew(struct pool_reader *reader)
+{
+    uint32_t fresh_places = reader->fresh_places;
+    pool_leave(reader);
+    pool_enter(reader);
+    reader->fresh_places = fresh_places;
 }
 
 static inline void pool_release_previous(struct pool_reader *reader)

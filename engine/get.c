@@ -208,6 +208,8 @@ static scn_status get_singly(struct scn_txn *txn, uint32_t id, const scn_slice *
     for (size_t i = 0; i < count; i++) {
         struct found found;
         values[i] = (scn_slice){NULL, 0};
+        if (i > 0 && i % TREE_BATCH_MAX == 0)
+            pool_renew(txn->reader); /* as below */
         statuses[i] = find(txn, id, keys[i], 0, &found);
         if (statuses[i] == SCN_OK)
             statuses[i] = keep_one(txn, &found, &values[i]);
@@ -231,6 +233,9 @@ static scn_status get_many(struct scn_txn *txn, uint32_t id, const scn_slice *ke
     for (size_t at = 0; at < count && st == SCN_OK; at += TREE_BATCH_MAX) {
         uint32_t part = count - at < TREE_BATCH_MAX ? (uint32_t)(count - at)
                                                     : TREE_BATCH_MAX;
+        /* The pages of many keys would be more than the pool can spare. */
+        if (at > 0)
+            pool_renew(txn->reader);
         st = get_batch(txn, binding, keys + at, part, values + at, statuses + at);
     }
     return st;

@@ -3,6 +3,10 @@
 
 #include "page/mem.h"
 
+/* Between two breaths of a search among what is deleted.  A leaf has few rows where keys
+ * are long, and then their pages are as many as the steps. */
+enum { BREATH_STEPS = 64 };
+
 scn_status merge_create(struct pool_reader *reader, uint32_t capacity, struct merge **out)
 {
     struct merge *merge = mem_alloc(sizeof *merge + capacity * sizeof merge->subs[0]);
@@ -241,10 +245,25 @@ static scn_status step_all(struct merge *merge, const scn_slice *last)
     return SCN_OK;
 }
 
+/* Behind a deletion of a range there may be any number of rows that are gone: what was
+ * read on the way goes, and the positions are looked at again. */
+static scn_status breathe(struct merge *merge)
+{
+    scn_status st = SCN_OK;
+    pool_renew(merge->reader);
+    for (uint32_t i = 0; i < merge->sub_count && st == SCN_OK; i++) {
+        struct merge_sub *sub = &merge->subs[i];
+        if (sub->delta == NULL && sub->has_key)
+            st = took_record(sub,
+                             tree_current(merge->reader, &sub->cursor, &sub->record));
+    }
+    return st;
+}
+
 /* From the positions as they are to the next item worth reporting. */
 static scn_status pick(struct merge *merge, struct merge_item *out)
 {
-    for (;;) {
+    for (uint32_t steps = 1;; steps++) {
         struct merge_sub *best = nearest(merge);
         if (best == NULL)
             return SCN_END;
@@ -253,6 +272,8 @@ static scn_status pick(struct merge *merge, struct merge_item *out)
         if (out->kind != MERGE_DELETED || merge->reports_deletions)
             return remember(merge, out);
         scn_status st = step_all(merge, &key);
+        if (st == SCN_OK && steps % BREATH_STEPS == 0)
+            st = breathe(merge);
         if (st < 0)
             return st;
     }

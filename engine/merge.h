@@ -7,7 +7,8 @@
  *
  * Every source keeps a position: in the direction of travel, the first of its keys not
  * yet handed out. Those that took part in the last answer are `spent` and step at the
- * next call. All functions run between pool_enter and pool_leave of the reader. An
+ * next call. All functions run between pool_enter and pool_leave of the reader, which
+ * seeking and stepping may renew: pages that the caller does not hold are gone then. An
  * item's key is good until pool_leave or the next call on the merge; its value until
  * pool_leave, or longer where the caller holds its page (of deltas: as long as the
  * delta).

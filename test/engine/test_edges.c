@@ -6,13 +6,18 @@
 
 #include <errno.h>
 
-static scn_db *open_store(void)
+static scn_db *open_with(uint32_t pool_pages)
 {
     scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
     scn_db *db;
-    options.pool_bytes = 64 * PAGE_BYTES;
+    options.pool_bytes = pool_pages * PAGE_BYTES;
     CHECK_OK(scn_open(":memory:", &options, &db));
     return db;
+}
+
+static scn_db *open_store(void)
+{
+    return open_with(64);
 }
 
 static scn_txn *begin(scn_db *db, scn_table_id *table)
@@ -221,4 +226,88 @@ TEST(edges__a_put_that_failed_is_not_committed)
     CHECK_OK(scn_close(db));
     sim_process_destroy(sys);
     sim_disk_destroy(disk);
+}
+
+/* ---- more pages than the pool has ---- */
+
+enum { WIDE_KEYS = PAGE_IS_SMALL ? 6144 : 122880, WIDE_BYTES = 250, WIDE_POOL = 96 };
+
+/* Rows in their leaves, in many more pages than the pool has. */
+static scn_db *open_wide(void)
+{
+    static uint8_t value[WIDE_BYTES];
+    scn_db *db = open_with(WIDE_POOL);
+    scn_table_id table;
+    char buf[16];
+    scn_txn *txn = begin(db, &table);
+    for (uint32_t i = 0; i < WIDE_KEYS; i++) {
+        memcpy(value, &i, sizeof i);
+        CHECK_OK(scn_put(txn, table, make_key(buf, i), (scn_slice){value, WIDE_BYTES},
+                         0));
+    }
+    CHECK_OK(scn_commit(txn));
+    CHECK_OK(scn_checkpoint(db));
+    return db;
+}
+
+static uint64_t private_frames(scn_db *db)
+{
+    struct pool_stat stat;
+    pool_stat(db->store->pool, &stat);
+    return stat.private_frames;
+}
+
+TEST(edges__a_search_behind_a_deleted_range_keeps_to_the_pool)
+{
+    scn_db *db = open_wide();
+    scn_table_id table;
+    char first[16];
+    char last[16];
+    scn_cursor *cursor;
+    scn_slice key;
+    scn_txn *txn = begin(db, &table);
+    CHECK_OK(scn_del_range(txn, table, make_key(first, 0),
+                           make_key(last, WIDE_KEYS - 1), NULL));
+    CHECK_OK(scn_commit(txn));
+    uint64_t before = private_frames(db);
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    CHECK_OK(scn_cursor_open(txn, table, &cursor));
+    CHECK_OK(scn_first(cursor, &key, NULL));
+    CHECK(key.size == 9 && memcmp(key.data, last, 9) == 0);
+    CHECK(private_frames(db) - before < 64);
+    scn_abort(txn);
+    CHECK_OK(scn_close(db));
+}
+
+static void get_many_wide(scn_db *db, uint32_t flags)
+{
+    enum { KEYS = 1024, STEP = WIDE_KEYS / KEYS };
+    static char buf[KEYS][16];
+    static scn_slice keys[KEYS];
+    static scn_slice values[KEYS];
+    static scn_status statuses[KEYS];
+    scn_table_id table;
+    scn_txn *txn;
+    uint64_t before = private_frames(db);
+    for (uint32_t i = 0; i < KEYS; i++)
+        keys[i] = make_key(buf[i], i * STEP);
+    CHECK_OK(scn_begin(db, flags, &txn));
+    CHECK_OK(scn_table(txn, "table", 0, &table));
+    CHECK_OK(scn_get_many(txn, table, keys, KEYS, values, statuses));
+    for (uint32_t i = 0; i < KEYS; i++) {
+        uint32_t number = i * STEP;
+        CHECK_OK(statuses[i]);
+        CHECK_EQ(values[i].size, WIDE_BYTES);
+        CHECK(memcmp(values[i].data, &number, sizeof number) == 0);
+    }
+    CHECK(private_frames(db) - before < 64);
+    scn_abort(txn);
+}
+
+TEST(edges__many_keys_at_once_keep_to_the_pool)
+{
+    scn_db *db = open_wide();
+    get_many_wide(db, SCN_READ);
+    get_many_wide(db, SCN_WRITE);
+    CHECK_OK(scn_close(db));
 }
