@@ -56,7 +56,7 @@ static scn_status append_record(struct store *store)
     if (st == SCN_OK)
         st = log_append_room(store->log, &packet);
     if (st == SCN_OK)
-        st = log_append(store->log, &packet, &end);
+        st = peers_append(store, &packet, &end);
     log_packet_destroy(&packet);
     if (st < 0)
         return st;
@@ -524,7 +524,7 @@ static scn_status append_mark(struct store *store, struct log_packet *packet,
         return st;
     st = log_append_room(store->log, packet);
     if (st == SCN_OK)
-        st = log_append(store->log, packet, end);
+        st = peers_append(store, packet, end);
     if (st == SCN_OK)
         st = peers_tell_append(store);
     append_leave(store);

@@ -341,7 +341,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
         return st;
     }
     atomic_store(&store->applying_lsn, start);
-    st = log_append(store->log, &txn->packet, lsn);
+    st = peers_append(store, &txn->packet, lsn);
     if (st < 0) {
         apply_abandon(&apply);
         atomic_store(&store->applying_lsn, UINT64_MAX);

@@ -173,7 +173,7 @@ void extents_publish(struct extents *extents)
     while (log_forget(store->log, extents->base, freed, 16) == 16)
         ;
     if (extents->low.pages && log_add_spare(store->log, extents->low) == SCN_OK &&
-        log_roll(store->log) < 0)
+        peers_roll(store) < 0)
         file_poison(&store->file);
     let_go(store, extents->superblock->spares, extents->superblock->spare_count);
     let_go(store, extents->dropped, extents->dropped_count);

@@ -596,14 +596,7 @@ void append_leave(struct store *store)
     lock_give(&store->locks, LOCK_APPEND);
 }
 
-/* ---- telling ---- */
-
-static scn_status tell(struct store *store, enum publish_line line)
-{
-    struct publish_value *value = &store->page.line[line];
-    value->epoch = file_session(&store->file);
-    return publish_write(&store->file, line, value);
-}
+/* ---- appending ---- */
 
 /* An extent that this process had made ready: the record that leads there is in the log.
  */
@@ -615,11 +608,33 @@ static void let_extent_go(struct store *store)
         grown_remove(&store->grown, at.extent_pgno, at.extent_pages);
 }
 
+scn_status peers_append(struct store *store, struct log_packet *packet, uint64_t *end_lsn)
+{
+    scn_status st = log_append(store->log, packet, end_lsn);
+    let_extent_go(store);
+    return st;
+}
+
+scn_status peers_roll(struct store *store)
+{
+    scn_status st = log_roll(store->log);
+    let_extent_go(store);
+    return st;
+}
+
+/* ---- telling ---- */
+
+static scn_status tell(struct store *store, enum publish_line line)
+{
+    struct publish_value *value = &store->page.line[line];
+    value->epoch = file_session(&store->file);
+    return publish_write(&store->file, line, value);
+}
+
 scn_status peers_tell_lazy(struct store *store, uint64_t lazy_lsn)
 {
     struct publish_value *line = &store->page.line[PUBLISH_APPEND];
     scn_status st = SCN_OK;
-    let_extent_go(store);
     if (store_is_shared(store)) {
         log_tell_end(store->log, line);
         line->field[APPEND_LAZY_LSN] = lazy_lsn;

@@ -34,6 +34,13 @@ void append_leave(struct store *store);
 void apply_enter(struct store *store);
 void apply_leave(struct store *store);
 
+/* Both locks held: log_append and log_roll.  The extent that the log has gone on in is
+ * not this process's own any more, also where the record behind the EXTENT record
+ * fails. */
+scn_status peers_append(struct store *store, struct log_packet *packet,
+                        uint64_t *end_lsn) MUST_USE;
+scn_status peers_roll(struct store *store) MUST_USE;
+
 /* Both locks held: the log's end, and what is visible of it, for the others [O1].  A
  * failure poisons. */
 scn_status peers_tell_append(struct store *store) MUST_USE;

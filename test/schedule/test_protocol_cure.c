@@ -318,6 +318,44 @@ TEST(protocol__24_an_extent_whose_record_is_in_doubt_is_linked_once)
     stage_close(&pair.a);
 }
 
+/* The log leads there, and the record behind could not be written: once it is a spare
+ * again, it is no more that of who had made it ready than anybody's. */
+TEST(protocol__24_an_extent_that_an_unknown_commit_has_gone_on_in_is_linked_once)
+{
+    enum { LATER = 6 };
+    static const char *const later[LATER] = {"c", "d", "e", "f", "g", "h"};
+    struct pair pair;
+    pair_open(&pair);
+    stage_put_long(&pair.a, "a", "first", STAGE_LONG_BYTES);
+    stage_speak(&pair.b);
+    CHECK_OK(room_extend(store_of(&pair.b), false));
+    struct part *writer = stage_cast(&pair.b, do_put, "b", "second");
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_WRITE, .error = EIO};
+    writer->len = STAGE_LONG_BYTES;
+    fail.nth = 4; /* the head of the extent, the link, its record, the commit's */
+    sim_fault_set(pair.b.sys, &fail);
+    CHECK_EQ(part_finish(writer), SCN_UNKNOWN);
+    stage_speak(&pair.a);
+    CHECK_OK(session_cure(store_of(&pair.a)));
+    for (int i = 0; i < 4; i++) { /* the log goes on, until the extent is a spare */
+        stage_put_long(&pair.a, "long", i % 2 ? "odd" : "even", STAGE_LONG_BYTES);
+        stage_checkpoint(&pair.a);
+    }
+    for (int i = 0; i < 2; i++) { /* which two generations list */
+        CHECK(stage_has(&pair.b, "none", NULL));
+        stage_put(&pair.a, "short", i ? "1" : "0");
+        stage_checkpoint(&pair.a);
+    }
+    for (int i = 0; i < LATER; i++)
+        stage_put_long(&pair.b, later[i], "late", STAGE_LONG_BYTES);
+    CHECK(grows_nothing(&pair.a));
+    stage_close(&pair.b);
+    stage_kill(&pair.a);
+    for (int i = 0; i < LATER; i++)
+        CHECK(stage_has_long(&pair.a, later[i], "late", STAGE_LONG_BYTES));
+    stage_close(&pair.a);
+}
+
 /* ---- 26: what a process has answered for ---- */
 
 static scn_status close_store(struct stage *stage)
