@@ -75,6 +75,14 @@ static bool is_settled(const struct evidence *evidence)
            evidence->failed_bytes > FAILED_BYTES_MAX;
 }
 
+/* Where an extent was left more than once, after a cut, the last time counts. */
+static void lead_on(struct evidence *evidence, const struct log_extent *next,
+                    uint64_t number)
+{
+    if (next->number == number + 1 && next->start_lsn >= evidence->next.start_lsn)
+        evidence->next = *next;
+}
+
 static void take_witness(struct evidence *evidence, const struct record *record,
                          const uint8_t *at, uint64_t number)
 {
@@ -91,15 +99,16 @@ static void take_witness(struct evidence *evidence, const struct record *record,
         return;
     struct log_extent next;
     extent_payload_decode(at + RECORD_HEADER_BYTES, &next);
-    if (next.number == number + 1)
-        evidence->next = next;
+    next.start_lsn = end_lsn;
+    lead_on(evidence, &next, number);
 }
 
 /* Every place from `off` to the end of an extent; `number` is the extent's. */
 static void search(struct evidence *evidence, const uint8_t *extent, uint32_t off,
                    uint32_t len, uint64_t number)
 {
-    evidence->next.number = 0;
+    struct log_extent link;
+    evidence->next = (struct log_extent){.number = 0};
     while (len - off >= RECORD_HEADER_BYTES && !is_settled(evidence)) {
         const uint8_t *at = extent + off;
         struct record record;
@@ -119,10 +128,8 @@ static void search(struct evidence *evidence, const uint8_t *extent, uint32_t of
         take_witness(evidence, &record, at, number);
         off += record_bytes(record.stored_len) - RECORD_ALIGN;
     }
-    if (evidence->next.number == 0 &&
-        !(extent_link_decode(extent + EXTENT_LINK_OFF, evidence->uuid, &evidence->next) &&
-          evidence->next.number == number + 1))
-        evidence->next.number = 0;
+    if (extent_link_decode(extent + EXTENT_LINK_OFF, evidence->uuid, &link))
+        lead_on(evidence, &link, number);
 }
 
 /* The rest of the extent, and the extents behind it as long as there is a trace of one:

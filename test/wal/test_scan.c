@@ -143,6 +143,45 @@ TEST(scan__judges_the_header_of_each_extent)
     world_destroy(&world);
 }
 
+/* A power cut has taken a long record, and left the one behind it that led on.  The log
+ * leaves the extent anew, in front of that. */
+TEST(scan__follows_the_log_where_it_left_an_extent_last)
+{
+    struct world world;
+    struct log_spare spares[WORLD_SPARES];
+    world_create(&world, WORLD_SPARES);
+    world_spares(spares);
+    world_commit_number(&world, 0, 40);
+    struct log_base cut;
+    log_position(world.log, &cut);
+    world_append_number(&world, 1, 2000);
+    CHECK_OK(log_roll(world.log));
+    CHECK_OK(file_sync(&world.file));
+    flip(&world, (uint64_t)cut.extent_pgno * PAGE_BYTES + cut.extent_off, 1);
+    struct log_base base = world.base;
+    struct sim_disk *disk = world.disk;
+    world_detach(&world);
+    world_attach(&world, disk);
+    world.base = base;
+    struct log_scan_result result = world_scan(&world, &seen);
+    CHECK_EQ(result.end.lsn, cut.lsn);
+    world_recover(&world, &result, spares + 1, WORLD_SPARES - 1, 7);
+    world_append_number(&world, 2, 40);
+    CHECK_OK(log_roll(world.log));
+    world_commit_number(&world, 3, 40);
+    world_commit_number(&world, 4, 40);
+    result = world_scan(&world, &whole);
+    CHECK_EQ(whole.number_count, 4);
+    CHECK_EQ(whole.visits[3].record.type, RECORD_EXTENT);
+    CHECK(is_proved(&world, 3));
+    for (uint32_t i = 0; i < whole.count; i++) {
+        flip(&world, whole.visits[i].file_off, 1);
+        check_ends_before(&world, i);
+        flip(&world, whole.visits[i].file_off, 1);
+    }
+    world_destroy(&world);
+}
+
 TEST(scan__does_not_need_the_link)
 {
     struct world world;
