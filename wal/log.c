@@ -475,8 +475,10 @@ static scn_status check_writable(struct log *log)
 /* [L6] */
 static uint32_t room_behind(const struct log_packet *packet)
 {
-    return packet->type == RECORD_FREEZE ? RECORD_EXTENT_BYTES
-                                         : RECORD_FREEZE_BYTES + RECORD_EXTENT_BYTES;
+    uint32_t behind_freeze = RECORD_EXTENT_BYTES;
+    return packet->type == RECORD_FREEZE
+               ? behind_freeze
+               : RECORD_EPOCH_BYTES + RECORD_FREEZE_BYTES + behind_freeze;
 }
 
 static bool fits_current(const struct log *log, const struct log_packet *packet)

@@ -19,7 +19,8 @@
  * [L5] synced_lsn rises to L only by syncs that cover every log byte in (synced_lsn, L],
  *      extent heads and EXTENT records included.
  * [L6] The end of every extent keeps room for one EXTENT record, and before it for a
- *      FREEZE that no commit may take.
+ *      FREEZE that no commit may take, nor the epoch that it begins when it comes first
+ *      after a recovery: a store without room has no other extent to write it in.
  * [L7] An extent is zero-filled and synced before its first use, outside the append lock.
  * [L8] What recovery has cut stays cut: the header of a torn record is erased and synced
  *      before anything is written in its place, which could otherwise complete it.

@@ -36,8 +36,8 @@ enum {
      * (wal/extent.h). */
     RECORD_FIRST_OFF = 128,
 
-    /* A fresh extent holds its head, one record, a FREEZE, and the EXTENT record that
-     * leads on; and the record may have an EPOCH before it.  512 KiB: two of them still
+    /* A fresh extent holds its head, one record, a FREEZE that may have an EPOCH before
+     * it, and the EXTENT record that leads on.  512 KiB: two of them still
      * fit an extent of 1 MiB. */
     RECORD_EXTENT_ROOM = LOG_EXTENT_PAGES * PAGE_BYTES - RECORD_FIRST_OFF -
                          RECORD_EPOCH_BYTES - RECORD_HEADER_BYTES - RECORD_FREEZE_BYTES -

@@ -259,6 +259,27 @@ static struct log_scan_result reopen(struct world *world, const struct log_spare
     return result;
 }
 
+/* Nobody has room for another extent, and the process is killed before its checkpoint. */
+TEST(log__that_is_full_has_room_for_the_freeze_of_the_next_life)
+{
+    for (uint32_t len = 0; len <= RECORD_EPOCH_BYTES + RECORD_HEADER_BYTES; len += 8) {
+        struct world world;
+        uint64_t lsn;
+        world_create(&world, 0);
+        world_commit_number(&world, 0, len);
+        while (world_append(&world, "x", 1, &lsn) == SCN_OK)
+            continue;
+        (void)reopen(&world, NULL, 0, 7);
+        CHECK_OK(log_packet_set(&world.packet, RECORD_FREEZE, NULL, 0));
+        CHECK_OK(lock_take(&world.locks, LOCK_APPEND, UINT32_MAX));
+        CHECK_OK(log_append_room(world.log, &world.packet));
+        CHECK_OK(log_append(world.log, &world.packet, &lsn));
+        lock_give(&world.locks, LOCK_APPEND);
+        CHECK_EQ(world_scan(&world, &seen).kind, LOG_END_CLEAN);
+        world_destroy(&world);
+    }
+}
+
 TEST(log__begins_an_epoch_with_its_first_record)
 {
     struct world world;
