@@ -49,7 +49,7 @@ static scn_status learn(struct log *log)
 static void go_on(struct log *log)
 {
     const struct log_walk *walk = &log->walk;
-    bool begins = log->has_new_epoch && walk->at.epoch == log->new_epoch;
+    bool begins = log->has_new_epoch && walk->record.lsn >= log->new_lsn;
     if (walk->record.lsn != walk->from.lsn && !begins)
         log_chain_jump(&log->chain, walk->record.lsn, walk->record.lsn - walk->from.lsn);
     if (!begins)
@@ -57,6 +57,13 @@ static void go_on(struct log *log)
     else
         log->new_lsn = walk->record.lsn;
     log_advance(log, &walk->at);
+}
+
+/* An older session may have had the same epoch, but not the same LSNs [L1]. */
+static bool is_of_session(const struct log *log, const struct record *record)
+{
+    return record->epoch == file_session(log->file) &&
+           !(log->has_new_epoch && record->lsn < log->new_lsn);
 }
 
 /* Behind the published end only records of the session count.  One that chains on and is
@@ -67,7 +74,7 @@ static scn_status visit_next(struct log *log, bool is_published, log_visit_fn fn
 {
     struct log_visit visit = {0};
     scn_status st = log_walk_follow(&log->walk, found);
-    if (*found && !is_published && log->walk.record.epoch != file_session(log->file))
+    if (*found && !is_published && !is_of_session(log, &log->walk.record))
         *found = false;
     if (st != SCN_OK || !*found)
         return st;

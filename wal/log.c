@@ -357,7 +357,7 @@ void log_begin_epoch(struct log *log, uint64_t epoch, uint64_t start_lsn)
 
 void log_join_epoch(struct log *log, uint64_t session, uint64_t start_lsn)
 {
-    log->has_new_epoch = log->at.epoch != session;
+    log->has_new_epoch = log->at.lsn < start_lsn;
     log->new_epoch = session;
     log->new_lsn = start_lsn;
 }
@@ -390,7 +390,7 @@ static void chain_record(struct log *log, struct log_base *at, struct record *re
 
 void log_advance(struct log *log, const struct log_base *at)
 {
-    if (log->has_new_epoch && at->epoch == log->new_epoch) {
+    if (log->has_new_epoch && at->lsn > log->new_lsn) {
         log_chain_jump(&log->chain, log->new_lsn, log->new_lsn - log->at.lsn);
         log->has_new_epoch = false;
         atomic_store(&log->epoch, at->epoch);

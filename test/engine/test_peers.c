@@ -155,6 +155,35 @@ TEST(peers__count_the_commits_of_others)
     crew_end(&crew);
 }
 
+/* Epochs are drawn by lot, and one may come twice. */
+static void crew_begin_with_an_old_epoch(struct crew *crew)
+{
+    *crew = (struct crew){.disk = sim_disk_create(unit_seed())};
+    crew_open(crew, 0, 0);
+    put(crew->db[0], "a", "1");
+    crew_close(crew, 0);
+    struct sim_disk *again = sim_disk_copy(crew->disk); /* its lots begin anew */
+    sim_disk_destroy(crew->disk);
+    crew->disk = again;
+    for (int i = 0; i < PROCESSES; i++)
+        crew_open(crew, i, 0);
+    struct store *store = crew->db[0]->store;
+    CHECK_EQ(file_session(&store->file), store->superblock.base.epoch);
+    CHECK(log_epoch(store->log) != file_session(&store->file));
+}
+
+TEST(peers__take_no_older_epoch_for_that_of_their_session)
+{
+    struct crew crew;
+    crew_begin_with_an_old_epoch(&crew);
+    for (int i = PROCESSES - 1; i >= 0; i--) {
+        struct store *store = crew.db[i]->store;
+        put(crew.db[i], "a", "2");
+        CHECK_EQ(log_epoch(store->log), file_session(&store->file));
+    }
+    crew_end(&crew);
+}
+
 TEST(peers__take_the_file_over_from_each_other)
 {
     struct crew crew;
