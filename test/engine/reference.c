@@ -7,6 +7,7 @@
 #include "test/engine/forge.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+#include "wal/extent.h"
 
 #include <stdarg.h>
 
@@ -376,6 +377,16 @@ scn_status reference_open(struct sys *sys, uint32_t flags, scn_db **db)
     return store_open_on(sys, REFERENCE_PATH, &options, db);
 }
 
+/* Pages behind page `end` that belong to a log extent which begins before. */
+static uint32_t extent_pages_behind(const struct reference_image *image, uint64_t end)
+{
+    struct extent_header header;
+    for (uint64_t i = 1; i < LOG_EXTENT_PAGES; i++)
+        if (extent_header_decode(image->bytes + (end - i) * PAGE_BYTES, &header))
+            return header.pages > i ? header.pages - (uint32_t)i : 0;
+    return 0;
+}
+
 /* Without the zeros at the end, which nobody needs. */
 static struct reference_image take_image(struct sim_disk *disk)
 {
@@ -384,8 +395,12 @@ static struct reference_image take_image(struct sim_disk *disk)
     image.bytes = malloc(image.size);
     CHECK(image.bytes != NULL);
     CHECK(sim_peek(disk, REFERENCE_PATH, 0, image.bytes, image.size));
-    while (bytes_are_zero(image.bytes + image.size - PAGE_BYTES, PAGE_BYTES))
-        image.size -= PAGE_BYTES;
+    uint64_t end = image.size / PAGE_BYTES;
+    while (bytes_are_zero(image.bytes + (end - 1) * PAGE_BYTES, PAGE_BYTES))
+        end--;
+    end += extent_pages_behind(&image, end);
+    CHECK(end * PAGE_BYTES <= image.size);
+    image.size = end * PAGE_BYTES;
     return image;
 }
 
