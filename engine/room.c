@@ -267,6 +267,7 @@ void room_measure(struct store *store)
     uint64_t reserve = (stat.end_pages + growable) / 16;
     atomic_store(&store->side_pages, side_pages(stat.end_pages + growable));
     atomic_store(&store->room_size, atomic_load(&store->file.page_count));
+    atomic_store(&store->room_needed, 0);
     atomic_store(&store->room_pages, stat.free_pages + growable);
     atomic_store(&store->reserve_pages,
                  reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);
@@ -364,10 +365,27 @@ static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
     return reserve > least ? reserve : least;
 }
 
-/* Others tell nobody that they make the file longer, so it is looked at. */
-static scn_status room_left(struct store *store, uint64_t *room)
+/* Others tell nobody that they make the file longer, so it is looked at; but not for each
+ * put, which would be one more system call a commit.  Who grows the file leaves room for
+ * all that is appended then, and the reserve: so puts for which no more than a part of it
+ * has come to be needed since the last look fit, whatever has grown meanwhile. */
+static bool has_to_look(struct store *store, const struct load *commit, uint64_t needed)
 {
-    scn_status st = store_is_shared(store) ? file_learn_size(&store->file) : SCN_OK;
+    enum { PARTS = 4 };
+    uint64_t part = atomic_load(&store->reserve_pages) / PARTS;
+    bool are_puts = commit->puts > 0 && commit->run_pages == 0;
+    return store_is_shared(store) &&
+           (!are_puts || needed > atomic_load(&store->room_needed) + part);
+}
+
+static scn_status room_left(struct store *store, const struct load *commit,
+                            uint64_t needed, uint64_t *room)
+{
+    scn_status st = SCN_OK;
+    if (has_to_look(store, commit, needed)) {
+        st = file_learn_size(&store->file);
+        atomic_store(&store->room_needed, needed);
+    }
     uint64_t size = atomic_load(&store->file.page_count);
     uint64_t then = atomic_load(&store->room_size);
     uint64_t grown = size > then ? size - then : 0;
@@ -380,11 +398,11 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
                       uint64_t run_pages, bool has_puts)
 {
     uint64_t room;
-    scn_status st = room_left(store, &room);
-    if (st < 0)
-        return st;
     struct load commit = {ops, has_puts ? ops : 0, bytes, run_pages};
     uint64_t needed = all_pages_needed(store, &commit);
+    scn_status st = room_left(store, &commit, needed, &room);
+    if (st < 0)
+        return st;
     uint64_t reserve = has_puts ? reserve_for_deletions(store, needed) : 0;
     if (needed + reserve <= room)
         return SCN_OK;
