@@ -368,7 +368,8 @@ static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
 /* Others tell nobody that they make the file longer, so it is looked at; but not for each
  * put, which would be one more system call a commit.  Who grows the file leaves room for
  * all that is appended then, and the reserve: so puts for which no more than a part of it
- * has come to be needed since the last look fit, whatever has grown meanwhile. */
+ * is needed beside what was appended at the last look fit, whatever has grown meanwhile.
+ */
 static bool has_to_look(struct store *store, const struct load *commit, uint64_t needed)
 {
     enum { PARTS = 4 };
@@ -383,8 +384,10 @@ static scn_status room_left(struct store *store, const struct load *commit,
 {
     scn_status st = SCN_OK;
     if (has_to_look(store, commit, needed)) {
+        const struct load nothing = {0};
         st = file_learn_size(&store->file);
-        atomic_store(&store->room_needed, needed);
+        /* Not the commit's own, which may be refused, or of pages that grow now. */
+        atomic_store(&store->room_needed, all_pages_needed(store, &nothing));
     }
     uint64_t size = atomic_load(&store->file.page_count);
     uint64_t then = atomic_load(&store->room_size);

@@ -278,6 +278,56 @@ TEST(full__a_large_transaction_leaves_room_for_what_others_were_promised)
     rig_end(&rig);
 }
 
+static scn_txn *begin_on(scn_db *db, scn_table_id *table)
+{
+    scn_txn *txn;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, table));
+    return txn;
+}
+
+/* One commit of so many rows, which others follow. */
+static scn_status put_some(struct rig *rig, uint32_t first, uint32_t count, size_t bytes)
+{
+    scn_table_id table;
+    scn_txn *txn = begin_on(rig->db, &table);
+    for (uint32_t number = first; number < first + count; number++)
+        CHECK_OK(scn_put(txn, table, key_of(rig, number),
+                         (scn_slice){rig->value, bytes}, 0));
+    return scn_commit(txn);
+}
+
+/* Whatever a commit that was refused would have needed: what others take of the room
+ * after it is seen. */
+TEST(full__a_commit_that_was_refused_hides_no_growth)
+{
+    enum { ROWS = 16000, PART = 50, LARGE_FIRST = 1 << 20, LOG_PAGES = 1000 };
+    static const struct shape shape = {3200, 8, 200};
+    struct rig rig;
+    struct rig other;
+    scn_table_id table;
+    scn_status st = SCN_OK;
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    CHECK_OK(put(&rig, 0));
+    for (uint32_t number = 0; number < ROWS; number += PART)
+        CHECK_OK(put_some(&rig, number, PART, shape.value_bytes));
+    CHECK_OK(scn_checkpoint(rig.db));
+    rig_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    CHECK_EQ(put_some(&rig, 0, ROWS / 4, 1), SCN_FULL);
+    scn_txn *txn = begin_on(other.db, &table);
+    for (uint32_t number = LARGE_FIRST; st == SCN_OK; number++)
+        st = scn_put(txn, table, key_of(&other, number),
+                     (scn_slice){other.value, shape.value_bytes}, 0);
+    CHECK_EQ(st, SCN_FULL);
+    for (uint32_t number = 0; number < ROWS && put_some(&rig, number, PART, 1) == SCN_OK;)
+        number += PART;
+    CHECK_OK(room_admit(rig.db->store, 1, shape.key_bytes, 0, false)); /* a deletion */
+    CHECK_OK(scn_checkpoint(rig.db));
+    scn_abort(txn);
+    rig_leave(&other);
+    rig_end(&rig);
+}
+
 /* The log lies as far down as it can, and what was made ready for it does not. */
 TEST(full__an_extent_in_reserve_does_not_keep_the_file_long)
 {
