@@ -307,6 +307,8 @@ TEST(full__a_commit_that_was_refused_hides_no_growth)
     struct rig other;
     scn_table_id table;
     scn_status st = SCN_OK;
+    if (!PAGE_IS_SMALL)
+        return; /* so many rows take few large pages */
     rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
     CHECK_OK(put(&rig, 0));
     for (uint32_t number = 0; number < ROWS; number += PART)
