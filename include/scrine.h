@@ -673,7 +673,7 @@ scn_status scn_del1(scn_db *db, const char *table, scn_slice key);
  * scn_first, scn_prev scn_last.
  *
  * key and value may be NULL where they are not wanted; values are then not read.  With
- * SCN_END and SCN_NOTFOUND both are empty.  A failure to read, or lack of memory, sticks:
+ * SCN_END and SCN_NOTFOUND both are empty.  A failure of a seek or a step sticks:
  * every later call answers it again, so that nothing is passed over unseen.
  *
  * What a cursor has been over counts as read: from where it was sought to the last key,
@@ -709,7 +709,8 @@ scn_status scn_cursor_open(scn_txn *txn, scn_table_id id, scn_cursor **cursor);
 scn_status scn_cursor_flags(scn_cursor *cursor, uint32_t flags);
 /* NULL is fine. */
 void scn_cursor_close(scn_cursor *cursor);
-/* Only keys with from <= key < to; NULL is no bound.  The cursor stands nowhere then. */
+/* Only keys with from <= key < to; NULL is no bound.  The cursor stands nowhere then.
+ * After a failure bounds and place are what they were. */
 scn_status scn_cursor_bounds(scn_cursor *cursor, const scn_slice *from,
                              const scn_slice *to);
 /* Only keys that begin with the prefix; instead of bounds. */
