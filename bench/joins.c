@@ -82,7 +82,7 @@ static void measure_visits(const char *path)
 
 /* ---- memory ---- */
 
-/* An idle process gives back after ten seconds what it has read from the log. */
+/* An idle process gives up after ten seconds what it has read from the log. */
 enum { SETTLE_MS = 13000 };
 /* A little less than half of what the log takes: then a checkpoint is due. */
 #define LOG_BEHIND ((uint64_t)7900 << 10)
