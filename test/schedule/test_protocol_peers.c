@@ -819,6 +819,16 @@ static uint64_t file_bytes(struct stage *stage)
     return size;
 }
 
+/* What is deleted now nobody holds. */
+static void expect_shorter(struct pair *pair, uint64_t full)
+{
+    stage_del(&pair->a, "bulk");
+    stage_speak(&pair->a);
+    CHECK_OK(scn_checkpoint(pair->a.db));
+    CHECK(file_bytes(&pair->a) + BULK_BYTES / 2 < full);
+    CHECK(stage_has(&pair->b, "bulk", NULL));
+}
+
 /* A process that has the file open, and has read something some time ago. */
 TEST(protocol__35_an_idle_process_holds_no_pages)
 {
@@ -832,11 +842,7 @@ TEST(protocol__35_an_idle_process_holds_no_pages)
     stage_speak(&pair.b);
     CHECK_OK(scn_tick(pair.b.db, 1));
     CHECK_OK(scn_tick(pair.b.db, 1));
-    stage_del(&pair.a, "bulk");
-    stage_speak(&pair.a);
-    CHECK_OK(scn_checkpoint(pair.a.db));
-    CHECK(file_bytes(&pair.a) + BULK_BYTES / 2 < full);
-    CHECK(stage_has(&pair.b, "bulk", NULL));
+    expect_shorter(&pair, full);
     pair_close(&pair);
 }
 
@@ -867,11 +873,7 @@ static void read_once_and_rest(uint32_t flags)
     stage_speak(&pair.b);
     for (int i = 0; i < 2 && !flags; i++)
         CHECK_OK(scn_tick(pair.b.db, 1));
-    stage_del(&pair.a, "bulk");
-    stage_speak(&pair.a);
-    CHECK_OK(scn_checkpoint(pair.a.db));
-    CHECK(file_bytes(&pair.a) + BULK_BYTES / 2 < full);
-    CHECK(stage_has(&pair.b, "bulk", NULL));
+    expect_shorter(&pair, full);
     pair_close(&pair);
 }
 
