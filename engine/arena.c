@@ -10,7 +10,8 @@
  * reservation is larger than the spare, than that reservation.
  *
  * Chunks double up to CHUNK_BYTES_MAX: a small transaction lives in `first`, a large
- * one asks the allocator seldom. */
+ * one asks the allocator seldom.  Large chunks are pages of the system: what is freed
+ * after long is a delta of many MiB, and malloc would keep it. */
 #include "engine/arena.h"
 
 #include "page/mem.h"
@@ -18,7 +19,8 @@
 enum {
     CHUNK_BYTES_MIN = 4096,
     /* What the last chunk leaves unused is little beside what fills the others. */
-    CHUNK_BYTES_MAX = 1 << 20
+    CHUNK_BYTES_MAX = 1 << 20,
+    CHUNK_BYTES_PAGES = 128 << 10 /* from here on */
 };
 /* No address space holds it; sums below cannot overflow. */
 #define RESERVE_BYTES_MAX (UINT64_C(1) << 40)
@@ -42,12 +44,25 @@ void arena_init(struct arena *arena, void *first, size_t first_bytes)
     atomic_init(&arena->used, 0);
 }
 
+static void *chunk_alloc(size_t size)
+{
+    return size < CHUNK_BYTES_PAGES ? mem_alloc(size) : mem_pages(size);
+}
+
+static void chunk_free(struct arena_chunk *chunk)
+{
+    if (chunk->size < CHUNK_BYTES_PAGES)
+        mem_free(chunk);
+    else
+        mem_pages_free(chunk, chunk->size);
+}
+
 void arena_destroy(struct arena *arena)
 {
     struct arena_chunk *chunk = arena->chunks;
     while (chunk) {
         struct arena_chunk *next = chunk->next;
-        mem_free(chunk);
+        chunk_free(chunk);
         chunk = next;
     }
 }
@@ -59,7 +74,7 @@ static struct arena_chunk *chunk_create(struct arena *arena, uint64_t room)
     size_t size = room + sizeof(struct arena_chunk);
     if (size < arena->chunk_bytes)
         size = arena->chunk_bytes;
-    struct arena_chunk *chunk = mem_alloc(size);
+    struct arena_chunk *chunk = chunk_alloc(size);
     if (chunk == NULL)
         return NULL;
     chunk->size = size;

@@ -95,12 +95,6 @@ void mem_free(void *block)
         free(block);
 }
 
-static char *align_region(char *at)
-{
-    uintptr_t address = (uintptr_t)at;
-    return at + (-address & (REGION_ALIGN - 1));
-}
-
 static size_t map_size(size_t size)
 {
     return (size + MAP_ALIGN - 1) & ~(size_t)(MAP_ALIGN - 1);
@@ -110,6 +104,34 @@ static void unmap(char *from, const char *to)
 {
     if (from < to)
         munmap(from, (size_t)(to - from));
+}
+
+void *mem_pages(size_t size)
+{
+    if (source.alloc)
+        return mem_alloc(size);
+    mark_used();
+    if (size == 0 || size > SIZE_MAX / 2)
+        return NULL;
+    void *pages = mmap(NULL, map_size(size), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : count_taken(pages);
+}
+
+void mem_pages_free(void *pages, size_t size)
+{
+    if (source.dealloc) {
+        mem_free(pages);
+    } else if (pages) {
+        count_given(pages);
+        unmap(pages, (char *)pages + map_size(size));
+    }
+}
+
+static char *align_region(char *at)
+{
+    uintptr_t address = (uintptr_t)at;
+    return at + (-address & (REGION_ALIGN - 1));
 }
 
 /* The kernel aligns mappings to 4 KiB only: map one huge page more and cut both ends. */

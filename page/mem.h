@@ -13,6 +13,12 @@ void *mem_zalloc(size_t size) MUST_USE;
 void *mem_grow(void *block, size_t old_size, size_t new_size) MUST_USE;
 void mem_free(void *block);
 
+/* For blocks of many pages: they go back to the system when they are freed, while malloc
+ * may keep them for the next that asks.  Aligned to a page of the system; with a replaced
+ * allocator they come from there.  size as it was asked for. */
+void *mem_pages(size_t size) MUST_USE;
+void mem_pages_free(void *pages, size_t size);
+
 /* A large region aligned to 2 MiB, zero until touched, asked to be backed by huge pages.
  * With a replaced allocator it comes from there. */
 void *mem_region(size_t size) MUST_USE;
@@ -24,7 +30,7 @@ scn_status mem_set_allocator(void *(*alloc)(void *, size_t),
                              void (*dealloc)(void *, void *), void *user) MUST_USE;
 
 #ifdef SCN_ASSERT
-/* Blocks and regions handed out and not given back: tests look for leaks with it. */
+/* What was handed out and not given back: tests look for leaks with it. */
 size_t mem_live(void);
 #endif
 

@@ -1,6 +1,9 @@
 #include "engine/arena.h"
 #include "test/unit/unit.h"
 
+#include <malloc.h>
+#include <sys/mman.h>
+
 TEST(arena__pieces_are_aligned_and_apart)
 {
     struct arena arena;
@@ -92,4 +95,24 @@ TEST(arena__refused_reservation_changes_nothing)
     CHECK(arena_take(&arena, sizeof first) == first);
     CHECK_EQ(arena_used(&arena), sizeof first);
     arena_destroy(&arena);
+}
+
+/* Whatever the program has told malloc to keep. */
+TEST(arena__large_pieces_go_back_to_the_system)
+{
+    struct arena arena;
+    uint8_t *pieces[8];
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 25);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    arena_init(&arena, NULL, 0);
+    for (int i = 0; i < 8; i++) {
+        CHECK_OK(arena_reserve(&arena, 1 << 20));
+        pieces[i] = arena_take(&arena, 1 << 20);
+        memset(pieces[i], 1, 1 << 20);
+    }
+    arena_destroy(&arena);
+    for (int i = 0; i < 8; i++) {
+        void *page = (void *)(((uintptr_t)pieces[i] + 4095) & ~(uintptr_t)4095);
+        CHECK_EQ(msync(page, 1, MS_ASYNC), -1);
+    }
 }

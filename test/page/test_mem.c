@@ -1,6 +1,8 @@
 #include "page/mem.h"
 #include "test/unit/unit.h"
 
+#include <sys/mman.h>
+
 TEST(mem__zalloc_is_zero_and_grow_keeps_the_bytes)
 {
     uint8_t *block = mem_zalloc(100);
@@ -31,6 +33,30 @@ TEST(mem__empty_blocks_are_not_mistaken_for_no_memory)
     CHECK(b != NULL);
     mem_free(a);
     mem_free(b);
+}
+
+/* Whether the page is one of the process's. */
+static bool is_mapped(const void *page)
+{
+    return msync((void *)(uintptr_t)page, 1, MS_ASYNC) == 0;
+}
+
+TEST(mem__pages_are_writable_to_the_last_byte_and_go_back_to_the_system)
+{
+    static const size_t sizes[] = {1, 4096, 4097, 1 << 20};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint8_t *pages = mem_pages(sizes[i]);
+        CHECK(pages != NULL);
+        CHECK_EQ((uintptr_t)pages % 4096, 0);
+        pages[0] = 1;
+        pages[sizes[i] - 1] = 1;
+        CHECK(is_mapped(pages));
+        mem_pages_free(pages, sizes[i]);
+        CHECK(!is_mapped(pages));
+    }
+    mem_pages_free(NULL, 5);
+    CHECK(mem_pages(0) == NULL);
+    CHECK(mem_pages(SIZE_MAX - 1) == NULL);
 }
 
 TEST(mem__region_is_aligned_zero_and_writable_to_its_last_byte)
@@ -82,11 +108,13 @@ TEST(mem__live_counts_what_was_not_given_back)
     size_t before = mem_live();
     void *a = mem_alloc(10);
     void *b = mem_region(10);
-    CHECK_EQ(mem_live(), before + 2);
+    void *c = mem_pages(10);
+    CHECK_EQ(mem_live(), before + 3);
     a = mem_grow(a, 10, 20);
-    CHECK_EQ(mem_live(), before + 2);
+    CHECK_EQ(mem_live(), before + 3);
     mem_free(a);
     mem_region_free(b, 10);
+    mem_pages_free(c, 10);
     CHECK_EQ(mem_live(), before);
 }
 #endif
