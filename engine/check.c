@@ -174,18 +174,11 @@ static scn_status add_extent(struct check *check, uint32_t pgno, uint32_t pages)
     for (uint32_t i = 0; i < check->extent_count; i++)
         if (check->extents[i].pgno == pgno)
             return SCN_OK;
-    if (check->extent_count == check->extent_capacity) {
-        uint32_t capacity = check->extent_capacity ? check->extent_capacity * 2 : 32;
-        void *grown = mem_grow(check->extents,
-                               check->extent_capacity * sizeof *check->extents,
-                               capacity * sizeof *check->extents);
-        if (grown == NULL)
-            return error_nomem();
-        check->extents = grown;
-        check->extent_capacity = capacity;
-    }
-    check->extents[check->extent_count++] = (struct log_spare){pgno, pages};
-    return SCN_OK;
+    scn_status st = mem_make_room(&check->extents, &check->extent_capacity,
+                                  check->extent_count + 1, sizeof *check->extents);
+    if (st == SCN_OK)
+        check->extents[check->extent_count++] = (struct log_spare){pgno, pages};
+    return st;
 }
 
 static scn_status note_extent(void *ctx, const struct log_visit *visit)
@@ -290,16 +283,10 @@ static scn_status claim_fixed(struct check *check)
 
 static scn_status rows_add(struct rows *rows, const void *item, size_t size)
 {
-    if (rows->count == rows->capacity) {
-        uint32_t capacity = rows->capacity ? rows->capacity * 2 : 64;
-        void *grown = mem_grow(rows->items, rows->capacity * size, capacity * size);
-        if (grown == NULL)
-            return error_nomem();
-        rows->items = grown;
-        rows->capacity = capacity;
-    }
-    memcpy((uint8_t *)rows->items + rows->count++ * size, item, size);
-    return SCN_OK;
+    scn_status st = mem_make_room(&rows->items, &rows->capacity, rows->count + 1, size);
+    if (st == SCN_OK)
+        memcpy((uint8_t *)rows->items + rows->count++ * size, item, size);
+    return st;
 }
 
 static scn_status note_name(struct check *check, const struct leaf_record *record)

@@ -173,16 +173,10 @@ static scn_status list_additions(void *ctx, uint32_t table_id,
         scn_slice key = {entry->key, entry->key_len};
         const struct delta_version *version = delta_entry_version(entry, UINT64_MAX);
         if (version && version->kind == DELTA_ADD) {
-            if (bases->count == bases->capacity) {
-                uint32_t capacity = bases->capacity ? bases->capacity * 2 : 8;
-                void *grown = mem_grow(bases->items,
-                                       bases->capacity * sizeof *bases->items,
-                                       capacity * sizeof *bases->items);
-                if (grown == NULL)
-                    return error_nomem();
-                bases->items = grown;
-                bases->capacity = capacity;
-            }
+            scn_status st = mem_make_room(&bases->items, &bases->capacity,
+                                          bases->count + 1, sizeof *bases->items);
+            if (st < 0)
+                return st;
             bases->items[bases->count++] = (struct base_value){
                 .table_id = table_id,
                 .key = key,

@@ -95,18 +95,11 @@ static scn_status step(void *ctx)
 static scn_status add_root(struct forest *forest, uint32_t table_id,
                            const struct catalog_root *root)
 {
-    if (forest->root_count == forest->root_capacity) {
-        uint32_t capacity = forest->root_capacity ? forest->root_capacity * 2 : 16;
-        void *grown = mem_grow(forest->roots,
-                               forest->root_capacity * sizeof *forest->roots,
-                               capacity * sizeof *forest->roots);
-        if (grown == NULL)
-            return error_nomem();
-        forest->roots = grown;
-        forest->root_capacity = capacity;
-    }
-    forest->roots[forest->root_count++] = (struct new_root){table_id, *root};
-    return SCN_OK;
+    scn_status st = mem_make_room(&forest->roots, &forest->root_capacity,
+                                  forest->root_count + 1, sizeof *forest->roots);
+    if (st == SCN_OK)
+        forest->roots[forest->root_count++] = (struct new_root){table_id, *root};
+    return st;
 }
 
 static scn_status read_old_root(struct forest *forest, uint32_t table_id,

@@ -18,17 +18,11 @@ static scn_status add_id(struct id_list *list, uint32_t id)
 {
     if (id < TABLE_FIRST_USER)
         return SCN_OK;
-    if (list->count == list->capacity) {
-        uint32_t capacity = list->capacity ? list->capacity * 2 : 16;
-        void *grown = mem_grow(list->ids, list->capacity * sizeof id,
-                               capacity * sizeof id);
-        if (grown == NULL)
-            return error_nomem();
-        list->ids = grown;
-        list->capacity = capacity;
-    }
-    list->ids[list->count++] = id;
-    return SCN_OK;
+    scn_status st = mem_make_room(&list->ids, &list->capacity, list->count + 1,
+                                  sizeof *list->ids);
+    if (st == SCN_OK)
+        list->ids[list->count++] = id;
+    return st;
 }
 
 static scn_status add_table(void *ctx, uint32_t table_id, const struct delta_table *table)

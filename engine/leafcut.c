@@ -224,14 +224,8 @@ static scn_status make_room(struct leafcut *cut)
         cut->first = 0;
         return SCN_OK;
     }
-    uint32_t capacity = cut->capacity * 2 + 1024;
-    void *grown = mem_grow(cut->records, cut->end * sizeof *cut->records,
-                           capacity * sizeof *cut->records);
-    if (grown == NULL)
-        return error_nomem();
-    cut->records = grown;
-    cut->capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&cut->records, &cut->capacity, cut->end + 1,
+                         sizeof *cut->records);
 }
 
 /* Gives the record's bytes a chunk of their own. */

@@ -112,24 +112,12 @@ static bool is_small(const struct level *level)
 
 static scn_status reserve(struct level *level, uint32_t bound_len)
 {
-    if (level->count == level->capacity) {
-        uint32_t capacity = level->capacity * 2 + 64;
-        void *grown = mem_grow(level->children, level->count * sizeof *level->children,
-                               capacity * sizeof *level->children);
-        if (grown == NULL)
-            return error_nomem();
-        level->children = grown;
-        level->capacity = capacity;
-    }
-    if (level->bounds_capacity - level->bounds_len < bound_len) {
-        uint32_t capacity = level->bounds_capacity * 2 + bound_len + 1024;
-        void *grown = mem_grow(level->bounds, level->bounds_len, capacity);
-        if (grown == NULL)
-            return error_nomem();
-        level->bounds = grown;
-        level->bounds_capacity = capacity;
-    }
-    return SCN_OK;
+    scn_status st = mem_make_room(&level->children, &level->capacity, level->count + 1,
+                                  sizeof *level->children);
+    if (st == SCN_OK)
+        st = mem_make_room(&level->bounds, &level->bounds_capacity,
+                           (uint64_t)level->bounds_len + bound_len, 1);
+    return st;
 }
 
 static scn_status append(struct levels *levels, uint32_t at, const void *bound,

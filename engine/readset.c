@@ -121,16 +121,7 @@ static scn_status make_room(struct readset *set, uint64_t bytes)
         if (st < 0)
             return st;
     }
-    if (set->count < set->capacity)
-        return SCN_OK;
-    uint32_t capacity = set->capacity ? set->capacity * 2 : 8;
-    void *grown = mem_grow(set->items, set->capacity * sizeof *set->items,
-                           capacity * sizeof *set->items);
-    if (grown == NULL)
-        return error_nomem();
-    set->items = grown;
-    set->capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&set->items, &set->capacity, set->count + 1, sizeof *set->items);
 }
 
 static void add(struct readset *set, const struct read_range *item)

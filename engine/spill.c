@@ -39,16 +39,10 @@ struct build {
 
 static scn_status add_range(struct build *build, uint32_t pgno, uint32_t pages)
 {
-    if (build->range_count == build->range_capacity) {
-        uint32_t capacity = build->range_capacity ? build->range_capacity * 2 : 8;
-        void *grown = mem_grow(build->ranges,
-                               build->range_capacity * sizeof *build->ranges,
-                               capacity * sizeof *build->ranges);
-        if (grown == NULL)
-            return error_nomem();
-        build->ranges = grown;
-        build->range_capacity = capacity;
-    }
+    scn_status st = mem_make_room(&build->ranges, &build->range_capacity,
+                                  build->range_count + 1, sizeof *build->ranges);
+    if (st < 0)
+        return st;
     build->ranges[build->range_count++] = (struct op_range){pgno, pages};
     build->taken = 0;
     return SCN_OK;
@@ -324,18 +318,12 @@ static scn_status add_segment(struct scn_txn *txn, const struct cut *cut)
     struct write_set *writes = &txn->writes;
     struct segment segment = {.sequence = cut->high};
     struct cut inside = *cut;
-    if (writes->segment_count == writes->segment_capacity) {
-        uint32_t capacity = writes->segment_capacity ? writes->segment_capacity * 2 : 4;
-        void *grown = mem_grow(writes->segments,
-                               writes->segment_capacity * sizeof *writes->segments,
-                               capacity * sizeof *writes->segments);
-        if (grown == NULL)
-            return error_nomem();
-        writes->segments = grown;
-        writes->segment_capacity = capacity;
-    }
+    scn_status st = mem_make_room(&writes->segments, &writes->segment_capacity,
+                                  writes->segment_count + 1, sizeof *writes->segments);
+    if (st < 0)
+        return st;
     inside.segment = &segment;
-    scn_status st = delta_each_table(writes->delta, spill_table, &inside);
+    st = delta_each_table(writes->delta, spill_table, &inside);
     if (st < 0 || (segment.run_count == 0 && segment.clears == NULL)) {
         segment_destroy(txn->store, &segment, false);
         return st;
@@ -361,21 +349,15 @@ static int by_lsn(const void *left, const void *right)
 static scn_status list_versions(const struct delta_table *table, struct kept **out,
                                 size_t *count)
 {
-    size_t capacity = 0;
+    uint32_t capacity = 0;
     struct delta_entry *entry = delta_seek(table, NULL, SCN_GE);
     while (entry) {
         scn_slice key = {entry->key, entry->key_len};
         const struct delta_version *version = delta_entry_version(entry, UINT64_MAX);
         for (; version; version = version->older) {
-            if (*count == capacity) {
-                size_t wanted = capacity ? capacity * 2 : 16;
-                void *grown = mem_grow(*out, capacity * sizeof **out,
-                                       wanted * sizeof **out);
-                if (grown == NULL)
-                    return error_nomem();
-                *out = grown;
-                capacity = wanted;
-            }
+            scn_status st = mem_make_room(out, &capacity, *count + 1, sizeof **out);
+            if (st < 0)
+                return st;
             (*out)[(*count)++] = (struct kept){key, version};
         }
         entry = delta_seek(table, &key, SCN_GT);

@@ -274,14 +274,6 @@ struct readers {
     uint32_t room;
 };
 
-static scn_status make_room(struct readers *readers, uint32_t room)
-{
-    mem_free(readers->items);
-    readers->room = room;
-    readers->items = mem_alloc(room * sizeof *readers->items);
-    return readers->items ? SCN_OK : error_nomem();
-}
-
 /* As many as there is room for; tells how many there are. */
 static uint32_t copy_readers(struct store *store, struct readers *readers)
 {
@@ -306,17 +298,11 @@ static uint32_t copy_readers(struct store *store, struct readers *readers)
 
 static scn_status add_reader(struct readers *readers, const struct scn_reader *reader)
 {
-    if (readers->count == readers->room) {
-        uint32_t room = readers->room * 2;
-        void *grown = mem_grow(readers->items, readers->room * sizeof *reader,
-                               room * sizeof *reader);
-        if (grown == NULL)
-            return error_nomem();
-        readers->items = grown;
-        readers->room = room;
-    }
-    readers->items[readers->count++] = *reader;
-    return SCN_OK;
+    scn_status st = mem_make_room(&readers->items, &readers->room, readers->count + 1,
+                                  sizeof *reader);
+    if (st == SCN_OK)
+        readers->items[readers->count++] = *reader;
+    return st;
 }
 
 /* Every process that pins the generation, as far as the system tells which they are. */
@@ -356,7 +342,8 @@ static scn_status list_readers(struct store *store, struct readers *readers)
 {
     uint32_t all = READERS_FIRST;
     do {
-        scn_status st = make_room(readers, all + all / 2);
+        scn_status st = mem_make_room(&readers->items, &readers->room, all + all / 2,
+                                      sizeof *readers->items);
         if (st < 0)
             return st;
         all = copy_readers(store, readers);

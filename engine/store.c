@@ -172,17 +172,8 @@ uint64_t store_appended(struct store *store)
 static scn_status reserve_history(struct store *store, uint32_t more)
 {
     struct history *history = &store->history;
-    uint32_t wanted = history->count + more;
-    if (wanted <= history->capacity)
-        return SCN_OK;
-    uint32_t capacity = wanted * 2;
-    void *grown = mem_grow(history->items, history->capacity * sizeof *history->items,
-                           capacity * sizeof *history->items);
-    if (grown == NULL)
-        return error_nomem();
-    history->items = grown;
-    history->capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&history->items, &history->capacity, history->count + more,
+                         sizeof *history->items);
 }
 
 scn_status store_prepare_push(struct store *store, const struct source *sources,

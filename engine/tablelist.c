@@ -7,16 +7,8 @@
 
 static scn_status reserve(struct table_list *list)
 {
-    if (list->count < list->capacity)
-        return SCN_OK;
-    uint32_t capacity = list->capacity ? list->capacity * 2 : 16;
-    void *grown = mem_grow(list->entries, list->count * sizeof *list->entries,
-                           capacity * sizeof *list->entries);
-    if (grown == NULL)
-        return error_nomem();
-    list->entries = grown;
-    list->capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&list->entries, &list->capacity, list->count + 1,
+                         sizeof *list->entries);
 }
 
 scn_status table_list_add(struct table_list *list, uint32_t id, uint32_t flags,

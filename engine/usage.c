@@ -47,14 +47,8 @@ static scn_status make_room(struct usage *usage)
         if (usage->count < usage->capacity / 2)
             return SCN_OK;
     }
-    size_t capacity = usage->capacity ? usage->capacity * 2 : 64;
-    void *grown = mem_grow(usage->notes, usage->capacity * sizeof *usage->notes,
-                           capacity * sizeof *usage->notes);
-    if (grown == NULL)
-        return error_nomem();
-    usage->notes = grown;
-    usage->capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&usage->notes, &usage->capacity, usage->count + 1,
+                         sizeof *usage->notes);
 }
 
 scn_status usage_note(struct usage *usage, uint32_t pgno, uint64_t birth_gen,

@@ -19,7 +19,7 @@ struct usage_note {
 struct usage {
     struct usage_note *notes;
     size_t count;
-    size_t capacity;
+    uint32_t capacity;
     size_t sorted; /* notes before this one are sorted and unique */
 };
 

@@ -33,8 +33,7 @@
 enum {
     PACKED_BYTES = PAGE_BYTES - PAGE_HEADER_BYTES,
     /* So that a block that does not shrink fits a page. */
-    BLOCK_BYTES = VALUES_BLOCK_BYTES < PACKED_BYTES ? VALUES_BLOCK_BYTES : PACKED_BYTES,
-    FIRST_TICKETS = 64
+    BLOCK_BYTES = VALUES_BLOCK_BYTES < PACKED_BYTES ? VALUES_BLOCK_BYTES : PACKED_BYTES
 };
 
 _Static_assert((int)VALUE_SPREAD_BYTES == (int)PACKED_BYTES, "longer values are spread");
@@ -97,17 +96,11 @@ void values_destroy(struct values *values)
 
 static scn_status add_ticket(struct values *values, const struct value_ref *ref)
 {
-    if (values->count == values->capacity) {
-        uint32_t wanted = values->capacity == 0 ? FIRST_TICKETS : 2 * values->capacity;
-        struct value_ref *refs = mem_grow(values->refs, values->capacity * sizeof *refs,
-                                          wanted * sizeof *refs);
-        if (refs == NULL)
-            return error_nomem();
-        values->refs = refs;
-        values->capacity = wanted;
-    }
-    values->refs[values->count++] = *ref;
-    return SCN_OK;
+    scn_status st = mem_make_room(&values->refs, &values->capacity, values->count + 1,
+                                  sizeof *values->refs);
+    if (st == SCN_OK)
+        values->refs[values->count++] = *ref;
+    return st;
 }
 
 static scn_status seal_page(struct values *values)

@@ -430,17 +430,10 @@ scn_status scn_savepoint(scn_txn *txn, uint32_t *out)
     if (out == NULL)
         return error_misuse("scn_savepoint: the place for the savepoint is NULL");
     writes = &txn->writes;
-    if (writes->savepoint_count == writes->savepoint_capacity) {
-        uint32_t capacity = writes->savepoint_capacity ? writes->savepoint_capacity * 2
-                                                       : 8;
-        void *grown = mem_grow(writes->savepoints,
-                               writes->savepoint_capacity * sizeof *writes->savepoints,
-                               capacity * sizeof *writes->savepoints);
-        if (grown == NULL)
-            return error_nomem();
-        writes->savepoints = grown;
-        writes->savepoint_capacity = capacity;
-    }
+    st = mem_make_room(&writes->savepoints, &writes->savepoint_capacity,
+                       writes->savepoint_count + 1, sizeof *writes->savepoints);
+    if (st < 0)
+        return st;
     writes->savepoints[writes->savepoint_count] = writes->sequence;
     *out = writes->savepoint_count++;
     return SCN_OK;

@@ -34,8 +34,7 @@ enum {
     ITEM_PAGES = ITEM_BYTES * 8, /* pages whose bits fill an item */
     PAGE_ITEMS = (PAGE_BYTES - ITEMS_OFF) / ITEM_BYTES,
     KIND_PAGES = 0,
-    KIND_LAST = 1,
-    FIRST_CAPACITY = 64
+    KIND_LAST = 1
 };
 
 _Static_assert((PAGE_BYTES - ITEMS_OFF) % ITEM_BYTES == 0,
@@ -83,26 +82,10 @@ scn_status ledger_copy(struct ledger *to, const struct ledger *from)
     return SCN_OK;
 }
 
-static scn_status array_make_room(void **array, uint32_t count, uint32_t *capacity,
-                                  size_t each)
-{
-    if (count < *capacity)
-        return SCN_OK;
-    uint32_t wanted = *capacity == 0 ? FIRST_CAPACITY : 2 * *capacity;
-    void *grown = mem_grow(*array, *capacity * each, wanted * each);
-    if (grown == NULL)
-        return error_nomem();
-    *array = grown;
-    *capacity = wanted;
-    return SCN_OK;
-}
-
 scn_status ledger_add_own(struct ledger *ledger, uint32_t pgno)
 {
-    void *array = ledger->own;
-    scn_status st = array_make_room(&array, ledger->own_count, &ledger->own_capacity,
-                                    sizeof *ledger->own);
-    ledger->own = array;
+    scn_status st = mem_make_room(&ledger->own, &ledger->own_capacity,
+                                  ledger->own_count + 1, sizeof *ledger->own);
     if (st == SCN_OK)
         ledger->own[ledger->own_count++] = pgno;
     return st;
@@ -126,10 +109,8 @@ static scn_status append_range(struct ledger *ledger, const struct ledger_range 
             return SCN_OK;
         }
     }
-    void *array = ledger->ranges;
-    scn_status st = array_make_room(&array, ledger->range_count, &ledger->range_capacity,
-                                    sizeof *ledger->ranges);
-    ledger->ranges = array;
+    scn_status st = mem_make_room(&ledger->ranges, &ledger->range_capacity,
+                                  ledger->range_count + 1, sizeof *ledger->ranges);
     if (st == SCN_OK)
         ledger->ranges[ledger->range_count++] = *range;
     return st;

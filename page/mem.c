@@ -13,7 +13,8 @@
 
 enum {
     REGION_ALIGN = 2 << 20, /* a huge page */
-    MAP_ALIGN = 4096
+    MAP_ALIGN = 4096,
+    ITEMS_FIRST = 16 /* of an array */
 };
 
 static struct {
@@ -93,6 +94,27 @@ void mem_free(void *block)
         source.dealloc(source.user, block);
     else
         free(block);
+}
+
+scn_status mem_make_room(void *array, uint32_t *capacity, uint64_t needed, size_t each)
+{
+    void *items;
+    if (needed <= *capacity)
+        return SCN_OK;
+    uint64_t wanted = 2 * (uint64_t)*capacity;
+    if (wanted < ITEMS_FIRST)
+        wanted = ITEMS_FIRST;
+    if (wanted < needed)
+        wanted = needed;
+    memcpy(&items, array, sizeof items); /* a pointer of any type */
+    if (wanted > UINT32_MAX)
+        return error_nomem();
+    items = mem_grow(items, *capacity * each, wanted * each);
+    if (items == NULL)
+        return error_nomem();
+    memcpy(array, &items, sizeof items);
+    *capacity = (uint32_t)wanted;
+    return SCN_OK;
 }
 
 static size_t map_size(size_t size)

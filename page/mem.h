@@ -13,6 +13,11 @@ void *mem_zalloc(size_t size) MUST_USE;
 void *mem_grow(void *block, size_t old_size, size_t new_size) MUST_USE;
 void mem_free(void *block);
 
+/* Room for so many items of `each` bytes in an array: *(T **)array and *capacity, in
+ * items, where it has less.  It at least doubles.  SCN_NOMEM changes nothing. */
+scn_status mem_make_room(void *array, uint32_t *capacity, uint64_t needed,
+                         size_t each) MUST_USE;
+
 /* For blocks of many pages: they go back to the system when they are freed, while malloc
  * may keep them for the next that asks.  Aligned to a page of the system; with a replaced
  * allocator they come from there.  size as it was asked for. */

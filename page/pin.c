@@ -11,7 +11,6 @@
 #include "page/mem.h"
 
 enum {
-    CAPACITY_FIRST = 8,
     /* As many neighbouring generations nobody pins: each would be a snapshot with a
      * checkpoint of its own. */
     RANGE_MAX = 1 << 16
@@ -61,23 +60,10 @@ static struct pin *find(struct pins *pins, uint64_t gen)
     return NULL;
 }
 
-static scn_status make_room(struct pins *pins)
-{
-    if (pins->count < pins->capacity)
-        return SCN_OK;
-    uint32_t capacity = pins->capacity ? 2 * pins->capacity : CAPACITY_FIRST;
-    struct pin *items = mem_grow(pins->items, pins->capacity * sizeof *items,
-                                 capacity * sizeof *items);
-    if (items == NULL)
-        return error_nomem();
-    pins->items = items;
-    pins->capacity = capacity;
-    return SCN_OK;
-}
-
 static scn_status add(struct pins *pins, uint64_t gen)
 {
-    scn_status st = make_room(pins);
+    scn_status st = mem_make_room(&pins->items, &pins->capacity, pins->count + 1,
+                                  sizeof *pins->items);
     if (st != SCN_OK)
         return st;
     int error = set_lock(pins, gen, SYS_SHARED);
@@ -125,17 +111,8 @@ struct listing {
 
 static scn_status listing_reserve(struct listing *listing, uint32_t count)
 {
-    uint32_t needed = listing->count + count;
-    if (needed <= listing->capacity)
-        return SCN_OK;
-    uint32_t capacity = needed < 2 * listing->capacity ? 2 * listing->capacity : needed;
-    uint64_t *gens = mem_grow(listing->gens, listing->capacity * sizeof *gens,
-                              capacity * sizeof *gens);
-    if (gens == NULL)
-        return error_nomem();
-    listing->gens = gens;
-    listing->capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&listing->gens, &listing->capacity, listing->count + count,
+                         sizeof *listing->gens);
 }
 
 /* A program that locks the whole file hides all pins below its lock. */

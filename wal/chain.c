@@ -34,18 +34,9 @@ void log_chain_destroy(struct log_chain *chain)
 /* Room for the chain when `more` extents are added and all spares are linked. */
 static scn_status reserve(struct log_chain *chain, uint32_t more)
 {
-    uint32_t needed = chain->extent_count + chain->spare_count + more;
-    if (needed <= chain->extent_capacity)
-        return SCN_OK;
-    uint32_t capacity = needed + needed / 2 + 8;
-    struct log_extent *extents =
-        mem_grow(chain->extents, chain->extent_capacity * sizeof *extents,
-                 capacity * sizeof *extents);
-    if (!extents)
-        return error_nomem();
-    chain->extents = extents;
-    chain->extent_capacity = capacity;
-    return SCN_OK;
+    return mem_make_room(&chain->extents, &chain->extent_capacity,
+                         chain->extent_count + chain->spare_count + more,
+                         sizeof *chain->extents);
 }
 
 scn_status log_chain_add(struct log_chain *chain, const struct log_extent *extent)

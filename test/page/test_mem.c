@@ -17,6 +17,40 @@ TEST(mem__zalloc_is_zero_and_grow_keeps_the_bytes)
     mem_free(block);
 }
 
+TEST(mem__room_for_items_at_least_doubles_and_keeps_them)
+{
+    uint64_t *items = NULL;
+    uint32_t capacity = 0;
+    uint32_t moves = 0;
+    for (uint32_t i = 0; i < 10000; i++) {
+        uint32_t before = capacity;
+        CHECK_OK(mem_make_room(&items, &capacity, i + 1, sizeof *items));
+        CHECK(capacity > i);
+        CHECK(capacity == before || capacity >= 2 * before);
+        moves += capacity != before;
+        items[i] = i;
+    }
+    CHECK(moves < 20);
+    for (uint32_t i = 0; i < 10000; i++)
+        CHECK_EQ(items[i], i);
+    CHECK_OK(mem_make_room(&items, &capacity, 100000, sizeof *items));
+    CHECK_EQ(capacity, 100000);
+    mem_free(items);
+}
+
+TEST(mem__room_that_cannot_be_had_changes_nothing)
+{
+    uint8_t *items = NULL;
+    uint32_t capacity = 0;
+    CHECK_OK(mem_make_room(&items, &capacity, 5, 1));
+    uint8_t *before = items;
+    uint32_t had = capacity;
+    CHECK_EQ(mem_make_room(&items, &capacity, (uint64_t)UINT32_MAX + 1, 1), SCN_NOMEM);
+    CHECK(items == before);
+    CHECK_EQ(capacity, had);
+    mem_free(items);
+}
+
 TEST(mem__grow_of_nothing_is_an_allocation)
 {
     void *block = mem_grow(NULL, 0, 10);

@@ -146,22 +146,12 @@ static void enter(struct directory *directory, uint32_t idx)
 
 static scn_status make_room(struct directory *directory)
 {
-    if (directory->count < directory->capacity)
-        return SCN_OK;
-    uint32_t capacity = directory->capacity ? directory->capacity * 2 : 32;
-    void *tables = mem_grow(directory->tables,
-                            directory->count * sizeof *directory->tables,
-                            capacity * sizeof *directory->tables);
-    if (tables == NULL)
-        return error_nomem();
-    directory->tables = tables;
-    void *forks = mem_grow(directory->forks, directory->count * sizeof *directory->forks,
-                           capacity * sizeof *directory->forks);
-    if (forks == NULL)
-        return error_nomem();
-    directory->forks = forks;
-    directory->capacity = capacity;
-    return SCN_OK;
+    scn_status st = mem_make_room(&directory->tables, &directory->capacity,
+                                  directory->count + 1, sizeof *directory->tables);
+    if (st == SCN_OK)
+        st = mem_make_room(&directory->forks, &directory->fork_capacity,
+                           directory->count + 1, sizeof *directory->forks);
+    return st;
 }
 
 scn_status directory_get(struct directory *directory, uint32_t table_id,

@@ -63,6 +63,7 @@ struct directory {
     uint32_t root;
     uint32_t count;
     uint32_t capacity;
+    uint32_t fork_capacity;
     uint32_t next_id; /* of the '#' row */
 };
 void directory_destroy(struct directory *directory);

@@ -13,27 +13,14 @@ void losses_destroy(struct losses *losses)
     *losses = (struct losses){0};
 }
 
-static scn_status make_room(struct losses *losses)
-{
-    if (losses->count < losses->capacity)
-        return SCN_OK;
-    uint32_t capacity = losses->capacity ? losses->capacity * 2 : 32;
-    void *grown = mem_grow(losses->holes, losses->count * sizeof *losses->holes,
-                           capacity * sizeof *losses->holes);
-    if (grown == NULL)
-        return error_nomem();
-    losses->holes = grown;
-    losses->capacity = capacity;
-    return SCN_OK;
-}
-
 scn_status losses_add(struct losses *losses, uint32_t table_id,
                       const struct keyrange *range, uint32_t page, struct hole **hole)
 {
     *hole = NULL;
     if (losses->count == HOLES_MAX || losses->bytes > HOLE_BYTES_MAX)
         return SCN_OK;
-    scn_status st = make_room(losses);
+    scn_status st = mem_make_room(&losses->holes, &losses->capacity, losses->count + 1,
+                                  sizeof *losses->holes);
     if (st < 0)
         return st;
     struct hole *fresh = &losses->holes[losses->count];

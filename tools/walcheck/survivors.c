@@ -186,15 +186,10 @@ static bool has_our_head(const struct search *search, const uint8_t *at,
 static scn_status add_head(struct heads *heads, uint32_t pgno,
                            const struct extent_header *header)
 {
-    if (heads->count == heads->capacity) {
-        uint32_t capacity = heads->capacity ? heads->capacity * 2 : 32;
-        void *grown = mem_grow(heads->items, heads->count * sizeof *heads->items,
-                               capacity * sizeof *heads->items);
-        if (grown == NULL)
-            return error_nomem();
-        heads->items = grown;
-        heads->capacity = capacity;
-    }
+    scn_status st = mem_make_room(&heads->items, &heads->capacity, heads->count + 1,
+                                  sizeof *heads->items);
+    if (st < 0)
+        return st;
     heads->items[heads->count++] =
         (struct log_extent){pgno, header->pages, header->number, header->start_lsn};
     return SCN_OK;

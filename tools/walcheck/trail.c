@@ -23,21 +23,6 @@ struct following {
     void *ctx;
 };
 
-static scn_status grow(void *items, uint32_t count, uint32_t *capacity, size_t size)
-{
-    void *old;
-    memcpy(&old, items, sizeof old);
-    if (count < *capacity)
-        return SCN_OK;
-    uint32_t fresh = *capacity ? *capacity * 2 : 32;
-    void *grown = mem_grow(old, count * size, fresh * size);
-    if (grown == NULL)
-        return error_nomem();
-    memcpy(items, &grown, sizeof grown);
-    *capacity = fresh;
-    return SCN_OK;
-}
-
 /* ---- extents ---- */
 
 static scn_status mark_extent(struct trail *trail, uint32_t pgno)
@@ -53,8 +38,8 @@ static scn_status add_extent(struct following *following, uint32_t pgno, uint32_
     struct trail *trail = following->trail;
     if (trail_has_extent(trail, pgno))
         return SCN_OK;
-    scn_status st = grow(&trail->extents, trail->extent_count, &trail->extent_capacity,
-                         sizeof *trail->extents);
+    scn_status st = mem_make_room(&trail->extents, &trail->extent_capacity,
+                                  trail->extent_count + 1, sizeof *trail->extents);
     if (st < 0)
         return st;
     trail->extents[trail->extent_count++] = (struct log_spare){pgno, pages};
@@ -114,8 +99,8 @@ static bool op_is_possible(const struct op *op)
 
 static scn_status add_run(struct trail *trail, const struct op *op)
 {
-    scn_status st =
-        grow(&trail->runs, trail->run_count, &trail->run_capacity, sizeof *trail->runs);
+    scn_status st = mem_make_room(&trail->runs, &trail->run_capacity,
+                                  trail->run_count + 1, sizeof *trail->runs);
     if (st == SCN_OK)
         trail->runs[trail->run_count++] =
             (struct trail_run){op->table_id, op->run.root, op->run.count,
