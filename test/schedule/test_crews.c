@@ -15,9 +15,9 @@
  * Whose record was being written when his process died is in doubt: what a copy of the
  * disk recovers to says whether it is in the log.
  *
- * A run follows from its seed.  A failure prints RUN=seed; with that in the environment
- * only this run is done. */
+ * A run follows from its seed.  A failure prints RUN=seed (test/schedule/campaign.h). */
 #include "test/engine/story.h"
+#include "test/schedule/campaign.h"
 #include "test/schedule/crew.h"
 
 #include <inttypes.h>
@@ -319,43 +319,30 @@ static void say_totals(const char *name, const struct crew_totals *totals, uint6
                totals->alone);
 }
 
+static void run_one(const struct campaign *campaign, uint64_t seed,
+                    struct sim_seen *seen, struct chronicle *chronicle)
+{
+    struct crew crew = {.seed = seed, .flags = campaign->flags, .seen = seen};
+    crew.totals = campaign->totals;
+    run_all_lives(&crew);
+    *chronicle = crew.chronicle;
+}
+
 static void run_for_a_while(const char *name, uint32_t flags)
 {
-    const char *only = getenv("RUN");
-    uint64_t seed = only ? strtoull(only, NULL, 0) : unit_seed() % 1000000007;
-    uint64_t begun = story_now_ms();
-    uint64_t until = begun + story_budget_ms(BUDGET_MS);
+    uint64_t ms;
     struct crew_totals totals = {0};
-    struct sim_seen *seen = sim_seen_create();
-    do {
-        struct crew crew = {.seed = seed++, .flags = flags, .totals = &totals};
-        char wrong[CHRONICLE_WRONG_BYTES];
-        crew.seen = seen;
-        run_all_lives(&crew);
-        totals.runs++;
-        strcpy(wrong, crew.chronicle.wrong);
-        if (wrong[0] && getenv("VERBOSE"))
-            chronicle_print(&crew.chronicle);
-        chronicle_destroy(&crew.chronicle);
-        if (wrong[0]) {
-            sim_seen_destroy(seen);
-            unit_fail(__FILE__, __LINE__, "%s, RUN=%" PRIu64, wrong, crew.seed);
-        }
-    } while (story_now_ms() < until && only == NULL);
-    sim_seen_destroy(seen);
-    say_totals(name, &totals, story_now_ms() - begun);
+    struct campaign campaign = {run_one, flags, &totals};
+    totals.runs = campaign_go_on(&campaign, BUDGET_MS, &ms);
+    say_totals(name, &totals, ms);
     CHECK(totals.commits > 0);
 }
 
 static uint64_t trace_of(uint64_t seed)
 {
     struct crew_totals totals = {0};
-    struct crew crew = {.seed = seed, .flags = CREW_KILLS | CREW_CUTS | CREW_TIMEOUTS};
-    crew.totals = &totals;
-    crew.seen = sim_seen_create();
-    run_all_lives(&crew);
-    sim_seen_destroy(crew.seen);
-    chronicle_destroy(&crew.chronicle);
+    struct campaign campaign = {run_one, CREW_KILLS | CREW_CUTS | CREW_TIMEOUTS, &totals};
+    campaign_once(&campaign, seed);
     CHECK(totals.steps > 0);
     return totals.trace;
 }

@@ -12,9 +12,9 @@
  *     least the durable ones, and in both cases a prefix of the log and no part of a
  *     commit.
  *
- * A run follows from its seed.  A failure prints RUN=seed; with that in the environment
- * only this run is done. */
+ * A run follows from its seed.  A failure prints RUN=seed (test/schedule/campaign.h). */
 #include "test/engine/story.h"
+#include "test/schedule/campaign.h"
 #include "test/schedule/verdict.h"
 #include "test/sim/sched.h"
 
@@ -576,43 +576,30 @@ static void say_totals(const char *name, const struct totals *totals, uint64_t m
                totals->readers);
 }
 
+static void run_one(const struct campaign *campaign, uint64_t seed,
+                    struct sim_seen *seen, struct chronicle *chronicle)
+{
+    struct trial run = {.seed = seed, .flags = campaign->flags, .seen = seen};
+    run.totals = campaign->totals;
+    run_all_lives(&run);
+    *chronicle = run.chronicle;
+}
+
 static void run_for_a_while(const char *name, uint32_t flags)
 {
-    const char *only = getenv("RUN");
-    uint64_t seed = only ? strtoull(only, NULL, 0) : unit_seed() % 1000000007;
-    uint64_t begun = story_now_ms();
-    uint64_t until = begun + story_budget_ms(BUDGET_MS);
+    uint64_t ms;
     struct totals totals = {0};
-    struct sim_seen *seen = sim_seen_create();
-    do {
-        struct trial run = {.seed = seed++, .flags = flags, .totals = &totals};
-        char wrong[CHRONICLE_WRONG_BYTES];
-        run.seen = seen;
-        run_all_lives(&run);
-        totals.runs++;
-        strcpy(wrong, run.chronicle.wrong);
-        if (wrong[0] && getenv("VERBOSE"))
-            chronicle_print(&run.chronicle);
-        chronicle_destroy(&run.chronicle);
-        if (wrong[0]) {
-            sim_seen_destroy(seen);
-            unit_fail(__FILE__, __LINE__, "%s\n    RUN=%" PRIu64, wrong, run.seed);
-        }
-    } while (story_now_ms() < until && only == NULL);
-    sim_seen_destroy(seen);
-    say_totals(name, &totals, story_now_ms() - begun);
+    struct campaign campaign = {run_one, flags, &totals};
+    totals.runs = campaign_go_on(&campaign, BUDGET_MS, &ms);
+    say_totals(name, &totals, ms);
     CHECK(totals.commits > 0);
 }
 
 static uint64_t trace_of(uint64_t seed)
 {
     struct totals totals = {0};
-    struct trial run = {.seed = seed, .flags = RUN_KILLS | RUN_CUTS | RUN_TIMEOUTS};
-    run.totals = &totals;
-    run.seen = sim_seen_create();
-    run_all_lives(&run);
-    sim_seen_destroy(run.seen);
-    chronicle_destroy(&run.chronicle);
+    struct campaign campaign = {run_one, RUN_KILLS | RUN_CUTS | RUN_TIMEOUTS, &totals};
+    campaign_once(&campaign, seed);
     CHECK(totals.steps > 0);
     return totals.trace;
 }
