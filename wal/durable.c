@@ -25,9 +25,17 @@ enum { SYNC_PIECE_BYTES = 256 * 1024, SYNC_COUNTED_NS = 1000000 };
 
 /* ---- the bytes ---- */
 
+/* An earlier session may have had the same LSNs, if a power cut has taken what led to
+ * them and left the rest. */
+static bool is_of_session(const struct log *log, uint64_t lsn, uint64_t epoch)
+{
+    return lsn < atomic_load(&log->new_lsn) || epoch == atomic_load(&log->new_epoch);
+}
+
 /* The length of the records at the start of the piece, up to and with the first that
  * leads on; 0 when one of them is damaged, or of an earlier life of the extent, whose
- * LSNs are lower [L1]: that is whole as well, and may be as long as what was lost. */
+ * LSNs are lower or whose epoch is another: that is whole as well, and may be as long as
+ * what was lost. */
 static uint64_t records_len(struct log *log, uint64_t len)
 {
     uint64_t lsn = log->piece_lsn;
@@ -37,7 +45,8 @@ static uint64_t records_len(struct log *log, uint64_t len)
         const uint8_t *at = log->piece + done;
         struct record record;
         if (!record_decode(at, len - done, &record) ||
-            !record_crc_matches(&record, at) || record.lsn < lsn)
+            !record_crc_matches(&record, at) || record.lsn < lsn ||
+            !is_of_session(log, record.lsn, record.epoch))
             return 0;
         lsn = record.lsn + record_bytes(record.stored_len);
         done += record_bytes(record.stored_len);
@@ -85,11 +94,19 @@ static scn_status sync_piece(struct log *log, uint64_t from_off, uint64_t to_off
     return file_write(log->file, from_off, log->piece, len, SYS_DSYNC);
 }
 
-static bool is_sound_head(const struct log *log, const struct log_extent *extent)
+/* Behind its first record it is durable, and where the extent begins may not be known
+ * here. */
+static bool is_sound_head(const struct log *log, const struct log_extent *extent,
+                          uint32_t off)
 {
     struct extent_header header;
-    return extent_header_decode(log->piece, &header) && header.number == extent->number &&
-           memcmp(header.uuid, log->uuid, sizeof header.uuid) == 0;
+    if (!extent_header_decode(log->piece, &header) || header.number != extent->number ||
+        memcmp(header.uuid, log->uuid, sizeof header.uuid) != 0)
+        return false;
+    if (off > RECORD_FIRST_OFF)
+        return true;
+    return header.start_lsn == extent->start_lsn &&
+           is_of_session(log, header.start_lsn - RECORD_EXTENT_BYTES, header.epoch);
 }
 
 /* Head and records of one extent, from `off` to `end` (0: to where it leads on).  The
@@ -101,10 +118,10 @@ static scn_status rewrite_extent(struct log *log, const struct log_extent *exten
     uint32_t head = end ? EXTENT_LINK_OFF : RECORD_FIRST_OFF;
     uint64_t len = (end ? end : extent_bytes(extent->pages)) - off;
     scn_status st = file_read(log->file, file_off, log->piece, head, 0);
-    if (st == SCN_OK && !is_sound_head(log, extent))
+    if (st == SCN_OK && !is_sound_head(log, extent, off))
         st = file_read(log->file, file_off, log->piece, head, 0);
     if (st == SCN_OK)
-        st = is_sound_head(log, extent)
+        st = is_sound_head(log, extent, off)
                  ? file_write(log->file, file_off, log->piece, head, 0)
                  : lost(log, file_off);
     if (st == SCN_OK)

@@ -139,6 +139,8 @@ static scn_status make_parts(struct log *log, const struct log_base *base,
     struct log_point appended = log_point_of(end);
     struct log_point synced = log_point_of(base);
     log->at = *end;
+    log->new_epoch = end->epoch;
+    log->new_lsn = end->lsn;
     atomic_store(&log->epoch, end->epoch);
     scn_status st = log_chain_init(&log->chain, log->file->sys);
     if (st == SCN_OK)

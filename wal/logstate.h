@@ -19,8 +19,9 @@ struct log {
     uint8_t uuid[16];       /* const */
     struct log_base at;     /* apply: where the next record goes */
     bool has_new_epoch;     /* apply: the next record begins it */
-    uint64_t new_epoch;     /* apply */
-    uint64_t new_lsn;       /* apply */
+    /* The session's, of all records from new_lsn on; written under apply. */
+    _Atomic uint64_t new_epoch;
+    _Atomic uint64_t new_lsn;
     struct log_walk walk;   /* apply: of who follows; opened when it is needed */
     uint8_t *raw;           /* apply: a payload of a record met there */
     _Atomic uint64_t epoch; /* at.epoch for those without the lock */

@@ -338,6 +338,104 @@ TEST(group__sync_takes_no_records_of_an_earlier_life)
     }
 }
 
+/* Another process syncs these bytes, fails, and is killed before it can say so. */
+static void lose_with_another(struct world *world, uint64_t off, uint32_t len)
+{
+    uint8_t bytes[256];
+    struct file file;
+    struct sys *other = sim_process_create(world->disk);
+    CHECK(len <= sizeof bytes);
+    CHECK_OK(file_open(&file, other, WORLD_PATH, false));
+    CHECK_OK(file_read(&file, off, bytes, len, 0));
+    sim_fault_set(other, &(struct sim_fault){.kind = SIM_FAIL,
+                                             .call = SIM_DSYNC,
+                                             .nth = 1,
+                                             .error = EIO});
+    CHECK_EQ(file_write(&file, off, bytes, len, SYS_DSYNC), SCN_IO);
+    sim_process_kill(other);
+    file_close(&file);
+    sim_process_destroy(other);
+    sim_disk_evict(world->disk);
+}
+
+static uint64_t recover_with_spares(struct world *world, uint64_t epoch, uint32_t grown)
+{
+    struct log_spare spares[WORLD_SPARES];
+    struct log_scan_result result = world_scan(world, &seen);
+    result.capacity_lsn += grown;
+    world_spares(spares);
+    world_recover(world, &result, spares, WORLD_SPARES, epoch);
+    return result.capacity_lsn;
+}
+
+/* A session whose first record leads to another extent, and the power cut that takes this
+ * record and the link, and leaves what lies in that extent.  The next session has the
+ * same LSNs, unless the file has grown. */
+static void create_after_lost_link(struct world *world, uint32_t grown)
+{
+    enum { HEAD = 1, LINK = 2, LEADS_ON = 4, FIRST = 8, SECOND = 16 };
+    world_create(world, 0);
+    world_commit_number(world, 0, 64);
+    log_destroy(world->log);
+    uint64_t lost_lsn = recover_with_spares(world, 2, 0);
+    CHECK_OK(log_roll(world->log));
+    (void)world_append_number(world, 1, 64);
+    (void)world_append_number(world, 2, 64);
+    CHECK_EQ(sim_pending(world->disk, true), 5);
+    struct sim_disk *after = sim_crash(
+        world->disk, &(struct sim_choice){.keep = SIM_KEEP_SUBSET,
+                                          .by_call = true,
+                                          .n = HEAD | FIRST | SECOND});
+    struct log_base base = world->base;
+    world_destroy(world);
+    world_attach(world, after);
+    world->base = base;
+    CHECK_EQ(recover_with_spares(world, 3, grown), lost_lsn + grown);
+}
+
+static uint64_t end_off(struct world *world)
+{
+    struct log_base end;
+    log_position(world->log, &end);
+    return (uint64_t)end.extent_pgno * PAGE_BYTES + end.extent_off;
+}
+
+TEST(group__sync_takes_no_records_of_an_earlier_session)
+{
+    for (int is_piece = 0; is_piece < 2; is_piece++) {
+        struct world world;
+        create_after_lost_link(&world, 0);
+        uint64_t synced_lsn = log_synced(world.log);
+        CHECK_OK(log_roll(world.log));
+        if (is_piece) {
+            world_commit_number(&world, 3, 64);
+            synced_lsn = log_synced(world.log);
+        }
+        (void)world_append_number(&world, 4, 64);
+        lose_with_another(&world, end_off(&world) - record_bytes(64), record_bytes(64));
+        uint64_t lsn = world_append_number(&world, 5, 64);
+        CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+        check_poisoned(&world, synced_lsn);
+        world_destroy(&world);
+    }
+}
+
+/* The head tells whose extent it is, too: the link is not believed without. */
+TEST(group__sync_takes_no_head_of_an_earlier_session)
+{
+    for (uint32_t grown = 0; grown <= PAGE_BYTES; grown += PAGE_BYTES) {
+        struct world world;
+        create_after_lost_link(&world, grown);
+        uint64_t synced_lsn = log_synced(world.log);
+        CHECK_OK(log_roll(world.log));
+        lose_with_another(&world, end_off(&world) - RECORD_FIRST_OFF, RECORD_FIRST_OFF);
+        uint64_t lsn = world_append_number(&world, 4, 64);
+        CHECK_EQ(log_sync(world.log, lsn, 0), SCN_UNKNOWN);
+        check_poisoned(&world, synced_lsn);
+        world_destroy(&world);
+    }
+}
+
 struct restart {
     struct world *world;
     bool is_done;
