@@ -88,12 +88,13 @@ static scn_status mark_when_quiet(struct store *store)
 }
 
 /* A transaction that is open for long would conflict, were its process not to read what
- * others commit meanwhile before it is recycled. */
+ * others commit meanwhile before it is recycled.  And who has found the file without a
+ * writer holds pages of then until it has joined the session of one who came later. */
 static scn_status look_at_others(struct store *store)
 {
     peers_rest(store);
-    return store_is_shared(store) && store_has_writers(store) ? peers_follow(store)
-                                                             : SCN_OK;
+    bool is_due = store_has_writers(store) || atomic_load(&store->is_alone);
+    return store_is_shared(store) && is_due ? peers_follow(store) : SCN_OK;
 }
 
 /* What failed may work again: after a second, then after two, and so on up to a minute.

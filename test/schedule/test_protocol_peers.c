@@ -882,3 +882,52 @@ TEST(protocol__35_an_idle_reader_holds_no_pages)
     read_once_and_rest(0);
     read_once_and_rest(STAGE_BACKGROUND);
 }
+
+/* Nobody has the file when the reader comes, and somebody does later: then, too, it is
+ * the generation of before that the reader may read at any time, until it has joined. */
+static void read_alone_and_rest(uint32_t flags)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    stage_put_long(&pair.a, "bulk", "old", BULK_BYTES);
+    stage_checkpoint(&pair.a);
+    uint64_t full = file_bytes(&pair.a);
+    stage_leave(&pair.a);
+    stage_join(&pair.b, &pair.a, SCN_RDONLY | flags);
+    CHECK(stage_has_long(&pair.b, "bulk", "old", BULK_BYTES));
+    CHECK_OK(stage_try_open(&pair.a));
+    CHECK_OK(part_await(stage_cast(&pair.a, do_pause, "pause", NULL)));
+    stage_speak(&pair.b);
+    for (int i = 0; i < 3 && !flags; i++)
+        CHECK_OK(scn_tick(pair.b.db, 1));
+    expect_shorter(&pair, full);
+    pair_close(&pair);
+}
+
+TEST(protocol__35_an_idle_reader_that_came_first_holds_no_pages)
+{
+    read_alone_and_rest(0);
+    read_alone_and_rest(STAGE_BACKGROUND);
+}
+
+TEST(protocol__35_a_reader_that_joins_meanwhile_keeps_its_snapshot)
+{
+    struct pair pair;
+    stage_open(&pair.a, 0);
+    stage_put_long(&pair.a, "bulk", "old", BULK_BYTES);
+    stage_checkpoint(&pair.a);
+    stage_leave(&pair.a);
+    stage_join(&pair.b, &pair.a, SCN_RDONLY);
+    scn_txn *txn = stage_txn(&pair.b, SCN_READ);
+    CHECK_OK(stage_try_open(&pair.a));
+    for (int i = 0; i < 3; i++) {
+        stage_speak(&pair.b);
+        CHECK_OK(scn_tick(pair.b.db, 1));
+        stage_put_long(&pair.a, "bulk", i % 2 ? "newer" : "new", BULK_BYTES);
+        stage_checkpoint(&pair.a);
+    }
+    CHECK(txn_has_long(txn, "bulk", "old", BULK_BYTES));
+    scn_abort(txn);
+    CHECK(stage_has_long(&pair.b, "bulk", "new", BULK_BYTES));
+    pair_close(&pair);
+}
