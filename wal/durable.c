@@ -109,6 +109,15 @@ static bool is_sound_head(const struct log *log, const struct log_extent *extent
            is_of_session(log, header.start_lsn - RECORD_EXTENT_BYTES, header.epoch);
 }
 
+/* Nobody reads it until the record that says the same is damaged, so what was lost of it
+ * is put right. */
+static void renew_link(struct log *log, const struct log_extent *extent)
+{
+    struct log_extent next;
+    if (log_chain_find(&log->chain, extent->number + 1, &next))
+        extent_link_encode(log->uuid, &next, log->piece + EXTENT_LINK_OFF);
+}
+
 /* Head and records of one extent, from `off` to `end` (0: to where it leads on).  The
  * link of the last extent is not touched: somebody may be writing it. */
 static scn_status rewrite_extent(struct log *log, const struct log_extent *extent,
@@ -120,6 +129,8 @@ static scn_status rewrite_extent(struct log *log, const struct log_extent *exten
     scn_status st = file_read(log->file, file_off, log->piece, head, 0);
     if (st == SCN_OK && !is_sound_head(log, extent, off))
         st = file_read(log->file, file_off, log->piece, head, 0);
+    if (end == 0)
+        renew_link(log, extent);
     if (st == SCN_OK)
         st = is_sound_head(log, extent, off)
                  ? file_write(log->file, file_off, log->piece, head, 0)

@@ -305,6 +305,8 @@ static scn_status rewrite_range(struct log_walk *walk, const struct log_base *en
                                  why);
         if (walk->record.type != RECORD_EXTENT)
             continue;
+        /* It may be lost, though the record is there. */
+        extent_link_encode(walk->uuid, &walk->next, walk->extent + EXTENT_LINK_OFF);
         st = rewrite_extent(walk, walk->from.extent_pgno, off,
                             walk->from.extent_off + RECORD_EXTENT_BYTES);
         if (st != SCN_OK)

@@ -436,6 +436,22 @@ TEST(group__sync_takes_no_head_of_an_earlier_session)
     }
 }
 
+/* It leads to what proves that a damaged EXTENT record was whole. */
+TEST(group__sync_writes_a_lost_link_anew)
+{
+    struct world world;
+    world_create(&world, WORLD_SPARES);
+    world_commit_number(&world, 0, 512);
+    uint64_t leads_on_off = end_off(&world);
+    CHECK_OK(log_roll(world.log));
+    lose_with_another(&world, extent_file_off(WORLD_FIRST_PGNO), RECORD_FIRST_OFF);
+    world_commit_number(&world, 1, 64);
+    world_commit_number(&world, 2, 64);
+    CHECK(sim_rot(world.disk, WORLD_PATH, leads_on_off, "rot", 3));
+    CHECK_EQ(world_scan(&world, &seen).kind, LOG_END_CORRUPT);
+    world_destroy(&world);
+}
+
 struct restart {
     struct world *world;
     bool is_done;

@@ -182,6 +182,32 @@ TEST(scan__follows_the_log_where_it_left_an_extent_last)
     world_destroy(&world);
 }
 
+/* A power cut has taken the link, and left the record. */
+TEST(scan__finds_the_link_that_a_recovery_has_written)
+{
+    struct world world;
+    struct log_spare spares[WORLD_SPARES];
+    static const uint8_t zeros[EXTENT_LINK_BYTES];
+    world_create(&world, WORLD_SPARES);
+    world_spares(spares);
+    world_commit_number(&world, 0, 40);
+    CHECK_OK(log_roll(world.log));
+    CHECK_OK(file_sync(&world.file));
+    uint64_t link_off = extent_file_off(WORLD_FIRST_PGNO) + EXTENT_LINK_OFF;
+    CHECK(sim_rot(world.disk, WORLD_PATH, link_off, zeros, sizeof zeros));
+    log_destroy(world.log);
+    struct log_scan_result result = world_scan(&world, &seen);
+    world_recover(&world, &result, spares + 1, WORLD_SPARES - 1, 7);
+    world_commit_number(&world, 1, 40);
+    world_commit_number(&world, 2, 40);
+    (void)world_scan(&world, &whole);
+    CHECK_EQ(whole.visits[1].record.type, RECORD_EXTENT);
+    CHECK(is_proved(&world, 1));
+    flip(&world, whole.visits[1].file_off, 1);
+    check_ends_before(&world, 1);
+    world_destroy(&world);
+}
+
 TEST(scan__does_not_need_the_link)
 {
     struct world world;
