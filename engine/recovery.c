@@ -454,6 +454,18 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
                : open_log(store, &replay);
 }
 
+/* What a generation lacks today may be there tomorrow, when the file is longer; by then
+ * its pages are others'.  All else of its slot stays: the number is not given again [H2],
+ * and the base bears witness of the log [L3].  Before anybody takes a page. */
+static scn_status give_up(struct store *store, const struct superblock *newest)
+{
+    struct superblock sb = *newest;
+    if (store->is_read_only || sb.needed_pages == FILE_PAGES_MAX)
+        return SCN_OK;
+    sb.needed_pages = FILE_PAGES_MAX;
+    return superblock_write(&store->file, &sb);
+}
+
 /* The newest generation's roots do not verify: the older one will do if the log fills
  * the gap. known_synced holds the newest base, so a log that ends before it is judged
  * corrupt. */
@@ -465,8 +477,10 @@ static scn_status run_older(struct store *store, const struct slots *slots,
     if (slots->verdict[older] != SUPERBLOCK_GOOD)
         return SCN_CORRUPT;
     scn_status st = run_slot(store, slots, older);
-    if (st < 0 || store->replayed_lsn >= slots->sb[newest].base.lsn)
+    if (st < 0)
         return st;
+    if (store->replayed_lsn >= slots->sb[newest].base.lsn)
+        return give_up(store, &slots->sb[newest]);
     return error_corrupt(first.page, first.offset, "%s", first.text);
 }
 

@@ -3,7 +3,7 @@
  * Opening an existing file:
  * 1. read both slots; the newest generation whose slot and roots verify is the one. The
  *      older one is taken only if the log from its base is whole up to the newest base
- *      (then nothing is missing).
+ *      (then nothing is missing); the newer one is given up then, as the last step.
  * 2. load the allocation state; replay the log from the base into the active delta; what
  *      records reference (runs, extents) is reserved.
  * 3. judge the end of the log: a torn tail is cut, by starting a new epoch at the cut;

@@ -8,7 +8,8 @@
  * [H2] gen is greater than any gen in either slot, readable or probable.
  * [H3] A slot is only believed if its XXH3-128 is right; a generation only if its roots
  *      can be read (engine/recovery.c).  Nothing is ever deleted or recreated because a
- *      check failed. */
+ *      check failed.  A generation that recovery could not use, and for which the older
+ *      one stands in, nobody uses later. */
 #ifndef PAGE_SUPERBLOCK_H
 #define PAGE_SUPERBLOCK_H
 
@@ -47,7 +48,8 @@ struct superblock {
     struct page_ref catalog;
     struct page_ref space;   /* first page of the allocation state */
     uint32_t page_count;     /* pages from here on are free */
-    uint32_t needed_pages;   /* the file is too short below this */
+    uint32_t needed_pages;   /* the file is too short below this; FILE_PAGES_MAX: the
+                                generation was given up */
     uint32_t used_pages;     /* of page_count, freed ones included: for those who do not
                                 load the allocation state */
     uint32_t freed_pages;

@@ -1,6 +1,7 @@
 /* The next life: which generation it goes on from, with which numbers, and that it writes
  * over nothing that the last one has acknowledged. */
 #include "engine/checkpoint.h"
+#include "engine/room.h"
 #include "engine/store.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
@@ -13,14 +14,20 @@ struct life {
     scn_db *db;
     scn_table_id table;
     uint32_t rows; /* committed: row i has the key of i */
+    uint32_t first; /* those before it are deleted */
 };
 
-static scn_status try_open(struct life *life)
+static scn_status open_in(struct life *life)
 {
     scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
     options.pool_bytes = 64 * PAGE_BYTES;
-    life->sys = sim_process_create(life->disk);
     return store_open_on(life->sys, STORE, &options, &life->db);
+}
+
+static scn_status try_open(struct life *life)
+{
+    life->sys = sim_process_create(life->disk);
+    return open_in(life);
 }
 
 static void begin_life(struct life *life)
@@ -79,17 +86,23 @@ static uint64_t count_issues(const struct life *life)
     return issues;
 }
 
-static void find_rows(const struct life *life)
+/* All that were committed are there.  How many rows there are. */
+static uint64_t read_rows(const struct life *life)
 {
     scn_txn *txn;
     uint64_t count;
     char buf[16];
     CHECK_OK(scn_begin(life->db, SCN_READ, &txn));
-    for (uint32_t row = 0; row < life->rows; row++)
+    for (uint32_t row = life->first; row < life->rows; row++)
         CHECK_OK(scn_get(txn, life->table, make_key(buf, row), &(scn_slice){NULL, 0}));
     CHECK_OK(scn_table_count(txn, life->table, &count));
-    CHECK_EQ(count, life->rows);
     scn_abort(txn);
+    return count;
+}
+
+static void find_rows(const struct life *life)
+{
+    CHECK_EQ(read_rows(life), life->rows - life->first);
 }
 
 static void check_rows(const struct life *life)
@@ -279,5 +292,194 @@ TEST(recovery__refuses_a_file_that_was_cut)
     need_one_page_more(&life);
     CHECK_EQ(try_open(&life), SCN_CORRUPT);
     sim_process_destroy(life.sys);
+    sim_disk_destroy(life.disk);
+}
+
+/* ---- a file that is too short for the newest generation ---- */
+
+/* All but the last row, so that the end of the file stays where it is. */
+static void leave_one_row(struct life *life)
+{
+    char buf[16];
+    scn_txn *txn;
+    CHECK_OK(scn_begin(life->db, SCN_WRITE, &txn));
+    for (; life->first + 1 < life->rows; life->first++)
+        CHECK_OK(scn_del(txn, life->table, make_key(buf, life->first)));
+    CHECK_OK(scn_commit(txn));
+}
+
+/* The last one once more. */
+static void replace_row(struct life *life)
+{
+    life->rows--;
+    add_rows(life, 1, SCN_SYNC_FULL);
+}
+
+/* The newest generation lies in the middle of the file, but for a spare extent of the log
+ * at its end, of which the older one knows nothing. */
+static void make_long_newest(struct life *life)
+{
+    begin_life(life);
+    add_rows(life, 100, SCN_SYNC_FULL);
+    checkpoint(life);
+    leave_one_row(life);
+    for (int i = 0; i < 4; i++) {
+        replace_row(life);
+        checkpoint(life);
+    }
+    while (log_spare_count(life->db->store->log) > 0)
+        replace_row(life);
+    CHECK_OK(room_extend(life->db->store, false));
+    checkpoint(life);
+}
+
+static struct superblock read_slot(struct life *life, uint64_t gen)
+{
+    struct superblock sb;
+    uint8_t bytes[SUPERBLOCK_BYTES];
+    CHECK(sim_peek(life->disk, STORE, superblock_slot(gen) * PAGE_BYTES, bytes,
+                   sizeof bytes));
+    CHECK_EQ(superblock_decode(bytes, &sb, NULL), SUPERBLOCK_GOOD);
+    CHECK_EQ(sb.gen, gen);
+    return sb;
+}
+
+static void cut(struct life *life, uint64_t pages)
+{
+    uint8_t *bytes = malloc(pages * PAGE_BYTES);
+    CHECK(bytes != NULL);
+    CHECK(sim_peek(life->disk, STORE, 0, bytes, pages * PAGE_BYTES));
+    sim_put_file(life->disk, STORE, bytes, pages * PAGE_BYTES);
+    free(bytes);
+}
+
+/* The spare extent goes.  The generation that needs it. */
+static uint64_t cut_newest(struct life *life)
+{
+    uint64_t gen = life->db->store->superblock.gen;
+    struct superblock newest = read_slot(life, gen);
+    struct superblock older = read_slot(life, gen - 1);
+    struct log_spare spare = newest.spares[0];
+    CHECK_EQ(newest.spare_count, 1);
+    CHECK_EQ(newest.needed_pages, spare.pgno + spare.pages);
+    CHECK(spare.pgno > newest.catalog.pgno && spare.pgno > newest.space.pgno);
+    CHECK(spare.pgno >= older.page_count);
+    end_life(life);
+    cut(life, spare.pgno);
+    return gen;
+}
+
+static scn_status put_noise(struct life *life, scn_txn *txn, uint32_t count)
+{
+    static uint8_t noise[VALUE_INLINE_MAX + 1];
+    static uint64_t random = 2;
+    char buf[16];
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < count && st == SCN_OK; i++) {
+        for (size_t k = 0; k < sizeof noise; k++)
+            noise[k] = (uint8_t)(unit_random(&random) >> 24);
+        st = scn_put(txn, life->table, make_key(buf, life->rows + i),
+                     (scn_slice){noise, sizeof noise}, 0);
+    }
+    return st;
+}
+
+/* In one transaction. */
+static scn_status try_add(struct life *life, uint32_t count)
+{
+    scn_txn *txn;
+    scn_status st = scn_begin(life->db, SCN_WRITE, &txn);
+    if (st < 0)
+        return st;
+    st = put_noise(life, txn, count);
+    if (st < 0)
+        scn_abort(txn);
+    else
+        st = scn_commit(txn);
+    life->rows += st == SCN_OK ? count : 0;
+    return st;
+}
+
+enum {
+    /* So many are a bulk run, which takes pages at the end of the file. */
+    RUN_ROWS = 2 * WRITE_SET_BYTES_MAX / VALUE_INLINE_MAX,
+    /* A third of an extent of the log. */
+    LOG_ROWS = LOG_EXTENT_PAGES * PAGE_BYTES / VALUE_INLINE_MAX / 3
+};
+
+/* The file is as long again as that generation needs it, with a run where its spare
+ * was. */
+TEST(recovery__does_not_come_back_to_a_generation_that_it_gave_up)
+{
+    struct life life;
+    make_long_newest(&life);
+    uint64_t gen = cut_newest(&life);
+    CHECK_OK(try_open(&life));
+    CHECK_EQ(life.db->store->superblock.gen, gen - 1);
+    find_rows(&life);
+    CHECK_OK(try_add(&life, RUN_ROWS));
+    for (int i = 0; i < 2; i++) {
+        live_on(&life);
+        CHECK_EQ(life.db->store->superblock.gen, gen - 1);
+        find_rows(&life);
+        CHECK_EQ(count_issues(&life), 1); /* the slot of the newest */
+    }
+    checkpoint(&life);
+    CHECK(life.db->store->superblock.gen > gen); /* [H2] */
+    check_rows(&life);
+    live_on(&life);
+    CHECK(life.db->store->superblock.gen > gen);
+    check_rows(&life);
+    die(&life);
+}
+
+/* Opens the file, and dies in its call number nth, or lives.  Of a write of several pages
+ * the first is done. */
+static bool live_until(struct life *life, uint64_t nth)
+{
+    struct sim_fault fault = {
+        .kind = SIM_KILL, .call = SIM_ANY, .nth = nth, .len = PAGE_BYTES};
+    life->sys = sim_process_create(life->disk);
+    sim_fault_set(life->sys, &fault);
+    scn_status st = open_in(life);
+    bool is_open = st == SCN_OK;
+    for (int i = 0; i < 4 && st == SCN_OK; i++) /* until the log is longer */
+        st = try_add(life, LOG_ROWS);
+    if (st == SCN_OK)
+        st = checkpoint_run(life->db->store, CHECKPOINT_PLAIN);
+    bool is_alive = !sim_process_is_dead(life->sys);
+    CHECK(st == SCN_OK || !is_alive);
+    sim_process_kill(life->sys);
+    if (is_open)
+        (void)scn_close(life->db);
+    sim_process_destroy(life->sys);
+    return is_alive;
+}
+
+static void check_next_life(struct life *life)
+{
+    CHECK_OK(try_open(life));
+    CHECK(read_rows(life) >= life->rows - life->first);
+    checkpoint(life);
+    CHECK(read_rows(life) >= life->rows - life->first);
+    die(life);
+}
+
+TEST(recovery__loses_nothing_wherever_it_dies_after_a_fall_back)
+{
+    struct life life;
+    bool is_alive = false;
+    make_long_newest(&life);
+    (void)cut_newest(&life);
+    for (uint64_t nth = 1; !is_alive; nth += PAGE_IS_SMALL ? 1 : 7) {
+        struct life copy = life;
+        copy.disk = sim_disk_copy(life.disk);
+        is_alive = live_until(&copy, nth);
+        struct sim_choice torn = {.keep = SIM_KEEP_TORN, .n = nth};
+        struct life after = copy;
+        after.disk = sim_crash(copy.disk, &torn);
+        check_next_life(&after);
+        check_next_life(&copy);
+    }
     sim_disk_destroy(life.disk);
 }
