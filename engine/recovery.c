@@ -212,12 +212,12 @@ static scn_status load_space(struct store *store, const struct superblock *sb)
     return st;
 }
 
-/* Nobody else writes, but readers may have the file: what they stand on stays. */
+/* What snapshots stand on, in this process or another, stays. */
 static scn_status mature(struct store *store)
 {
     uint64_t *gens = NULL;
     uint32_t count = 0;
-    scn_status st = pins_foreign(&store->pins, &gens, &count);
+    scn_status st = store_pins(store, &gens, &count);
     if (st == SCN_OK)
         space_mature(store->space, gens, count);
     mem_free(gens);
@@ -584,6 +584,14 @@ static scn_status settle_slots(struct store *store, struct slots *slots)
     return st == SCN_OK ? peers_follow(store) : st;
 }
 
+/* Recovery has fallen back, and nobody has made a generation since: the log may lie in
+ * pages that this one has freed. */
+static bool is_older(const struct slots *slots, uint64_t gen)
+{
+    uint32_t other = superblock_slot(gen) ^ 1;
+    return slots->verdict[other] != SUPERBLOCK_GOOD || slots->sb[other].gen > gen;
+}
+
 scn_status recovery_adopt(struct store *store)
 {
     struct slots slots;
@@ -597,5 +605,6 @@ scn_status recovery_adopt(struct store *store)
     store->next_gen = first_new_gen(&slots, superblock_slot(store->superblock.gen));
     if (atomic_load(&store->space_gen) == store->superblock.gen)
         return SCN_OK;
-    return load_space(store, &store->superblock);
+    st = load_space(store, &store->superblock);
+    return st == SCN_OK && is_older(&slots, store->superblock.gen) ? mature(store) : st;
 }

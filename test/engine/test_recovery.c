@@ -295,6 +295,42 @@ TEST(recovery__refuses_a_file_that_was_cut)
     sim_disk_destroy(life.disk);
 }
 
+static void damage_slot(struct life *life)
+{
+    uint8_t byte = 0x55;
+    uint32_t slot = superblock_slot(life->db->store->superblock.gen);
+    CHECK(sim_rot(life->disk, STORE, slot * PAGE_BYTES + 1000, &byte, 1));
+}
+
+/* Others load the allocation state of the older generation, too. */
+TEST(recovery__falls_back_for_others_who_make_checkpoints)
+{
+    for (uint32_t more = 0; more <= 4 * EXTENT_ROWS; more += EXTENT_ROWS / 2) {
+        struct life life;
+        begin_life(&life);
+        for (int round = 0; round < 3; round++) {
+            add_rows(&life, EXTENT_ROWS, SCN_SYNC_FULL);
+            checkpoint(&life);
+        }
+        add_rows(&life, more, SCN_SYNC_FULL);
+        if (more % EXTENT_ROWS)
+            damage_slot(&life);
+        else
+            damage_newest(&life);
+        live_on(&life);
+        struct life other = life;
+        CHECK_OK(try_open(&other));
+        checkpoint(&other);
+        add_rows(&other, EXTENT_ROWS, SCN_SYNC_FULL);
+        checkpoint(&other);
+        check_rows(&other);
+        end_life(&other);
+        life.rows = other.rows;
+        check_rows(&life);
+        die(&life);
+    }
+}
+
 /* ---- a file that is too short for the newest generation ---- */
 
 /* All but the last row, so that the end of the file stays where it is. */
