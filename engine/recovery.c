@@ -246,16 +246,16 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
 }
 
 /* [H2]: greater than any generation in either slot, readable or probable, and not in the
- * slot of the good one. */
+ * slot of the good one.  A torn slot may still have its number. */
 static uint64_t first_new_gen(const struct slots *slots, uint32_t chosen)
 {
+    enum { SKIPPED_MAX = 1 << 16 };
     uint64_t newest = slots->sb[chosen].gen;
-    uint32_t other = chosen ^ 1;
-    uint64_t gen = newest + 1;
-    if (slots->verdict[other] == SUPERBLOCK_GOOD && slots->sb[other].gen > newest)
-        gen = slots->sb[other].gen + 1;
-    else if (slots->verdict[other] != SUPERBLOCK_GOOD)
-        gen = newest + 3;
+    uint64_t other = slots->sb[chosen ^ 1].gen;
+    bool is_good = slots->verdict[chosen ^ 1] == SUPERBLOCK_GOOD;
+    uint64_t gen = is_good ? newest + 1 : newest + 3;
+    if (other >= gen && (is_good || other - newest < SKIPPED_MAX))
+        gen = other + 1;
     return superblock_slot(gen) == superblock_slot(newest) ? gen + 1 : gen;
 }
 

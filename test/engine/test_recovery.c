@@ -266,6 +266,30 @@ TEST(recovery__goes_on_above_the_generation_of_a_torn_slot)
     die(&life);
 }
 
+/* After a fall back it may be further ahead, and is there as long as its part of the slot
+ * is. */
+TEST(recovery__goes_on_above_the_generation_that_a_torn_slot_still_tells)
+{
+    struct life life;
+    uint8_t bytes[SUPERBLOCK_BYTES];
+    begin_life(&life);
+    add_rows(&life, 2, SCN_SYNC_FULL);
+    checkpoint(&life);
+    struct superblock torn = life.db->store->superblock;
+    torn.gen += 5;
+    superblock_encode(&torn, bytes);
+    bytes[1000] ^= 1;
+    CHECK(sim_rot(life.disk, STORE, superblock_slot(torn.gen) * PAGE_BYTES, bytes,
+                  sizeof bytes));
+    live_on(&life);
+    CHECK_EQ(life.db->store->superblock.gen, torn.gen - 5);
+    add_rows(&life, 1, SCN_SYNC_FULL);
+    checkpoint(&life);
+    CHECK(life.db->store->superblock.gen > torn.gen);
+    check_rows(&life);
+    die(&life);
+}
+
 /* As if a page at the end had been cut off that neither generation can do without. */
 static void need_one_page_more(struct life *life)
 {
