@@ -166,7 +166,7 @@ static scn_status make_view(struct checkpoint *cp, struct view **out)
 
 /* The tail that nobody uses goes back to the file system; some of it stays where the
  * file is about to grow again. */
-static scn_status cut_tail(struct store *store, bool exactly)
+static uint64_t kept_pages(struct store *store, bool exactly)
 {
     struct space_stat stat;
     space_stat(store->space, &stat);
@@ -174,8 +174,15 @@ static scn_status cut_tail(struct store *store, bool exactly)
     uint64_t slack = stat.end_pages / 16 > TAIL_SLACK_PAGES ? stat.end_pages / 16
                                                             : TAIL_SLACK_PAGES;
     if (pages <= stat.end_pages || (!exactly && pages - stat.end_pages <= slack))
-        return SCN_OK;
-    return file_cut(&store->file, stat.end_pages);
+        return pages;
+    return stat.end_pages;
+}
+
+static scn_status cut_tail(struct store *store, uint64_t kept)
+{
+    return kept < atomic_load(&store->file.page_count)
+               ? file_cut(&store->file, (uint32_t)kept)
+               : SCN_OK;
 }
 
 static void note_published(struct checkpoint *cp, struct view *view)
@@ -236,14 +243,17 @@ static scn_status install(struct checkpoint *cp)
     }
     extents_publish(&cp->extents);
     note_published(cp, view);
+    scn_status reserved = reserve_all(store);
+    uint64_t kept = kept_pages(store, cp->drains);
+    uint64_t counted = reserved == SCN_OK ? room_count(store, kept) : 0;
     st = peers_tell_append(store); /* the log may have moved */
     if (st == SCN_OK)
-        st = peers_tell_generation(store, &cp->superblock);
+        st = peers_tell_generation(store, &cp->superblock, counted);
     if (st == SCN_OK)
-        st = reserve_all(store);
+        st = reserved;
     if (st == SCN_OK)
-        st = cut_tail(store, cp->drains);
-    room_measure(store);
+        st = cut_tail(store, kept);
+    room_measure(store, counted);
     return st;
 }
 
@@ -308,15 +318,16 @@ static scn_status build(struct checkpoint *cp)
     return st;
 }
 
-/* [X2] */
+/* [X2]  Others may have grown the file since the freeze point, and told nobody. */
 static void abandon(struct checkpoint *cp)
 {
+    struct store *store = cp->store;
     supply_release(&cp->supply);
-    space_abandon(cp->store->space);
-    room_measure(cp->store);
+    space_abandon(store->space);
+    room_measure(store, room_count(store, cp->file_pages + cp->supply.grown_pages));
     extents_abandon(&cp->extents);
     if (cp->has_append)
-        lock_give(&cp->store->locks, LOCK_APPEND);
+        lock_give(&store->locks, LOCK_APPEND);
 }
 
 static scn_status one_generation(struct checkpoint *cp)
@@ -405,7 +416,8 @@ static bool has_work(struct store *store)
     uint64_t visible;
     /* Records that are no commits fill the log too. */
     bool has = log_bytes_since(store->log, atomic_load(&store->base_lsn)) >
-               store->options.log_bytes / 2;
+                   store->options.log_bytes / 2 ||
+               !atomic_load(&store->is_room_counted);
     struct view *view = store_view(store, &visible);
     for (uint32_t i = 0; i < view->source_count; i++)
         has |= view->sources[i].run || !delta_is_empty(view->sources[i].delta);

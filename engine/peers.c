@@ -52,6 +52,14 @@ static uint64_t newest_gen(struct store *store, const struct publish *page)
     return gen > known ? gen : known;
 }
 
+/* What room_count said of a generation, where it was told. */
+static uint64_t counted_in(struct store *store, const struct publish *page, uint64_t gen)
+{
+    return gen_in(store, page) == gen
+               ? field_of(store, page, PUBLISH_CHECKPOINT, CHECKPOINT_FREE_PAGES)
+               : 0;
+}
+
 static uint64_t visible_in(struct store *store, const struct publish *page)
 {
     uint64_t synced = field_of(store, page, PUBLISH_SYNC, SYNC_LSN);
@@ -342,7 +350,7 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     /* While a checkpoint of this process gives some up, they are its own to list. */
     if (!atomic_load(&store->gives_up_spares))
         st = list_spares(store, &sb);
-    room_measure(store);
+    room_measure(store, counted_in(store, page, sb.gen));
     return st;
 }
 
@@ -651,7 +659,8 @@ scn_status peers_tell_append(struct store *store)
     return peers_tell_lazy(store, atomic_load(&store->lazy_lsn));
 }
 
-scn_status peers_tell_generation(struct store *store, const struct superblock *sb)
+scn_status peers_tell_generation(struct store *store, const struct superblock *sb,
+                                 uint64_t counted)
 {
     struct publish page;
     if (!store_is_shared(store))
@@ -663,6 +672,7 @@ scn_status peers_tell_generation(struct store *store, const struct superblock *s
     line->epoch = file_session(&store->file);
     line->field[CHECKPOINT_GEN] = sb->gen;
     line->field[CHECKPOINT_BASE_LSN] = sb->base.lsn;
+    line->field[CHECKPOINT_FREE_PAGES] = counted;
     return publish_write(&store->file, PUBLISH_CHECKPOINT, line);
 }
 
@@ -746,6 +756,7 @@ static scn_status tell_first_generation(struct store *store)
     line->field[CHECKPOINT_GEN] = store->superblock.gen;
     line->field[CHECKPOINT_BASE_LSN] = store->superblock.base.lsn;
     line->field[CHECKPOINT_DROPPING] = 0;
+    line->field[CHECKPOINT_FREE_PAGES] = room_count_alone(store);
     return tell(store, PUBLISH_CHECKPOINT);
 }
 

@@ -47,9 +47,9 @@ scn_status peers_tell_append(struct store *store) MUST_USE;
 /* The same, with lazy commits visible up to here: in this process only when the others
  * can know, or a snapshot of theirs would be older than one that was read here before. */
 scn_status peers_tell_lazy(struct store *store, uint64_t lazy_lsn) MUST_USE;
-/* Checkpoint lock held: the newest generation. */
-scn_status peers_tell_generation(struct store *store,
-                                 const struct superblock *sb) MUST_USE;
+/* Checkpoint lock held: the newest generation, and what room_count says of it. */
+scn_status peers_tell_generation(struct store *store, const struct superblock *sb,
+                                 uint64_t counted) MUST_USE;
 
 /* The same, and the append lock: a generation that is about to get its superblock gives
  * spare extents up, so that nobody links them should this process die [O4]. */

@@ -424,7 +424,7 @@ static scn_status open_log(struct store *store, const struct replay *replay)
     atomic_store(&store->found_lsn, store->recovered.end.lsn);
     atomic_store(&store->lazy_lsn, store->recovered.end.lsn);
     log_begin_epoch(store->log, epoch, store->recovered.capacity_lsn);
-    room_measure(store);
+    room_measure(store, room_count(store, atomic_load(&store->file.page_count)));
     return SCN_OK;
 }
 
@@ -580,7 +580,7 @@ static scn_status settle_slots(struct store *store, struct slots *slots)
                     other->gen > gen && other->gen >= store->session_gen;
     if (!is_newer)
         return SCN_OK;
-    st = peers_tell_generation(store, other);
+    st = peers_tell_generation(store, other, 0);
     return st == SCN_OK ? peers_follow(store) : st;
 }
 

@@ -196,9 +196,10 @@ scn_status room_grow_for_run(struct store *store, uint32_t pages, bool has_appen
  *     the rest       OVERHEAD_PAGES
  *
  * Whoever else makes the file longer takes of the room, in this process or another: what
- * the file has grown by since is taken off.  A log extent is counted with each commit: no
- * more than one is made before the next commit is judged.  Bulk runs are judged as they
- * grow, when all that others were promised is known.
+ * the file has grown by since is taken off.  Who made the generation tells the others how
+ * many pages were free then: only he knows whose those between its own are.  A log extent
+ * is counted with each commit: no more than one is made before the next commit is judged.
+ * Bulk runs are judged as they grow, when all that others were promised is known.
  */
 
 enum {
@@ -257,18 +258,47 @@ static uint64_t side_pages(uint64_t pages)
            (pages + pages / STATE_BITS) / STATE_ITEMS;
 }
 
-void room_measure(struct store *store)
+uint64_t room_count(struct store *store, uint64_t file_pages)
+{
+    struct space_stat stat;
+    space_stat(store->space, &stat);
+    uint64_t tail = file_pages > stat.end_pages ? file_pages - stat.end_pages : 0;
+    return stat.free_pages + tail + 1;
+}
+
+static scn_status sum_up(void *ctx, uint32_t pgno, uint32_t count)
+{
+    uint64_t *pages = ctx;
+    (void)pgno;
+    *pages += count;
+    return SCN_OK;
+}
+
+uint64_t room_count_alone(struct store *store)
+{
+    uint64_t grown = 0;
+    if (grown_each(&store->grown, sum_up, &grown) < 0 || grown > 0)
+        return 0;
+    return room_count(store, atomic_load(&store->file.page_count));
+}
+
+/* Where nobody has counted, nothing is free until somebody has. */
+void room_measure(struct store *store, uint64_t counted)
 {
     struct space_stat stat;
     room_stat(store, &stat);
-    atomic_store(&store->end_pages, store->superblock.page_count);
+    uint64_t size = atomic_load(&store->file.page_count);
+    uint64_t end = store->superblock.page_count;
+    uint64_t first_new = size > end ? size : end;
+    uint64_t growable = growable_pages(store, first_new);
+    uint64_t reserve = (first_new + growable) / 16;
+    atomic_store(&store->end_pages, end);
     atomic_store(&store->tree_pages, stat.used_pages - stat.freed_pages);
-    uint64_t growable = growable_pages(store, stat.end_pages);
-    uint64_t reserve = (stat.end_pages + growable) / 16;
-    atomic_store(&store->side_pages, side_pages(stat.end_pages + growable));
-    atomic_store(&store->room_size, atomic_load(&store->file.page_count));
+    atomic_store(&store->side_pages, side_pages(first_new + growable));
+    atomic_store(&store->room_size, size);
     atomic_store(&store->room_needed, 0);
-    atomic_store(&store->room_pages, stat.free_pages + growable);
+    atomic_store(&store->is_room_counted, counted > 0);
+    atomic_store(&store->room_pages, (counted ? counted - 1 : 0) + growable);
     atomic_store(&store->reserve_pages,
                  reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);
 }

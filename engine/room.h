@@ -34,8 +34,16 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
 /* Of the pages of a run, those that its merge writes once more: values keep their
  * place. */
 uint64_t room_for_run(struct store *store, uint64_t rows, uint64_t pages);
-/* Looks again how far the file may grow: at open and after each checkpoint. */
-void room_measure(struct store *store);
+/* Pages that are free in a file of so many, and one more: 0 says that nobody has counted
+ * them.  Checkpoint lock held, and whoever has a page is reserved. */
+uint64_t room_count(struct store *store, uint64_t file_pages);
+/* The same by who is alone, or cures a file: then the others may still have pages, and
+ * are about to give some of them back: 0. */
+uint64_t room_count_alone(struct store *store);
+/* Looks again how far the file may grow: at open and after each checkpoint.  counted: by
+ * room_count, here or in another process; whatever the file has grown by since then is
+ * somebody's. */
+void room_measure(struct store *store, uint64_t counted);
 /* New pages at the end of the file.  keeps: they are this process's (page/grown.h), until
  * a record leads to them; else a checkpoint's.  has_append: the caller holds the append
  * lock. */

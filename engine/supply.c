@@ -49,6 +49,7 @@ static scn_status grow(struct supply *supply, uint32_t wanted)
     if (st == SCN_OK) {
         supply->grown_next = first;
         supply->grown_end = first + step;
+        supply->grown_pages += step;
     }
     return st;
 }

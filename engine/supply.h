@@ -17,6 +17,7 @@ struct supply {
      * the size at the freeze point, and after a failure they are simply free. */
     uint32_t grown_next;
     uint32_t grown_end;
+    uint64_t grown_pages; /* in all */
     uint64_t paced_full; /* end of the last commit that waits for a sync, then */
     uint64_t paced_ns;
 };

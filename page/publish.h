@@ -4,8 +4,8 @@
  * POISON written only under its own lock: the writer overwrites the copy that it did not
  * write last (copy sequence & 1), with a sequence one higher.  A reader takes the copy
  * with the higher valid sequence: whatever it meets while a copy is half written, it gets
- * a value that is no older than when the read began.  Every field only grows within an
- * epoch.  Byte table in docs/format.md, "Publish page".
+ * a value that is no older than when the read began.  Every field but FREE_PAGES only
+ * grows within an epoch.  Byte table in docs/format.md, "Publish page".
  *
  * [U1] The page is never synced and nothing on it survives a power cut: who is alone
  *      writes all lines anew, SESSION last, before anybody else comes in.  While somebody
@@ -50,6 +50,8 @@ enum {
     CHECKPOINT_GONE_FLOOR = 2, /* snapshots of older generations are given up */
     CHECKPOINT_DROPPING = 3,   /* the newest that gives spare extents up: above GEN it may
                                 * have died between its superblock and this line */
+    CHECKPOINT_FREE_PAGES = 4, /* of the file, when GEN was told of, and one more; 0:
+                                * nobody has counted them */
     /* SESSION: its epoch is the line's */
     SESSION_START_LSN = 0, /* LSNs of the session are not below it */
     SESSION_FOUND_LSN = 1, /* end of the log when the session began */

@@ -1,8 +1,11 @@
 /* A store that may not grow any more: whatever it took in, it can be emptied again, row
  * by row and as a table, though each checkpoint needs pages before it frees any. */
+#include "engine/peers.h"
 #include "engine/room.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
+
+#include <errno.h>
 
 struct shape {
     uint32_t pages;
@@ -297,6 +300,115 @@ static scn_status put_some(struct rig *rig, uint32_t first, uint32_t count, size
     return scn_commit(txn);
 }
 
+/* It has done nothing for a while, and gives the memory of the log back. */
+static void be_idle_for_long(struct rig *rig)
+{
+    struct store *store = rig->db->store;
+    for (int rounds = 0; rounds < 2; rounds++)
+        peers_rest(store); /* now the view is not pinned */
+    store->rest_rounds = 1000;
+    atomic_store(&store->delta_debt, 2 << 20);
+    peers_rest(store);
+    CHECK(atomic_load(&store->has_gap));
+}
+
+/* Who reads the log anew stands on the generation that it has made, and the file is
+ * longer than it was then. */
+TEST(full__room_that_others_took_before_the_log_is_read_anew_is_gone)
+{
+    enum { LARGE_ROWS = 250, LARGE_FIRST = 1 << 20, LOG_PAGES = 1000 };
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct rig rig;
+    struct rig other;
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    rig_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    CHECK_OK(put(&rig, 0));
+    CHECK_OK(scn_checkpoint(rig.db));
+    scn_txn *txn = put_many(&other, LARGE_FIRST, LARGE_ROWS);
+    be_idle_for_long(&rig);
+    uint32_t count = fill(&rig);
+    empty_beside(&rig, count);
+    scn_abort(txn);
+    rig_leave(&other);
+    rig_end(&rig);
+}
+
+/* Nor are pages between those of a generation that was made later. */
+TEST(full__room_that_others_have_below_the_end_is_given_to_nobody)
+{
+    enum { ROWS = 10, LARGE_ROWS = 250, LARGE_FIRST = 1 << 20, LOG_PAGES = 1000 };
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    for (int commits = 0; commits < 2; commits++) {
+        struct rig rig;
+        struct rig other;
+        struct rig third;
+        rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        rig_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        rig_join(&third, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        CHECK_OK(put(&rig, 0));
+        scn_txn *txn = put_many(&other, LARGE_FIRST, LARGE_ROWS);
+        for (uint32_t number = 0; number < ROWS; number++)
+            CHECK_OK(scn_put1(third.db, "beside", key_of(&third, number),
+                              (scn_slice){third.value, shape.value_bytes}));
+        CHECK_OK(checkpoint_run(third.db->store, CHECKPOINT_PLAIN));
+        if (commits)
+            CHECK_OK(scn_commit(txn));
+        uint32_t count = fill(&rig);
+        empty_beside(&rig, count);
+        if (!commits)
+            scn_abort(txn);
+        rig_leave(&third);
+        rig_leave(&other);
+        rig_end(&rig);
+    }
+}
+
+struct failure {
+    struct rig *rig;
+    struct rig *other;
+    bool is_done;
+    scn_txn *txn;
+};
+
+/* The checkpoint is under way, and will fail. */
+static void take_room(void *ctx, struct sim_disk *disk, enum sim_call call,
+                      enum sim_moment moment)
+{
+    struct failure *failure = ctx;
+    struct sim_fault fault = {SIM_FAIL, SIM_WRITE, .nth = 1, .error = EIO};
+    enum { LARGE_ROWS = 250, LARGE_FIRST = 1 << 20 };
+    (void)disk;
+    struct locks *locks = &failure->rig->db->store->locks;
+    if (failure->is_done || call != SIM_WRITE || moment != SIM_AFTER ||
+        !lock_is_mine(locks, LOCK_CHECKPOINT) || lock_is_mine(locks, LOCK_APPEND))
+        return;
+    failure->is_done = true;
+    failure->txn = put_many(failure->other, LARGE_FIRST, LARGE_ROWS);
+    sim_fault_set(failure->rig->sys, &fault);
+}
+
+TEST(full__room_that_others_take_beside_a_checkpoint_that_fails_is_gone)
+{
+    enum { ROWS = 100, LOG_PAGES = 1000 };
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct rig rig;
+    struct rig other;
+    struct failure failure = {&rig, &other, false, NULL};
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    rig_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    for (uint32_t number = 0; number < ROWS; number++)
+        CHECK_OK(put(&rig, number));
+    sim_hook_set(rig.disk, take_room, &failure);
+    CHECK_EQ(scn_checkpoint(rig.db), SCN_IO);
+    sim_hook_set(rig.disk, NULL, NULL);
+    CHECK(failure.txn != NULL);
+    uint32_t count = fill(&rig);
+    empty_beside(&rig, count);
+    scn_abort(failure.txn);
+    rig_leave(&other);
+    rig_end(&rig);
+}
+
 /* Whatever a commit that was refused would have needed: what others take of the room
  * after it is seen. */
 TEST(full__a_commit_that_was_refused_hides_no_growth)
@@ -327,6 +439,24 @@ TEST(full__a_commit_that_was_refused_hides_no_growth)
     CHECK_OK(scn_checkpoint(rig.db));
     scn_abort(txn);
     rig_leave(&other);
+    rig_end(&rig);
+}
+
+/* Where nobody has counted what is free, since who made the generation died before he
+ * told of it, or others had just been cured: the next one does, with nothing to merge. */
+TEST(full__room_that_nobody_has_counted_is_counted_before_a_deletion_fails)
+{
+    static const struct shape shape = {1600, 20, PAGE_BYTES - PAGE_HEADER_BYTES};
+    struct rig rig;
+    rig_begin(&rig, &shape);
+    struct store *store = rig.db->store;
+    uint32_t pgno;
+    (void)fill(&rig);
+    CHECK_OK(scn_checkpoint(rig.db));
+    uint64_t left = shape.pages - atomic_load(&store->file.page_count);
+    CHECK_OK(room_grow(store, (uint32_t)left, false, false, &pgno));
+    room_measure(store, 0);
+    CHECK_OK(scn_del1(rig.db, "rows", key_of(&rig, 0)));
     rig_end(&rig);
 }
 
