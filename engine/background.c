@@ -54,13 +54,17 @@ static scn_status checkpoint_when_due(struct store *store, bool *did_work)
                                      : CHECKPOINT_PLAIN);
 }
 
+/* For commits of this process: who only follows needs none.  Where there is no room for
+ * one, the commit that cannot do without is told. */
 static scn_status extend_when_due(struct store *store, bool *did_work)
 {
-    if (log_spare_count(store->log) > 0 ||
-        log_bytes_since(store->log, atomic_load(&store->base_lsn)) < 65536)
+    uint64_t base = atomic_load(&store->base_lsn);
+    if (log_spare_count(store->log) > 0 || atomic_load(&store->own_end_lsn) <= base ||
+        log_bytes_since(store->log, base) < 65536)
         return SCN_OK;
-    *did_work = true;
-    return room_extend(store, false);
+    scn_status st = room_extend_for_commit(store, false, true);
+    *did_work |= st != SCN_FULL;
+    return st == SCN_FULL ? SCN_OK : st;
 }
 
 /* Lazy commits become durable some time. */

@@ -553,7 +553,7 @@ scn_status checkpoint_mark(struct store *store, bool syncs)
         st = append_mark(store, &packet, &end);
     if (st == SCN_FULL) {
         /* The extent is full: the next commit would need another one as well. */
-        st = room_extend(store, false);
+        st = room_extend_for_commit(store, false, true);
         if (st == SCN_OK)
             st = append_mark(store, &packet, &end);
     }

@@ -420,7 +420,8 @@ static scn_status prepare_step(struct scn_txn *txn, struct bases *bases, enum st
 {
     switch (step) {
     case STEP_EXTEND:
-        return room_extend(txn->store, txn->is_priority);
+        return room_extend_for_commit(txn->store, txn->is_priority,
+                                      txn->writes.has_puts);
     case STEP_WAIT:
         return room_wait(txn->store, CHECKPOINT_PLAIN, until);
     case STEP_DRAIN:

@@ -163,24 +163,6 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
     atomic_fetch_add(&store->room_pages, pages);
 }
 
-scn_status room_grow_for_run(struct store *store, uint32_t pages, bool has_append,
-                             uint32_t *pgno)
-{
-    if (has_append || lock_is_mine(&store->locks, LOCK_APPEND)) {
-        scn_status st = room_admit(store, 0, 0, pages, true);
-        return st < 0 ? st : room_grow(store, pages, has_append, true, pgno);
-    }
-    scn_status st = append_enter(store, store->options.busy_timeout_ms);
-    if (st < 0)
-        return st;
-    st = room_admit(store, 0, 0, pages, true);
-    apply_leave(store); /* the file may take its time to grow */
-    if (st == SCN_OK)
-        st = room_grow(store, pages, true, true, pgno);
-    lock_give(&store->locks, LOCK_APPEND);
-    return st;
-}
-
 /* ---- admission ----
  *
  * What is admitted can be merged: a checkpoint takes no more pages than are counted here,
@@ -198,8 +180,8 @@ scn_status room_grow_for_run(struct store *store, uint32_t pages, bool has_appen
  * Whoever else makes the file longer takes of the room, in this process or another: what
  * the file has grown by since is taken off.  Who made the generation tells the others how
  * many pages were free then: only he knows whose those between its own are.  A log extent
- * is counted with each commit: no more than one is made before the next commit is judged.
- * Bulk runs are judged as they grow, when all that others were promised is known.
+ * is counted with each commit; but each process makes its own ready, so they are judged
+ * as they grow, like bulk runs, when all that others were promised is known.
  */
 
 enum {
@@ -427,13 +409,13 @@ static scn_status room_left(struct store *store, const struct load *commit,
     return st;
 }
 
-scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
-                      uint64_t run_pages, bool has_puts)
+/* pages: an extent for the commit. */
+static scn_status admit(struct store *store, const struct load *commit, uint64_t pages,
+                        bool has_puts)
 {
     uint64_t room;
-    struct load commit = {ops, has_puts ? ops : 0, bytes, run_pages};
-    uint64_t needed = all_pages_needed(store, &commit);
-    scn_status st = room_left(store, &commit, needed, &room);
+    uint64_t needed = all_pages_needed(store, commit) + pages;
+    scn_status st = room_left(store, commit, needed, &room);
     if (st < 0)
         return st;
     uint64_t reserve = has_puts ? reserve_for_deletions(store, needed) : 0;
@@ -445,7 +427,55 @@ scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
         "something, allow a larger file or free disk space");
 }
 
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
+                      uint64_t run_pages, bool has_puts)
+{
+    struct load commit = {ops, has_puts ? ops : 0, bytes, run_pages};
+    return admit(store, &commit, 0, has_puts);
+}
+
 /* ---- growth ---- */
+
+enum growth { FOR_CHECKPOINT, FOR_DELETIONS, FOR_PUTS, FOR_RUN };
+
+static scn_status admit_growth(struct store *store, enum growth growth, uint32_t pages)
+{
+    const struct load nothing = {0};
+    switch (growth) {
+    case FOR_CHECKPOINT:
+        return SCN_OK;
+    case FOR_RUN:
+        return room_admit(store, 0, 0, pages, true);
+    default:
+        return admit(store, &nothing, pages, growth == FOR_PUTS);
+    }
+}
+
+/* Pages that this process keeps.  Whoever has the append lock knows all that was
+ * appended. */
+static scn_status grow_where_admitted(struct store *store, uint32_t pages,
+                                      enum growth growth, bool has_append, uint32_t *pgno)
+{
+    if (has_append || lock_is_mine(&store->locks, LOCK_APPEND)) {
+        scn_status st = admit_growth(store, growth, pages);
+        return st < 0 ? st : room_grow(store, pages, has_append, true, pgno);
+    }
+    scn_status st = append_enter(store, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = admit_growth(store, growth, pages);
+    apply_leave(store); /* the file may take its time to grow */
+    if (st == SCN_OK)
+        st = room_grow(store, pages, true, true, pgno);
+    lock_give(&store->locks, LOCK_APPEND);
+    return st;
+}
+
+scn_status room_grow_for_run(struct store *store, uint32_t pages, bool has_append,
+                             uint32_t *pgno)
+{
+    return grow_where_admitted(store, pages, FOR_RUN, has_append, pgno);
+}
 
 /* Growing costs nothing yet, zeroing does: a full disk would leave the file longer at
  * each try. */
@@ -458,12 +488,12 @@ static scn_status check_disk(struct store *store, uint32_t pages)
     return error_set(SCN_FULL, 0, 0, 0, "the disk has no room for another log extent");
 }
 
-static scn_status make_spare(struct store *store, bool has_append)
+static scn_status make_spare(struct store *store, enum growth growth, bool has_append)
 {
     struct log_spare spare = {0, LOG_EXTENT_PAGES};
     scn_status st = check_disk(store, spare.pages);
     if (st == SCN_OK)
-        st = room_grow(store, spare.pages, has_append, true, &spare.pgno);
+        st = grow_where_admitted(store, spare.pages, growth, has_append, &spare.pgno);
     if (st < 0)
         return st;
     st = log_prepare_extent(&store->file, spare.pgno, spare.pages);
@@ -477,10 +507,10 @@ static scn_status make_spare(struct store *store, bool has_append)
     return st;
 }
 
-scn_status room_extend(struct store *store, bool has_append)
+static scn_status extend(struct store *store, enum growth growth, bool has_append)
 {
     if (has_append)
-        return log_has_full_spare(store->log) ? SCN_OK : make_spare(store, true);
+        return log_has_full_spare(store->log) ? SCN_OK : make_spare(store, growth, true);
     uint64_t seen = log_extent_number(store->log);
     scn_status st = lock_take(&store->locks, LOCK_EXTEND, store->options.busy_timeout_ms);
     if (st < 0)
@@ -489,9 +519,19 @@ scn_status room_extend(struct store *store, bool has_append)
     /* Another process has gone on in an extent of its own meanwhile: look again. */
     bool has_moved = log_extent_number(store->log) != seen;
     if (st == SCN_OK && !has_moved && !log_has_full_spare(store->log))
-        st = make_spare(store, false);
+        st = make_spare(store, growth, false);
     lock_give(&store->locks, LOCK_EXTEND);
     return st;
+}
+
+scn_status room_extend(struct store *store, bool has_append)
+{
+    return extend(store, FOR_CHECKPOINT, has_append);
+}
+
+scn_status room_extend_for_commit(struct store *store, bool has_append, bool has_puts)
+{
+    return extend(store, has_puts ? FOR_PUTS : FOR_DELETIONS, has_append);
 }
 
 void room_after_commit(struct store *store)

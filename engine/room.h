@@ -25,6 +25,10 @@ scn_status room_wait(struct store *store, enum checkpoint_mode mode,
 /* Makes a log extent ready, unless one is. has_append: the caller holds the append lock
  * (priority). */
 scn_status room_extend(struct store *store, bool has_append) MUST_USE;
+/* The same, where a commit could still be admitted behind it: SCN_FULL.  With puts it is
+ * left to deletions to use the reserve. */
+scn_status room_extend_for_commit(struct store *store, bool has_append,
+                                  bool has_puts) MUST_USE;
 /* Can a checkpoint still absorb this commit? A commit that it could not is refused
  * before it is appended: SCN_FULL. `ops` operations, the rows of runs among them, with
  * `bytes` in all, and what room_for_run says of runs; one without puts may use the

@@ -460,6 +460,94 @@ TEST(full__room_that_nobody_has_counted_is_counted_before_a_deletion_fails)
     rig_end(&rig);
 }
 
+/* As many as there are, and what they have made ready for the log. */
+struct idlers {
+    struct rig rig[24];
+    uint32_t count;
+};
+
+static void idlers_join(struct idlers *idlers, const struct rig *first,
+                        uint64_t log_bytes)
+{
+    idlers->count = sizeof idlers->rig / sizeof *idlers->rig;
+    for (uint32_t i = 0; i < idlers->count; i++)
+        rig_join(&idlers->rig[i], first, log_bytes);
+}
+
+static void idlers_leave(struct idlers *idlers)
+{
+    for (uint32_t i = 0; i < idlers->count; i++)
+        rig_leave(&idlers->rig[i]);
+}
+
+static bool is_row(struct rig *rig, uint32_t number)
+{
+    void *bytes;
+    size_t size;
+    scn_status st = scn_get_copy(rig->db, "rows", key_of(rig, number), &bytes, &size);
+    if (st == SCN_OK)
+        scn_free(bytes);
+    return st == SCN_OK;
+}
+
+/* As many rows as are admitted before a checkpoint. */
+static uint32_t fill_the_log(struct rig *rig, uint32_t first)
+{
+    uint32_t count = first;
+    size_t bytes = rig->shape->key_bytes + rig->shape->value_bytes;
+    while (room_admit(rig->db->store, 1, bytes, 0, true) == SCN_OK)
+        CHECK_OK(put(rig, count++));
+    CHECK(log_bytes_since(rig->db->store->log,
+                          atomic_load(&rig->db->store->base_lsn)) > 65536);
+    return count;
+}
+
+/* Who only reads needs no extent, and who writes can wait for one until the checkpoint:
+ * what each of many processes makes ready, none of them can do without. */
+TEST(full__room_of_a_checkpoint_is_not_made_ready_for_the_log)
+{
+    enum { LOG_PAGES = 1000 };
+    static const struct shape shape = {400, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    for (int write = 0; write < 2; write++) {
+        struct rig rig;
+        struct idlers idlers;
+        rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        idlers_join(&idlers, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        for (uint32_t i = 0; i < idlers.count; i++)
+            CHECK_OK(write ? put(&idlers.rig[i], i) : put(&rig, i));
+        uint32_t count = fill_the_log(&rig, idlers.count);
+        for (uint32_t i = 0; i < idlers.count; i++) {
+            CHECK(is_row(&idlers.rig[i], count - 1));
+            CHECK_OK(scn_tick(idlers.rig[i].db, 0));
+        }
+        empty_beside(&rig, count);
+        idlers_leave(&idlers);
+        rig_end(&rig);
+    }
+}
+
+/* A put that will be refused leaves no extent behind. */
+TEST(full__room_for_deletions_is_not_made_ready_for_puts)
+{
+    enum { LOG_PAGES = 1000 };
+    static const struct shape shape = {400, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct rig rig;
+    struct idlers idlers;
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    idlers_join(&idlers, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    uint32_t count = fill_the_log(&rig, 0);
+    scn_status st = SCN_OK;
+    for (uint32_t i = 0; i < idlers.count; i++) {
+        CHECK(is_row(&idlers.rig[i], count - 1));
+        st = room_extend_for_commit(idlers.rig[i].db->store, false, true);
+    }
+    CHECK_EQ(st, SCN_FULL);
+    CHECK_OK(room_extend_for_commit(idlers.rig[0].db->store, false, false));
+    empty_beside(&rig, count);
+    idlers_leave(&idlers);
+    rig_end(&rig);
+}
+
 /* The log lies as far down as it can, and what was made ready for it does not. */
 TEST(full__an_extent_in_reserve_does_not_keep_the_file_long)
 {

@@ -1011,6 +1011,24 @@ TEST(peers__link_no_spare_that_their_own_checkpoint_has_given_up)
     crew_end(&crew);
 }
 
+/* What many processes only follow makes the file no longer. */
+TEST(peers__that_only_follow_make_no_extent_ready)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    struct store *store = crew.db[0]->store;
+    for (int i = 0; log_bytes_since(store->log, atomic_load(&store->base_lsn)) < 65536;)
+        put_large(crew.db[0], i++);
+    for (int i = 0; i < PROCESSES; i++) {
+        struct log *log = crew.db[i]->store->log;
+        CHECK_OK(peers_follow(crew.db[i]->store));
+        CHECK_EQ(log_spare_count(log), 0);
+        CHECK_OK(scn_tick(crew.db[i], 0));
+        CHECK_EQ(log_spare_count(log), i == 0);
+    }
+    crew_end(&crew);
+}
+
 /* Flips a bit of the bytes, wherever they lie in the file. */
 static void rot_text(struct crew *crew, const char *bytes)
 {
