@@ -2,7 +2,38 @@
 #include "engine/extents.h"
 
 #include "engine/peers.h"
+#include "engine/room.h"
 #include "page/mem.h"
+
+/* Of those that were listed before.  Nobody else could list them later. */
+static void give_back_unlisted(struct store *store, const struct log_spare *had,
+                               uint32_t had_count)
+{
+    struct log_spare listed[LOG_SPARE_MAX];
+    uint32_t count = log_spares(store->log, listed, LOG_SPARE_MAX);
+    for (uint32_t i = 0; i < had_count; i++) {
+        bool is_own = grown_has(&store->grown, had[i].pgno);
+        for (uint32_t k = 0; k < count; k++)
+            is_own &= listed[k].pgno != had[i].pgno;
+        if (is_own)
+            room_give_back(store, had[i].pgno, had[i].pages);
+    }
+}
+
+scn_status extents_list_spares(struct store *store, const struct superblock *sb)
+{
+    struct log_spare all[LOG_SPARE_MAX];
+    struct log_spare had[LOG_SPARE_MAX];
+    uint32_t count = sb->spare_count;
+    uint32_t had_count = log_spares(store->log, had, LOG_SPARE_MAX);
+    memcpy(all, sb->spares, count * sizeof *all);
+    for (uint32_t i = 0; i < had_count && count < LOG_SPARE_MAX; i++)
+        if (grown_has(&store->grown, had[i].pgno))
+            all[count++] = had[i];
+    scn_status st = log_set_spares(store->log, all, count);
+    give_back_unlisted(store, had, had_count);
+    return st;
+}
 
 static scn_status own(struct extents *extents, uint32_t pgno, uint32_t pages)
 {
@@ -67,6 +98,10 @@ static scn_status list_log(struct extents *extents, struct log_extent **chain,
     *chain = mem_alloc((room + 1) * sizeof **chain);
     if (*chain == NULL)
         return error_nomem();
+    /* There may have been no memory for some of the newest generation's. */
+    scn_status st = extents_list_spares(store, &store->superblock);
+    if (st < 0)
+        return st;
     *count = log_extents(store->log, *chain, room);
     if (extents->drains)
         extents->dropped_count = drop_spares(extents);

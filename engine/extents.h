@@ -27,6 +27,10 @@ struct extents {
     uint32_t dropped_count;
 };
 
+/* Apply lock held: the log's spares become those that the generation lists, and those
+ * that this process has made ready; one of these that cannot be listed is given back. */
+scn_status extents_list_spares(struct store *store,
+                               const struct superblock *sb) MUST_USE;
 /* So many matured extents are welcome. */
 uint32_t extents_wanted(const struct extents *extents);
 /* Chain and spares belong to the generation, what lies before the base is freed in it

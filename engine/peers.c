@@ -2,6 +2,7 @@
 #include "engine/peers.h"
 
 #include "engine/apply.h"
+#include "engine/extents.h"
 #include "engine/room.h"
 #include "engine/txn.h"
 #include "page/bytes.h"
@@ -142,20 +143,6 @@ static void note_generation(struct store *store, const struct superblock *sb)
     atomic_store(&store->base_lsn, sb->base.lsn);
     while (log_forget(store->log, &sb->base, freed, 16) == 16)
         ;
-}
-
-/* Those that the generation lists, and those that this process has made ready. */
-static scn_status list_spares(struct store *store, const struct superblock *sb)
-{
-    struct log_spare all[LOG_SPARE_MAX];
-    struct log_spare had[LOG_SPARE_MAX];
-    uint32_t count = sb->spare_count;
-    uint32_t had_count = log_spares(store->log, had, LOG_SPARE_MAX);
-    memcpy(all, sb->spares, count * sizeof *all);
-    for (uint32_t i = 0; i < had_count && count < LOG_SPARE_MAX; i++)
-        if (grown_has(&store->grown, had[i].pgno))
-            all[count++] = had[i];
-    return log_set_spares(store->log, all, count);
 }
 
 /* [O4] Those that a generation lists which may be in its slot and is not published; and
@@ -349,7 +336,7 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
     }
     /* While a checkpoint of this process gives some up, they are its own to list. */
     if (!atomic_load(&store->gives_up_spares))
-        st = list_spares(store, &sb);
+        st = extents_list_spares(store, &sb);
     room_measure(store, counted_in(store, page, sb.gen));
     return st;
 }

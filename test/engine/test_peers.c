@@ -1,6 +1,7 @@
 /* Several processes with one file, each step of one after a step of another.  Their steps
  * within one another are played by test/schedule. */
 #include "engine/checkpoint.h"
+#include "engine/extents.h"
 #include "engine/peers.h"
 #include "engine/room.h"
 #include "engine/session.h"
@@ -1026,6 +1027,46 @@ TEST(peers__that_only_follow_make_no_extent_ready)
         CHECK_OK(scn_tick(crew.db[i], 0));
         CHECK_EQ(log_spare_count(log), i == 0);
     }
+    crew_end(&crew);
+}
+
+/* A generation's spares are somebody's, though there was no memory to list them here. */
+TEST(peers__lose_no_spare_that_they_could_not_list)
+{
+    struct log_spare lost[LOG_SPARE_MAX];
+    struct crew crew;
+    crew_begin(&crew);
+    CHECK_OK(room_extend(crew.db[0]->store, false));
+    put(crew.db[0], "a", "1");
+    CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    put(crew.db[1], "b", "2");
+    struct store *store = crew.db[1]->store;
+    CHECK(store->superblock.spare_count > 0);
+    CHECK(log_drop_spares(store->log, 0, 0, lost) > 0);
+    CHECK_OK(checkpoint_run(store, CHECKPOINT_PLAIN));
+    for (int i = 0; i < 60; i++)
+        put_large(crew.db[i % 2], i);
+    crew_end(&crew);
+}
+
+/* Nor do they keep one that they have made ready, and cannot list any more. */
+TEST(peers__give_back_an_extent_that_they_cannot_list)
+{
+    struct log_spare own;
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[1], "a", "1");
+    struct store *store = crew.db[1]->store;
+    CHECK_OK(room_extend(store, false));
+    CHECK_EQ(log_spares(store->log, &own, 1), 1);
+    struct superblock sb = store->superblock;
+    sb.spare_count = 1;
+    sb.spares[0] = (struct log_spare){FILE_PAGES_MAX - 1, 1}; /* no such page */
+    apply_enter(store);
+    CHECK_EQ(extents_list_spares(store, &sb), SCN_CORRUPT);
+    apply_leave(store);
+    CHECK(!grown_has(&store->grown, own.pgno));
+    CHECK_OK(checkpoint_run(store, CHECKPOINT_PLAIN));
     crew_end(&crew);
 }
 
