@@ -8,6 +8,7 @@
  * extent part of the log; a process that dies before it has changed nothing. */
 #include "wal/log.h"
 
+#include "page/bytes.h"
 #include "page/mem.h"
 #include "wal/logstate.h"
 
@@ -284,11 +285,23 @@ static scn_status rewrite_extent(struct log_walk *walk, uint32_t pgno, uint32_t 
 /* Half of a torn record may be on the medium, and the other half of what is written there
  * next may be the same bytes: a repeated payload, an EXTENT record to the same spare.  If
  * the machine then stops between two sectors, the old record is whole, and a commit that
- * recovery has cut is back.  So its header goes first, durably. */
-static scn_status erase_tail(struct file *file, const struct log_base *end)
+ * recovery has cut is back.  So its header goes first, durably.
+ *
+ * Zeros come last: whoever is killed before the sync leaves them in the page cache, where
+ * the next recovery could take them for those of a log that is settled. */
+static scn_status erase_tail(struct log_walk *walk)
 {
-    static const uint8_t zeros[RECORD_HEADER_BYTES];
-    return file_write(file, log_place_off(end), zeros, sizeof zeros, 0);
+    uint64_t off = log_place_off(&walk->at);
+    uint8_t header[RECORD_HEADER_BYTES];
+    scn_status st = SCN_OK;
+    if (!bytes_are_zero(walk->extent + walk->at.extent_off, sizeof header)) {
+        memset(header, 0xff, sizeof header);
+        st = file_write(walk->file, off, header, sizeof header, 0);
+        if (st == SCN_OK)
+            st = file_sync(walk->file);
+    }
+    memset(header, 0, sizeof header);
+    return st == SCN_OK ? file_write(walk->file, off, header, sizeof header, 0) : st;
 }
 
 static scn_status rewrite_range(struct log_walk *walk, const struct log_base *end)
@@ -337,7 +350,7 @@ scn_status log_rewrite(struct log *log, const struct log_base *from)
     if (st == SCN_OK) {
         st = rewrite_range(&walk, &log->at);
         if (st == SCN_OK)
-            st = erase_tail(log->file, &log->at);
+            st = erase_tail(&walk);
         if (st == SCN_OK)
             st = file_sync(log->file);
         if (st != SCN_OK)

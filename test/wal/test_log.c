@@ -494,6 +494,66 @@ TEST(log__rewrite_erases_a_torn_record_for_good)
     world_destroy(&world);
 }
 
+/* As a recovery does that finds the log settled, or does not. */
+static struct log_scan_result go_on(struct world *world)
+{
+    struct log_scan_result result = world_scan(world, &seen);
+    CHECK_OK(log_create(&world->file, &world->locks, world_uuid, &world->base,
+                        &result.end, NULL, 0, &world->log));
+    if (result.is_settled)
+        log_settle(world->log, &result.settled);
+    else
+        CHECK_OK(log_rewrite(world->log, &world->base));
+    return result;
+}
+
+static void cut_power(struct world *world)
+{
+    struct log_base base = world->base;
+    struct sim_disk *after =
+        sim_crash(world->disk, &(struct sim_choice){.keep = SIM_KEEP_NONE});
+    world_destroy(world);
+    world_attach(world, after);
+    world->base = base;
+}
+
+/* Zeros at the end are no sign of a clean close when they have just been written there,
+ * by a recovery that was killed before its sync. */
+TEST(log__what_a_killed_recovery_has_erased_is_erased_again)
+{
+    struct world world;
+    world_create(&world, 0);
+    world_commit_number(&world, 0, 1000);
+    CHECK_OK(log_packet_set(&world.packet, RECORD_MARK, NULL, 0));
+    uint64_t lsn;
+    CHECK_OK(log_append(world.log, &world.packet, &lsn));
+    struct log_base end;
+    log_position(world.log, &end);
+    world_commit_number(&world, 1, 1000);
+    uint64_t off = (uint64_t)end.extent_pgno * PAGE_BYTES + end.extent_off + 800;
+    uint8_t half[200];
+    CHECK(sim_peek(world.disk, WORLD_PATH, off, half, sizeof half));
+    static const uint8_t zeros[sizeof half];
+    CHECK(sim_rot(world.disk, WORLD_PATH, off, zeros, sizeof zeros));
+    attach_again(&world);
+    struct log_scan_result result = world_scan(&world, &seen);
+    CHECK_EQ(result.kind, LOG_END_TORN);
+    CHECK_OK(log_create(&world.file, &world.locks, world_uuid, &world.base, &result.end,
+                        NULL, 0, &world.log));
+    struct sim_fault fault = {.kind = SIM_KILL, .call = SIM_SYNC, .nth = 1};
+    sim_fault_set(world.sys, &fault);
+    CHECK(log_rewrite(world.log, &world.base) != SCN_OK);
+    attach_again(&world);
+    go_on(&world);
+    cut_power(&world);
+    CHECK(sim_rot(world.disk, WORLD_PATH, off, half, sizeof half));
+    world_scan(&world, &seen);
+    check_numbers(1);
+    attach_again(&world);
+    CHECK(go_on(&world).is_settled);
+    world_destroy(&world);
+}
+
 TEST(log__refuses_to_go_on_at_a_place_that_is_no_end)
 {
     struct world world;
