@@ -342,16 +342,18 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
 }
 
 /* Of a poisoned file what was not synced may be gone: a recovery in place that died has
- * cut it off. */
+ * cut it off.  Of another it was lost with a write that failed [L4], and who was told of
+ * that has died. */
 static scn_status not_whole(struct store *store, const struct publish *page)
 {
     struct log_base at;
-    if (has_line(store, page, PUBLISH_POISON))
+    log_position(store->log, &at);
+    if (has_line(store, page, PUBLISH_POISON) ||
+        at.lsn >= field_of(store, page, PUBLISH_SYNC, SYNC_LSN))
         file_poison(&store->file);
     scn_status st = file_check_poison(&store->file);
     if (st < 0)
         return st;
-    log_position(store->log, &at);
     return error_corrupt(at.extent_pgno, (uint64_t)at.extent_pgno * PAGE_BYTES +
                                              at.extent_off,
                          "%.100s: the log ends before what is known to be in it",

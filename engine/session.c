@@ -215,11 +215,13 @@ scn_status session_cure(struct store *store)
     return session_cure_by(store, store->file.path);
 }
 
-/* Who comes to a file that others have poisoned, or left while they cured it. */
+/* Who comes to a file that others have poisoned, or left while they cured it.  What he
+ * should see of it may be lost. */
 static scn_status join(struct store *store)
 {
     scn_status st = peers_join(store);
-    if (st != SCN_CORRUPT && (st < 0 || !file_is_poisoned(&store->file)))
+    bool is_lost = st == SCN_CORRUPT || st == SCN_POISONED;
+    if (!is_lost && (st < 0 || !file_is_poisoned(&store->file)))
         return st;
     st = cure(store, store->file.path, file_session(&store->file));
     return st == SCN_OK ? peers_join(store) : st;

@@ -954,6 +954,55 @@ TEST(peers__acknowledge_nothing_behind_a_lost_record)
     sim_disk_destroy(crew.disk);
 }
 
+/* A visible commit that nobody has read yet. */
+static void lose_unread(struct crew *crew)
+{
+    struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
+    struct sim_fault dies = {.kind = SIM_KILL, .call = SIM_WRITE, .nth = 3};
+    crew_begin(crew);
+    put(crew->db[0], "a", "1");
+    CHECK(holds(crew->db[1], "a", "1"));
+    CHECK(holds(crew->db[2], "a", "1"));
+    sim_fault_set(crew->sys[0], &fail);
+    sim_fault_set(crew->sys[0], &dies);
+    put_lazily(crew->db[0], "lost", "1");
+    struct log *log = crew->db[0]->store->log;
+    CHECK_EQ(log_sync(log, log_appended(log), 0), SCN_UNKNOWN);
+    CHECK(sim_process_is_dead(crew->sys[0]));
+    (void)scn_close(crew->db[0]);
+    sim_process_destroy(crew->sys[0]);
+    crew->sys[0] = NULL;
+    evict(crew);
+}
+
+static void check_cured(struct crew *crew, int idx)
+{
+    put(crew->db[idx], "b", "2");
+    CHECK(holds(crew->db[2], "a", "1"));
+    CHECK(holds(crew->db[2], "b", "2"));
+    CHECK(holds(crew->db[2], "lost", NULL));
+    crew_end(crew);
+}
+
+/* It was never synced: that is no damage, and the next cure goes on without it. */
+TEST(peers__who_cannot_read_what_was_lost_cures_the_file)
+{
+    struct crew crew;
+    lose_unread(&crew);
+    CHECK_EQ(scn_put1(crew.db[1], "rows", text("b"), text("1")), SCN_POISONED);
+    CHECK_OK(session_cure(crew.db[1]->store));
+    check_cured(&crew, 1);
+}
+
+TEST(peers__who_comes_and_cannot_read_what_was_lost_cures_the_file)
+{
+    struct crew crew;
+    lose_unread(&crew);
+    CHECK_EQ(scn_put1(crew.db[1], "rows", text("b"), text("1")), SCN_POISONED);
+    crew_open(&crew, 0, 0);
+    check_cured(&crew, 0);
+}
+
 /* ---- a drain, and another thread that begins meanwhile ---- */
 
 static bool has_given_up(struct crew *crew, enum sim_call call)
