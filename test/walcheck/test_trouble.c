@@ -288,6 +288,36 @@ static void check_kept(const struct rig *rig, struct sim_disk *disk)
     CHECK(memcmp(kept, rig->reference.now.bytes + off, sizeof kept) == 0);
 }
 
+/* Zeros behind the log need no sync of who opens the store next: so the header that was
+ * there has to be gone for good before they come. */
+TEST(trouble__zeros_come_when_the_torn_header_is_gone_for_good)
+{
+    static const uint8_t zeros[RECORD_HEADER_BYTES];
+    uint8_t torn[RECORD_HEADER_BYTES];
+    uint8_t now[RECORD_HEADER_BYTES];
+    bool has_struck = true;
+    for (uint64_t nth = 1; has_struck; nth++) {
+        struct rig rig;
+        struct tail tail;
+        rig_open(&rig, true);
+        const struct forge_record *last = &rig.forge.records[rig.forge.record_count - 1];
+        uint64_t off = last->off + last->bytes;
+        CHECK(sim_peek(rig.disk, REFERENCE_PATH, off, torn, sizeof torn));
+        fail_call(rig.sys, SIM_KILL, SIM_SYNC, nth);
+        (void)cut(rig.sys, &tail);
+        has_struck = sim_fault_hits(rig.sys) > 0;
+        CHECK(sim_peek(rig.disk, REFERENCE_PATH, off, now, sizeof now));
+        if (memcmp(now, zeros, sizeof now) == 0) {
+            struct sim_choice none = {.keep = SIM_KEEP_NONE};
+            struct sim_disk *after = sim_crash(rig.disk, &none);
+            CHECK(sim_peek(after, REFERENCE_PATH, off, now, sizeof now));
+            CHECK(memcmp(now, torn, sizeof now) != 0);
+            sim_disk_destroy(after);
+        }
+        rig_close(&rig);
+    }
+}
+
 /* Whenever it dies or fails and the power goes, the store has all its rows. */
 static void trouble_cut(enum sim_fault_kind kind)
 {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { ERASED = 0xff };
+
 /* ---- what lies there ---- */
 
 static uint64_t room_of(const struct log_base *end)
@@ -77,9 +79,11 @@ static int write_file(struct sys *sys, const char *name, const uint8_t *bytes,
 /* What is left of a tail that somebody began to erase. */
 static bool is_left_of(const uint8_t *bytes, uint64_t len, const uint8_t *whole)
 {
-    for (uint64_t i = 0; i < len; i++)
-        if (bytes[i] != 0 && bytes[i] != whole[i])
+    for (uint64_t i = 0; i < len; i++) {
+        bool is_erased = bytes[i] == 0 || (bytes[i] == ERASED && i < RECORD_HEADER_BYTES);
+        if (!is_erased && bytes[i] != whole[i])
             return false;
+    }
     return true;
 }
 
@@ -189,21 +193,24 @@ static scn_status check_end(const struct file *file, const struct inspection *in
     return error_set(SCN_CONFLICT, 0, 0, 0, "the log does not end there any more");
 }
 
-/* The header first: without it nothing of the rest is a record [L8]. */
+/* The header first: without it nothing of the rest is a record [L8].  Not with zeros,
+ * which who opens the store would not sync once more. */
 static scn_status erase(struct file *file, const struct tail *tail)
 {
     uint64_t head = tail->bytes < RECORD_HEADER_BYTES ? tail->bytes : RECORD_HEADER_BYTES;
-    uint8_t *zeros = mem_zalloc(tail->bytes + 1);
-    if (zeros == NULL)
+    uint8_t *bytes = mem_zalloc(tail->bytes + 1);
+    if (bytes == NULL)
         return error_nomem();
-    scn_status st = file_write(file, tail->offset, zeros, head, 0);
+    memset(bytes, ERASED, head);
+    scn_status st = file_write(file, tail->offset, bytes, head, 0);
     if (st == SCN_OK)
         st = file_sync(file);
+    memset(bytes, 0, head);
     if (st == SCN_OK)
-        st = file_write(file, tail->offset, zeros, tail->bytes, 0);
+        st = file_write(file, tail->offset, bytes, tail->bytes, 0);
     if (st == SCN_OK)
         st = file_sync(file);
-    mem_free(zeros);
+    mem_free(bytes);
     return st;
 }
 
