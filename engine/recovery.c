@@ -603,8 +603,7 @@ scn_status recovery_adopt(struct store *store)
     if (st < 0)
         return st;
     store->next_gen = first_new_gen(&slots, superblock_slot(store->superblock.gen));
-    if (atomic_load(&store->space_gen) == store->superblock.gen)
-        return SCN_OK;
-    st = load_space(store, &store->superblock);
+    if (atomic_load(&store->space_gen) != store->superblock.gen)
+        st = load_space(store, &store->superblock);
     return st == SCN_OK && is_older(&slots, store->superblock.gen) ? mature(store) : st;
 }

@@ -1154,3 +1154,44 @@ TEST(peers__are_not_poisoned_by_who_finds_damage)
     CHECK(holds(crew.db[1], "a", "a value that is about to rot"));
     crew_end(&crew);
 }
+
+/* ---- a generation that is lost ---- */
+
+/* Its catalog cannot be read any more. */
+static void damage_newest(struct crew *crew)
+{
+    uint64_t off = crew->db[0]->store->superblock.catalog.pgno * (uint64_t)PAGE_BYTES + 100;
+    uint8_t byte = 0;
+    CHECK(sim_peek(crew->disk, STORE, off, &byte, 1));
+    byte ^= 1;
+    CHECK(sim_rot(crew->disk, STORE, off, &byte, 1));
+}
+
+/* The log has gone on in extents that were still waiting in the older generation.  One of
+ * the processes has built that one, and has it in memory when the cure falls back to it. */
+TEST(peers__build_on_what_they_have_built_when_a_cure_has_fallen_back_to_it)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 20; i++)
+            put_large(crew.db[0], i);
+        scn_db *db = crew.db[round == 3 ? 2 : 0];
+        CHECK_OK(checkpoint_run(db->store, CHECKPOINT_PLAIN));
+    }
+    uint64_t newest = crew.db[0]->store->superblock.gen;
+    for (int i = 0; i < 6; i++)
+        put_large(crew.db[0], i);
+    poison(&crew, 1);
+    damage_newest(&crew);
+    CHECK_OK(session_cure(crew.db[1]->store));
+    CHECK_OK(peers_follow(crew.db[2]->store));
+    CHECK(crew.db[2]->store->superblock.gen < newest);
+    CHECK_EQ(atomic_load(&crew.db[2]->store->space_gen),
+             crew.db[2]->store->superblock.gen);
+    CHECK_OK(checkpoint_run(crew.db[2]->store, CHECKPOINT_PLAIN));
+    CHECK(holds(crew.db[0], "a", NULL));
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    crew_end(&crew);
+}
