@@ -212,14 +212,23 @@ static scn_status load_space(struct store *store, const struct superblock *sb)
     return st;
 }
 
-/* What snapshots stand on, in this process or another, stays. */
+/* What snapshots stand on, in this process or another, stays; but what was given up the
+ * log may have gone on in. */
 static scn_status mature(struct store *store)
 {
+    struct publish page;
     uint64_t *gens = NULL;
     uint32_t count = 0;
+    uint32_t gone = 0;
     scn_status st = store_pins(store, &gens, &count);
     if (st == SCN_OK)
-        space_mature(store->space, gens, count);
+        st = publish_read(&store->file, &page);
+    if (st == SCN_OK) {
+        uint64_t floor = page.line[PUBLISH_CHECKPOINT].field[CHECKPOINT_GONE_FLOOR];
+        while (gone < count && gens[gone] < floor)
+            gone++;
+        space_mature(store->space, gens + gone, count - gone);
+    }
     mem_free(gens);
     return st;
 }

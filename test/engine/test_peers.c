@@ -1160,7 +1160,8 @@ TEST(peers__are_not_poisoned_by_who_finds_damage)
 /* Its catalog cannot be read any more. */
 static void damage_newest(struct crew *crew)
 {
-    uint64_t off = crew->db[0]->store->superblock.catalog.pgno * (uint64_t)PAGE_BYTES + 100;
+    const struct superblock *sb = &crew->db[0]->store->superblock;
+    uint64_t off = (uint64_t)sb->catalog.pgno * PAGE_BYTES + 100;
     uint8_t byte = 0;
     CHECK(sim_peek(crew->disk, STORE, off, &byte, 1));
     byte ^= 1;
@@ -1168,16 +1169,17 @@ static void damage_newest(struct crew *crew)
 }
 
 /* The log has gone on in extents that were still waiting in the older generation.  One of
- * the processes has built that one, and has it in memory when the cure falls back to it. */
-TEST(peers__build_on_what_they_have_built_when_a_cure_has_fallen_back_to_it)
+ * the processes has built that one, and still has it in memory. */
+TEST(peers__build_on_what_they_have_built_when_a_cure_falls_back_to_it)
 {
     struct crew crew;
     crew_begin(&crew);
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 20; i++)
             put_large(crew.db[0], i);
-        scn_db *db = crew.db[round == 3 ? 2 : 0];
-        CHECK_OK(checkpoint_run(db->store, CHECKPOINT_PLAIN));
+        struct store *store = crew.db[round == 3 ? 2 : 0]->store;
+        CHECK_OK(peers_follow(store));
+        CHECK_OK(checkpoint_run(store, CHECKPOINT_PLAIN));
     }
     uint64_t newest = crew.db[0]->store->superblock.gen;
     for (int i = 0; i < 6; i++)
@@ -1191,6 +1193,38 @@ TEST(peers__build_on_what_they_have_built_when_a_cure_has_fallen_back_to_it)
              crew.db[2]->store->superblock.gen);
     CHECK_OK(checkpoint_run(crew.db[2]->store, CHECKPOINT_PLAIN));
     CHECK(holds(crew.db[0], "a", NULL));
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    crew_end(&crew);
+}
+
+/* It keeps no page from the log that has gone on in it since. */
+TEST(peers__fall_back_beside_a_snapshot_that_was_given_up)
+{
+    struct crew crew;
+    scn_txn *old;
+    crew_begin(&crew);
+    put_large(crew.db[0], 0);
+    for (int i = 0; i < PROCESSES; i++)
+        crew.db[i]->store->options.max_snapshot_age_ms = 1000;
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 20; i++)
+            put_large(crew.db[0], i);
+        if (round == 3)
+            CHECK_OK(scn_begin(crew.db[1], SCN_READ, &old));
+        sim_clock_set(crew.disk, sim_clock_ns(crew.disk) + 600 * UINT64_C(1000000));
+        CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    }
+    uint64_t newest = crew.db[0]->store->superblock.gen;
+    for (int i = 0; i < 6; i++)
+        put_large(crew.db[0], i);
+    poison(&crew, 2);
+    damage_newest(&crew);
+    CHECK_OK(session_cure(crew.db[2]->store));
+    CHECK_OK(peers_follow(crew.db[2]->store));
+    CHECK(crew.db[2]->store->superblock.gen < newest);
+    CHECK_OK(checkpoint_run(crew.db[2]->store, CHECKPOINT_PLAIN));
+    scn_abort(old);
     put(crew.db[0], "a", "1");
     CHECK(holds(crew.db[1], "a", "1"));
     crew_end(&crew);
