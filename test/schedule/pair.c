@@ -12,11 +12,6 @@ void pair_close(struct pair *pair)
     stage_close(&pair->a);
 }
 
-struct store *store_of(struct stage *stage)
-{
-    return stage->db->store;
-}
-
 void part_until_line(struct part *part, enum publish_line line, enum sim_when when)
 {
     struct sim_stop stop = {.step = SIM_WRITE, .when = when};

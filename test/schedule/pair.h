@@ -13,7 +13,6 @@ struct pair {
 
 void pair_open(struct pair *pair);
 void pair_close(struct pair *pair);
-struct store *store_of(struct stage *stage);
 
 /* Until it writes this line of the publish page. */
 void part_until_line(struct part *part, enum publish_line line, enum sim_when when);

@@ -4,6 +4,8 @@
 #include "engine/txn.h"
 #include "page/bytes.h"
 
+#include <errno.h>
+
 #define STORE "store"
 #define TABLE "t"
 
@@ -261,6 +263,12 @@ scn_status txn_put_long(scn_txn *txn, const char *key, const char *value, uint32
     return st;
 }
 
+scn_status txn_clear(scn_txn *txn, void *unused)
+{
+    (void)unused;
+    return scn_table_clear(txn, txn_table(txn, TABLE));
+}
+
 bool txn_has(scn_txn *txn, const char *key, const char *value)
 {
     scn_slice found;
@@ -314,6 +322,11 @@ bool stage_has_long(struct stage *stage, const char *key, const char *value, uin
     bool has = txn_has_long(txn, key, value, len);
     scn_abort(txn);
     return has;
+}
+
+struct store *store_of(struct stage *stage)
+{
+    return stage->db->store;
 }
 
 void stage_put(struct stage *stage, const char *key, const char *value)
@@ -464,6 +477,11 @@ void do_checkpoint(struct part *part)
     part->st = checkpoint_run(part->stage->db->store, CHECKPOINT_PLAIN);
 }
 
+void do_drain(struct part *part)
+{
+    part->st = checkpoint_run(part->stage->db->store, CHECKPOINT_DRAIN);
+}
+
 void do_open(struct part *part)
 {
     part->st = open_store(part->stage);
@@ -571,4 +589,26 @@ void stage_fail(struct stage *stage, enum sim_call call, uint64_t nth, int error
     struct sim_fault fault = {.kind = SIM_FAIL, .call = call, .error = error};
     fault.nth = nth;
     sim_fault_set(stage->sys, &fault);
+}
+
+void stage_poison(struct stage *stage)
+{
+    stage_fail(stage, SIM_DSYNC, 1, EIO);
+    CHECK_EQ(part_finish(stage_cast(stage, do_put, "unknown", "?")), SCN_UNKNOWN);
+}
+
+void stage_lose_newest_root(struct stage *stage)
+{
+    uint8_t byte;
+    uint64_t off = (uint64_t)store_of(stage)->superblock.catalog.pgno * PAGE_BYTES + 20;
+    CHECK(sim_peek(stage->disk, "store", off, &byte, 1));
+    byte ^= 1;
+    CHECK(sim_rot(stage->disk, "store", off, &byte, 1));
+}
+
+uint64_t stage_log_end_off(struct stage *stage)
+{
+    struct log_base at;
+    log_position(store_of(stage)->log, &at);
+    return (uint64_t)at.extent_pgno * PAGE_BYTES + at.extent_off;
 }

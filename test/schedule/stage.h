@@ -89,6 +89,7 @@ scn_status stage_try_open(struct stage *stage);
 
 /* ---- by the director himself ---- */
 
+struct store *store_of(struct stage *stage);
 void stage_put(struct stage *stage, const char *key, const char *value);
 /* A value of len bytes that do not compress. */
 void stage_put_long(struct stage *stage, const char *key, const char *value,
@@ -106,6 +107,7 @@ bool txn_has_long(scn_txn *txn, const char *key, const char *value, uint32_t len
 scn_table_id txn_table(scn_txn *txn, const char *name);
 scn_status txn_put(scn_txn *txn, const char *key, const char *value, uint32_t flags);
 scn_status txn_put_long(scn_txn *txn, const char *key, const char *value, uint32_t len);
+scn_status txn_clear(scn_txn *txn, void *unused); /* the table */
 uint64_t stage_count(struct stage *stage);
 /* scn_check finds nothing. */
 void stage_check_file(struct stage *stage);
@@ -120,6 +122,7 @@ void do_put(struct part *part);    /* in `txn` if there is one, with flags, then
 void do_commit(struct part *part); /* `txn` */
 void do_update(struct part *part); /* scn_update that reads the key and puts the value */
 void do_checkpoint(struct part *part);
+void do_drain(struct part *part); /* a checkpoint that gives all spares up */
 void do_open(struct part *part);   /* the store of its process */
 void do_close(struct part *part);
 void do_read(struct part *part);   /* st: SCN_OK when the key has the value */
@@ -142,7 +145,15 @@ void part_blocks(struct part *part);
 /* All of them run, to their ends. */
 void stage_finish(struct stage *stage);
 
+/* ---- damage ---- */
+
 /* The n-th call of a kind fails from now on, once. */
 void stage_fail(struct stage *stage, enum sim_call call, uint64_t nth, int error);
+/* A commit whose sync fails. */
+void stage_poison(struct stage *stage);
+/* The root of the newest generation rots. */
+void stage_lose_newest_root(struct stage *stage);
+/* Where the log ends in the file. */
+uint64_t stage_log_end_off(struct stage *stage);
 
 #endif

@@ -56,12 +56,6 @@ TEST(protocol__07_a_run_that_was_merged_still_conflicts)
 
 /* ---- 11: drops, clears, and ids ---- */
 
-static scn_status clear_table(scn_txn *txn, void *ctx)
-{
-    (void)ctx;
-    return scn_table_clear(txn, txn_table(txn, "t"));
-}
-
 static scn_status drop_table(scn_txn *txn, void *ctx)
 {
     (void)ctx;
@@ -76,7 +70,7 @@ TEST(protocol__11_a_clear_hides_what_is_in_the_tree)
     stage_put(&stage, "l", "old");
     stage_checkpoint(&stage);
     scn_txn *before = stage_txn(&stage, SCN_READ);
-    CHECK_OK(scn_update(stage.db, clear_table, NULL));
+    CHECK_OK(scn_update(stage.db, txn_clear, NULL));
     CHECK(txn_has(before, "k", "old"));
     CHECK(stage_has(&stage, "k", NULL));
     CHECK_EQ(stage_count(&stage), 0);
@@ -117,7 +111,7 @@ TEST(protocol__11_a_blind_put_conflicts_with_a_clear)
     stage_put(&stage, "k", "old");
     scn_txn *txn = stage_txn(&stage, SCN_WRITE);
     CHECK_OK(txn_put(txn, "new", "x", SCN_PUT_BLIND));
-    CHECK_OK(scn_update(stage.db, clear_table, NULL));
+    CHECK_OK(scn_update(stage.db, txn_clear, NULL));
     CHECK_EQ(scn_commit(txn), SCN_CONFLICT);
     CHECK_EQ(stage_count(&stage), 0);
     stage_close(&stage);

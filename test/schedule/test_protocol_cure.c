@@ -12,12 +12,6 @@
 
 enum { BULK_BYTES = PAGE_IS_SMALL ? 40 << 10 : 1200 << 10 };
 
-static void poison(struct stage *stage)
-{
-    stage_fail(stage, SIM_DSYNC, 1, EIO);
-    CHECK_EQ(part_finish(stage_cast(stage, do_put, "unknown", "?")), SCN_UNKNOWN);
-}
-
 /* ---- 26: poison ---- */
 
 /* A commit was acknowledged, and this process has not followed it; then the file was
@@ -57,10 +51,10 @@ TEST(protocol__26_late_poison_hides_none_of_a_later_session)
     late->len = BULK_BYTES;
     stage_fail(&pair.b, SIM_SYNC, 1, EIO);
     part_until_lock(late, LOCK_POISON, 1, SIM_AT_BEGIN);
-    poison(&pair.a);
+    stage_poison(&pair.a);
     stage_join(&third, &pair.a, 0);
     stage_put(&third, "k", "new");
-    poison(&pair.a);
+    stage_poison(&pair.a);
     CHECK(part_finish(late) < 0);
     CHECK_EQ(part_finish(stage_cast(&third, do_put, "b", "2")), SCN_POISONED);
     stage_speak(&third);
@@ -84,7 +78,7 @@ TEST(protocol__26_no_session_begins_while_one_is_being_poisoned)
     late->len = BULK_BYTES;
     stage_fail(&pair.b, SIM_SYNC, 1, EIO);
     part_until(late, SIM_SYNC, SIM_AT_BEGIN);
-    poison(&pair.a);
+    stage_poison(&pair.a);
     part_until_line(late, PUBLISH_POISON, SIM_AT_BEGIN);
     stage_come(&third, &pair.a, 0);
     struct part *opener = stage_cast(&third, do_open, "opener", NULL);
@@ -111,7 +105,7 @@ TEST(protocol__26_a_file_is_cured_once)
     struct pair pair;
     pair_open(&pair);
     stage_put(&pair.a, "k", "old");
-    poison(&pair.b);
+    stage_poison(&pair.b);
     struct part *late = stage_cast(&pair.b, do_cure, "late", NULL);
     part_until_lock(late, LOCK_BASE + LOCK_GATE, 1, SIM_AT_BEGIN);
     stage_speak(&pair.a);
@@ -131,7 +125,7 @@ TEST(protocol__26_a_checkpoint_is_made_in_the_session_after)
     struct pair pair;
     pair_open(&pair);
     stage_put(&pair.a, "k", "old");
-    poison(&pair.b);
+    stage_poison(&pair.b);
     stage_speak(&pair.a);
     CHECK_OK(session_cure(store_of(&pair.a)));
     CHECK_OK(part_finish(stage_cast(&pair.b, do_checkpoint, "late", NULL)));
@@ -152,7 +146,7 @@ TEST(protocol__26_who_cannot_follow_cures_the_file)
     struct part *lazy = stage_cast(&pair.a, do_put, "lazy", "1");
     lazy->durability = SCN_SYNC_LAZY;
     CHECK_OK(part_finish(lazy));
-    poison(&pair.a);
+    stage_poison(&pair.a);
     stage_leave(&pair.a);
     stage_come(&third, &pair.a, 0);
     struct part *opener = stage_cast(&third, do_open, "opener", NULL);
@@ -204,7 +198,7 @@ TEST(protocol__26_a_snapshot_of_what_a_cure_has_cut_says_so)
         scn_txn *other = stage_txn(&pair.b, SCN_READ);
         CHECK(txn_has(reader, "k", "old"));
         CHECK_OK(txn_read(other, "bulk"));
-        poison(&pair.a);
+        stage_poison(&pair.a);
         stage_join(&third, &pair.a, 0);
         CHECK(stage_has(&third, "bulk", NULL));
         use_pages(&third);
@@ -377,7 +371,7 @@ TEST(protocol__26_a_lost_lazy_commit_is_told_at_the_close)
         lazy->durability = SCN_SYNC_LAZY;
         stage_put(&pair.b, "k", "old");
         CHECK_OK(part_finish(lazy));
-        poison(&pair.a);
+        stage_poison(&pair.a);
         stage_speak(&pair.a);
         CHECK_OK(session_cure(store_of(&pair.a)));
         CHECK(stage_has(&pair.b, "lazy", NULL));
@@ -396,7 +390,7 @@ TEST(protocol__26_an_unknown_commit_is_not_synced_at_the_close)
     struct pair pair;
     pair_open(&pair);
     stage_put(&pair.a, "k", "old");
-    poison(&pair.b);
+    stage_poison(&pair.b);
     stage_speak(&pair.a);
     CHECK_OK(session_cure(store_of(&pair.a)));
     CHECK(stage_has(&pair.b, "k", "old"));
@@ -465,7 +459,7 @@ TEST(protocol__21_a_lost_commit_is_not_durable_for_what_was_synced_after_it)
     struct part *waiter = stage_cast(&pair.b, do_wait, "waiter", NULL);
     waiter->lsn = lazy->lsn;
     part_until(waiter, SIM_MUTEX_LOCK, SIM_AT_BEGIN);
-    poison(&pair.a);
+    stage_poison(&pair.a);
     stage_speak(&pair.a);
     CHECK_OK(session_cure(store_of(&pair.a)));
     CHECK(stage_has(&pair.b, "lazy", NULL));
@@ -476,15 +470,9 @@ TEST(protocol__21_a_lost_commit_is_not_durable_for_what_was_synced_after_it)
 
 /* ---- 16, 26: what is run again ---- */
 
-static scn_status clear_table(scn_txn *txn, void *ctx)
-{
-    (void)ctx;
-    return scn_table_clear(txn, txn_table(txn, "t"));
-}
-
 static void do_clear(struct part *part)
 {
-    part->st = scn_update(part->stage->db, clear_table, NULL);
+    part->st = scn_update(part->stage->db, txn_clear, NULL);
 }
 
 static void do_put1(struct part *part)
@@ -524,15 +512,6 @@ TEST(protocol__16_what_conflicts_is_run_again_in_the_session_after)
 
 /* ---- 20: a generation that cannot be read any more ---- */
 
-static void lose_newest_root(struct stage *stage)
-{
-    uint8_t byte;
-    uint64_t off = (uint64_t)store_of(stage)->superblock.catalog.pgno * PAGE_BYTES + 20;
-    CHECK(sim_peek(stage->disk, "store", off, &byte, 1));
-    byte ^= 1;
-    CHECK(sim_rot(stage->disk, "store", off, &byte, 1));
-}
-
 /* A run that was built in the newest generation. */
 static void put_young_run(struct stage *stage)
 {
@@ -549,7 +528,7 @@ TEST(protocol__20_a_run_of_a_lost_generation_is_everybodys)
     struct pair pair;
     stage_open(&pair.a, 0);
     put_young_run(&pair.a);
-    lose_newest_root(&pair.a);
+    stage_lose_newest_root(&pair.a);
     stage_kill(&pair.a);
     CHECK(stage_has_long(&pair.a, "bulk", "run", BULK_BYTES));
     stage_come(&pair.b, &pair.a, 0);
@@ -576,8 +555,8 @@ TEST(protocol__20_a_cure_falls_back_beside_who_grows_the_file)
     struct part *builder = stage_cast(&pair.b, do_put, "mine", "run");
     builder->len = BULK_BYTES;
     part_until(builder, SIM_SYNC, SIM_AT_END);
-    lose_newest_root(&pair.a);
-    poison(&pair.a);
+    stage_lose_newest_root(&pair.a);
+    stage_poison(&pair.a);
     stage_join(&third, &pair.a, 0);
     CHECK(stage_has_long(&third, "bulk", "run", BULK_BYTES));
     CHECK(stage_has(&third, "y", "3"));
@@ -608,7 +587,7 @@ TEST(protocol__20_who_merges_a_run_of_a_lost_generation_leaves_readers_their_pag
     stage_del(&pair.a, "v");
     stage_checkpoint(&pair.a);
     put_young_run(&pair.a);
-    lose_newest_root(&pair.a);
+    stage_lose_newest_root(&pair.a);
     stage_kill(&pair.a);
     use_pages(&pair.a);
     CHECK(txn_has_long(reader, "v", "old", BULK_BYTES));
@@ -652,13 +631,6 @@ TEST(protocol__05_nothing_is_acknowledged_behind_a_record_that_is_lost)
     }
 }
 
-static uint64_t log_end_off(struct stage *stage)
-{
-    struct log_base at;
-    log_position(store_of(stage)->log, &at);
-    return (uint64_t)at.extent_pgno * PAGE_BYTES + at.extent_off;
-}
-
 /* As by a recovery that cuts a record and fails at its sync: the page cache has lost the
  * record, and the medium has not. */
 static void cut_in_vain(struct stage *stage, uint64_t off)
@@ -683,7 +655,7 @@ static void recover_what_was_cut_in_vain(bool is_closed)
     struct stage b;
     stage_open(&a, 0);
     stage_put(&a, "k", "old");
-    uint64_t off = log_end_off(&a);
+    uint64_t off = stage_log_end_off(&a);
     stage_put(&a, "k", "new");
     stage_put(&a, "j", "newer");
     if (is_closed)

@@ -9,11 +9,6 @@
 
 #include <errno.h>
 
-static struct store *store_of(struct stage *stage)
-{
-    return stage->db->store;
-}
-
 /* ---- 4: a failed sync is everybody's ---- */
 
 /* A checkpoint has written its pages; a commit that crosses extents is in the page cache;
@@ -380,26 +375,8 @@ TEST(protocol__20_a_superblock_that_was_not_synced_is_not_believed)
 }
 
 /* The newest generation cannot be read: the older one will do if the log leads on to
- * where the newest began, and only then. */
-static void lose_newest_root(struct stage *stage)
-{
-    uint8_t byte;
-    uint64_t off = (uint64_t)store_of(stage)->superblock.catalog.pgno * PAGE_BYTES + 20;
-    CHECK(sim_peek(stage->disk, "store", off, &byte, 1));
-    byte ^= 1;
-    CHECK(sim_rot(stage->disk, "store", off, &byte, 1));
-}
-
-/* Where the next record will lie. */
-static uint64_t log_end_off(struct stage *stage)
-{
-    struct log_base at;
-    log_position(store_of(stage)->log, &at);
-    return (uint64_t)at.extent_pgno * PAGE_BYTES + at.extent_off;
-}
-
-/* In the second gap the record behind the lost one is lost as well, and with it the last
- * witness in the log that there was one. */
+ * where the newest began, and only then.  In the second gap the record behind the lost
+ * one is lost as well, and with it the last witness in the log that there was one. */
 TEST(protocol__20_an_older_generation_needs_a_log_without_a_gap)
 {
     for (int has_gap = 0; has_gap < 3; has_gap++) {
@@ -409,9 +386,9 @@ TEST(protocol__20_an_older_generation_needs_a_log_without_a_gap)
         stage_checkpoint(&stage);
         stage_put(&stage, "b", "second");
         uint64_t record_off = stage_find(&stage, "second");
-        uint64_t freeze_off = log_end_off(&stage);
+        uint64_t freeze_off = stage_log_end_off(&stage);
         stage_checkpoint(&stage);
-        lose_newest_root(&stage);
+        stage_lose_newest_root(&stage);
         if (has_gap)
             CHECK(sim_rot(stage.disk, "store", record_off, "S", 1));
         if (has_gap == 2)

@@ -21,23 +21,12 @@ static void do_put_lazily(struct part *part)
     do_put(part);
 }
 
-static void do_drain(struct part *part)
-{
-    part->st = checkpoint_run(part->stage->db->store, CHECKPOINT_DRAIN);
-}
-
 /* Whole, and it was killed before it could tell. */
 static void die_behind_record(struct stage *stage, const char *key, const char *value)
 {
     struct part *writer = stage_cast(stage, do_put, key, value);
     part_until_line(writer, PUBLISH_APPEND, SIM_AT_BEGIN);
     stage_leave(stage);
-}
-
-static void poison(struct stage *stage)
-{
-    stage_fail(stage, SIM_DSYNC, 1, EIO);
-    CHECK_EQ(part_finish(stage_cast(stage, do_put, "poison", "?")), SCN_UNKNOWN);
 }
 
 /* The third opens the file and stays until the end. */
@@ -206,7 +195,7 @@ TEST(protocol__05_a_commit_that_a_cure_has_cut_is_unknown)
     CHECK(stage_has(&pair.b, "k", "v"));
     struct part *writer = stage_cast(&pair.b, do_put, "lost", "?");
     part_until_appended(writer);
-    poison(&pair.a);
+    stage_poison(&pair.a);
     cure(&third, &pair.a);
     for (int i = 0; i < 8; i++)
         stage_put(&third, "k", i % 2 ? "odd" : "even");
@@ -520,13 +509,13 @@ TEST(protocol__18_what_a_cure_has_cut_does_not_come_back)
     stage_put(&pair.a, "k", "v");
     stage_reopen(&pair.a);
     stage_join(&pair.b, &pair.a, 0);
-    poison(&pair.a);
+    stage_poison(&pair.a);
     cure(&third, &pair.a);
-    CHECK(stage_has(&third, "poison", NULL));
+    CHECK(stage_has(&third, "unknown", NULL));
     stage_put(&third, "k", "w");
-    CHECK(stage_has(&third, "poison", NULL));
+    CHECK(stage_has(&third, "unknown", NULL));
     stage_put(&pair.b, "k", "x");
-    CHECK(stage_has(&pair.b, "poison", NULL));
+    CHECK(stage_has(&pair.b, "unknown", NULL));
     stage_close(&third);
     pair_close(&pair);
 }
@@ -671,7 +660,7 @@ TEST(protocol__21_what_a_session_begins_with_is_durable)
     stage_join(&pair.b, &pair.a, 0);
     CHECK(is_durable(&pair.a));
     CHECK(is_durable(&pair.b));
-    poison(&pair.a);
+    stage_poison(&pair.a);
     stage_speak(&pair.a);
     CHECK_OK(session_cure(store_of(&pair.a)));
     CHECK(is_durable(&pair.a));

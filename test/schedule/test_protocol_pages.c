@@ -3,44 +3,11 @@
  *
  * The number in a test's name is that of the rule in the design's list of protocol rules;
  * test/mutants/protocol has, for each, the engine without the rule. */
-#include "test/schedule/stage.h"
+#include "test/schedule/rows.h"
 
 #include "engine/room.h"
 
 #include <errno.h>
-
-enum {
-    ROWS = 6,
-    /* A value in pages of its own, which no checkpoint reads again. */
-    VALUE_BYTES = 2 * PAGE_BYTES + 100,
-    /* A value of so many bytes makes a bulk run of its transaction. */
-    BULK_BYTES = PAGE_IS_SMALL ? 40 << 10 : 1200 << 10
-};
-
-static struct store *store_of(struct stage *stage)
-{
-    return stage->db->store;
-}
-
-static const char *row_key(int i)
-{
-    static const char *const keys[ROWS] = {"a", "b", "c", "d", "e", "f"};
-    return keys[i];
-}
-
-static void put_rows(struct stage *stage, const char *value)
-{
-    for (int i = 0; i < ROWS; i++)
-        stage_put_long(stage, row_key(i), value, VALUE_BYTES);
-}
-
-static bool txn_has_rows(scn_txn *txn, const char *value)
-{
-    bool has = true;
-    for (int i = 0; i < ROWS; i++)
-        has &= txn_has_long(txn, row_key(i), value, VALUE_BYTES);
-    return has;
-}
 
 static bool db_has_rows(scn_db *db, const char *value)
 {
@@ -59,7 +26,7 @@ TEST(protocol__02_a_snapshot_keeps_its_pages)
 {
     struct stage stage;
     stage_open(&stage, 0);
-    put_rows(&stage, "old");
+    rows_put(&stage, "old");
     stage_checkpoint(&stage);
     stage_reopen(&stage); /* nothing is in the pool */
     stage_put(&stage, "x", "y");
@@ -68,7 +35,7 @@ TEST(protocol__02_a_snapshot_keeps_its_pages)
     scn_txn *reader = stage_txn(&stage, SCN_READ);
     CHECK_OK(part_finish(checkpoint));
     for (int round = 0; round < 5; round++) {
-        put_rows(&stage, round % 2 ? "newer" : "new");
+        rows_put(&stage, round % 2 ? "newer" : "new");
         stage_checkpoint(&stage);
     }
     CHECK(txn_has_rows(reader, "old"));
@@ -91,7 +58,7 @@ TEST(protocol__08_a_snapshot_keeps_the_pages_of_its_runs)
     scn_txn *reader = stage_txn(&stage, SCN_READ);
     stage_del(&stage, "bulk");
     for (int round = 0; round < 6; round++) {
-        put_rows(&stage, round % 2 ? "newer" : "new");
+        rows_put(&stage, round % 2 ? "newer" : "new");
         stage_checkpoint(&stage);
     }
     CHECK(txn_has_long(reader, "bulk", "old", BULK_BYTES));
@@ -102,24 +69,16 @@ TEST(protocol__08_a_snapshot_keeps_the_pages_of_its_runs)
 
 /* ---- 3, 25: space that no generation knows of ---- */
 
-static struct part *build_run(struct stage *stage)
-{
-    struct part *writer = stage_cast(stage, do_put, "bulk", "run");
-    writer->len = BULK_BYTES;
-    part_until(writer, SIM_SYNC, SIM_AT_END);
-    return writer;
-}
-
 /* The pages of a run are written, and its record is not; checkpoints come and need
  * pages. */
 TEST(protocol__03_grown_pages_are_not_given_out_before_their_record)
 {
     struct stage stage;
     stage_open(&stage, 0);
-    put_rows(&stage, "old");
+    rows_put(&stage, "old");
     struct part *writer = build_run(&stage);
     for (int round = 0; round < 5; round++) {
-        put_rows(&stage, round % 2 ? "newer" : "new");
+        rows_put(&stage, round % 2 ? "newer" : "new");
         CHECK_OK(checkpoint_run(store_of(&stage), CHECKPOINT_DRAIN));
     }
     CHECK_OK(part_finish(writer));
@@ -139,7 +98,7 @@ TEST(protocol__25_pages_of_a_lost_run_are_free_again)
     struct space_stat before;
     struct space_stat after;
     stage_open(&stage, 0);
-    put_rows(&stage, "old");
+    rows_put(&stage, "old");
     stage_checkpoint(&stage);
     space_stat(store_of(&stage)->space, &before);
     (void)build_run(&stage);
@@ -193,7 +152,7 @@ static struct part *cast_second_checkpoint(struct stage *stage)
     stage_open(stage, 0);
     for (int i = 0; i < 2; i++) {
         stage_put(stage, "k", "old");
-        put_rows(stage, "old");
+        rows_put(stage, "old");
         if (i == 0)
             stage_checkpoint(stage);
     }
@@ -248,7 +207,7 @@ TEST(protocol__14_frames_of_a_failed_checkpoint_are_not_believed)
 {
     struct stage stage;
     stage_open(&stage, 0);
-    put_rows(&stage, "old");
+    rows_put(&stage, "old");
     stage_put(&stage, "k", "old");
     stage_checkpoint(&stage);
     uint64_t gen = store_of(&stage)->next_gen;
@@ -291,7 +250,7 @@ static void age_and_reuse(struct stage *stage)
 {
     sim_clock_set(stage->disk, sim_clock_ns(stage->disk) + UINT64_C(10000000000));
     for (int round = 0; round < 5; round++) {
-        put_rows(stage, round % 2 ? "newer" : "new");
+        rows_put(stage, round % 2 ? "newer" : "new");
         stage_checkpoint(stage);
     }
 }
@@ -306,7 +265,7 @@ static void read_past_its_age(void (*fn)(struct part *))
         stage_init(&stage, 0);
         stage.options.max_snapshot_age_ms = 1000;
         stage_begin(&stage);
-        put_rows(&stage, "old");
+        rows_put(&stage, "old");
         stage_checkpoint(&stage);
         stage_reopen(&stage);
         struct part *reader = stage_cast(&stage, fn, "c", NULL);

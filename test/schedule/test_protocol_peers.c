@@ -4,6 +4,7 @@
  * The number in a test's name is that of the rule in the design's list of protocol rules;
  * test/mutants/protocol has, for each, the engine without the rule. */
 #include "test/schedule/pair.h"
+#include "test/schedule/rows.h"
 
 #include "engine/room.h"
 #include "page/lock.h"
@@ -11,37 +12,11 @@
 
 #include <errno.h>
 
-enum {
-    ROWS = 6,
-    VALUE_BYTES = 2 * PAGE_BYTES + 100,
-    BULK_BYTES = PAGE_IS_SMALL ? 40 << 10 : 1200 << 10
-};
-
-static const char *row_key(int i)
-{
-    static const char *const keys[ROWS] = {"a", "b", "c", "d", "e", "f"};
-    return keys[i];
-}
-
-static void put_rows(struct stage *stage, const char *value)
-{
-    for (int i = 0; i < ROWS; i++)
-        stage_put_long(stage, row_key(i), value, VALUE_BYTES);
-}
-
-static bool txn_has_rows(scn_txn *txn, const char *value)
-{
-    bool has = true;
-    for (int i = 0; i < ROWS; i++)
-        has &= txn_has_long(txn, row_key(i), value, VALUE_BYTES);
-    return has;
-}
-
 /* Checkpoints that use up whatever may be used again. */
 static void churn(struct stage *stage, int rounds)
 {
     for (int round = 0; round < rounds; round++) {
-        put_rows(stage, round % 2 ? "newer" : "new");
+        rows_put(stage, round % 2 ? "newer" : "new");
         stage_checkpoint(stage);
     }
 }
@@ -84,7 +59,7 @@ TEST(protocol__02_a_snapshot_of_another_process_keeps_its_pages)
 {
     struct pair pair;
     pair_open(&pair);
-    put_rows(&pair.a, "old");
+    rows_put(&pair.a, "old");
     stage_checkpoint(&pair.a);
     scn_txn *reader = stage_txn(&pair.b, SCN_READ);
     churn(&pair.a, 5);
@@ -99,7 +74,7 @@ TEST(protocol__02_a_pin_counts_only_for_the_newest_generation)
 {
     struct pair pair;
     pair_open(&pair);
-    put_rows(&pair.a, "old");
+    rows_put(&pair.a, "old");
     stage_checkpoint(&pair.a); /* the other process has not met it */
     struct part *reader = stage_cast(&pair.b, do_read, "x", "y");
     part_until_lock(reader, LOCK_PIN_BASE, UINT64_C(1) << 48, SIM_AT_BEGIN);
@@ -119,7 +94,7 @@ TEST(protocol__02_a_snapshot_of_a_reader_outlives_a_session)
 {
     struct pair pair;
     stage_open(&pair.a, 0);
-    put_rows(&pair.a, "old");
+    rows_put(&pair.a, "old");
     stage_checkpoint(&pair.a);
     stage_come(&pair.b, &pair.a, SCN_RDONLY);
     pair.b.options.pool_bytes = 8 * PAGE_BYTES;
@@ -156,19 +131,11 @@ TEST(protocol__08_a_run_of_another_process_keeps_its_pages)
 
 /* ---- 3, 30: pages that only their owner knows ---- */
 
-static struct part *build_run(struct stage *stage)
-{
-    struct part *writer = stage_cast(stage, do_put, "bulk", "run");
-    writer->len = BULK_BYTES;
-    part_until(writer, SIM_SYNC, SIM_AT_END);
-    return writer;
-}
-
 TEST(protocol__03_pages_that_another_process_grows_are_not_given_out)
 {
     struct pair pair;
     pair_open(&pair);
-    put_rows(&pair.a, "old");
+    rows_put(&pair.a, "old");
     struct part *writer = build_run(&pair.b);
     for (int i = 0; i < 4; i++) {
         churn(&pair.a, 1);
@@ -533,11 +500,6 @@ static bool has_y_and_z(scn_db *db)
     return db_has(db, "y", "2") && db_has(db, "z", "3");
 }
 
-static void do_drain(struct part *part)
-{
-    part->st = checkpoint_run(part->stage->db->store, CHECKPOINT_DRAIN);
-}
-
 /* A superblock is in the page cache, and its owner dies in the sync.  What it frees, the
  * durable ones still need: their log. */
 TEST(protocol__20_a_superblock_of_a_dead_process_is_synced_before_it_counts)
@@ -560,7 +522,7 @@ TEST(protocol__20_a_superblock_of_a_dead_process_is_synced_before_it_counts)
     stage_leave(&pair.b);
     stage_put(&pair.a, "z", "3");
     for (int i = 0; i < 3; i++) {
-        put_rows(&pair.a, i % 2 ? "newer" : "new");
+        rows_put(&pair.a, i % 2 ? "newer" : "new");
         struct part *next = stage_cast(&pair.a, do_drain, "next", NULL);
         part_until_pages(next, SIM_WRITE, SIM_AT_BEGIN, 0, 2);
         stage_each_cut(&pair.a, has_y_and_z);
@@ -574,7 +536,7 @@ TEST(protocol__20_a_generation_of_a_dead_process_is_gone_on_from)
 {
     struct pair pair;
     pair_open(&pair);
-    put_rows(&pair.a, "old");
+    rows_put(&pair.a, "old");
     struct part *checkpoint = stage_cast(&pair.b, do_checkpoint, "checkpoint", NULL);
     part_until_line(checkpoint, PUBLISH_CHECKPOINT, SIM_AT_BEGIN);
     uint64_t gen = store_of(&pair.b)->superblock.gen;
@@ -688,7 +650,7 @@ static uint64_t drained_bytes(struct stage *stage)
 {
     uint64_t size = 0;
     for (int i = 0; i < ROWS; i++)
-        stage_del(stage, row_key(i));
+        stage_del(stage, rows_key(i));
     stage_speak(stage);
     CHECK_OK(scn_checkpoint(stage->db));
     CHECK(sim_file_size(stage->disk, "store", &size));
@@ -699,7 +661,7 @@ static uint64_t drained_bytes(struct stage *stage)
 static void put_log_at_the_end(struct pair *pair)
 {
     for (int i = 0; i < ROWS; i++)
-        stage_put_long(&pair->a, row_key(i), "old", BULK_BYTES);
+        stage_put_long(&pair->a, rows_key(i), "old", BULK_BYTES);
     for (int i = 0; i < 3; i++)
         stage_put_long(&pair->a, "long", "long", STAGE_LONG_BYTES);
     CHECK(stage_has_long(&pair->b, "long", "long", STAGE_LONG_BYTES));
