@@ -77,6 +77,17 @@ static scn_status sync_lazy(struct store *store, bool *did_work)
     return log_sync(store->log, lazy, 0);
 }
 
+/* Another process has cured the file, and this one had not learnt it: it goes on in the
+ * session after.  But a lazy commit of its own may be lost with the one before. */
+static scn_status learn_of_cure(struct store *store, scn_status st)
+{
+    if (st != SCN_UNKNOWN || file_is_poisoned(&store->file))
+        return st;
+    scn_status followed = peers_follow(store);
+    bool has_lost = atomic_load(&store->has_lost_lazy);
+    return followed < 0 || !has_lost ? followed : st;
+}
+
 /* After a quiet moment the last batch gets a witness: a record that says it was durable.
  */
 static scn_status mark_when_quiet(struct store *store)
@@ -134,7 +145,7 @@ static scn_status do_round(struct store *store, bool *did_work)
     if (st == SCN_OK)
         st = file_check_poison(&store->file);
     if (st == SCN_OK)
-        st = sync_lazy(store, did_work);
+        st = learn_of_cure(store, sync_lazy(store, did_work));
     if (st < 0)
         return st;
     scn_status extended = extend_when_due(store, did_work);

@@ -37,7 +37,6 @@ struct crowd {
     uint64_t seed;
     uint64_t random;
     uint32_t step;
-    bool was_cured;
     struct capped process[PROCESSES];
     struct bulk bulk[PROCESSES];
     uint64_t *versions; /* what each key has by what was acknowledged */
@@ -77,14 +76,6 @@ static void may_be_full(const struct crowd *crowd, const char *what, scn_status 
 {
     if (st != SCN_OK && st != SCN_FULL)
         fail(crowd, what, st);
-}
-
-/* A sync of the log by who has not learnt yet that another has cured the file is told so;
- * it asks for nobody's commit. */
-static void may_be_late(const struct crowd *crowd, const char *what, scn_status st)
-{
-    if (st != SCN_UNKNOWN || !crowd->was_cured)
-        may_be_full(crowd, what, st);
 }
 
 static uint32_t chance(struct crowd *crowd, uint64_t bound)
@@ -194,18 +185,18 @@ static void turn_bulk(struct crowd *crowd, uint32_t who)
 
 static void drain(struct crowd *crowd, uint32_t who)
 {
-    may_be_late(crowd, "a checkpoint says", scn_checkpoint(crowd->process[who].db));
+    may_be_full(crowd, "a checkpoint says", scn_checkpoint(crowd->process[who].db));
 }
 
 static void merge(struct crowd *crowd, uint32_t who)
 {
-    may_be_late(crowd, "a merge says",
+    may_be_full(crowd, "a merge says",
                 checkpoint_run(crowd->process[who].db->store, CHECKPOINT_PLAIN));
 }
 
 static void tick(struct crowd *crowd, uint32_t who)
 {
-    may_be_late(crowd, "a tick says", scn_tick(crowd->process[who].db, 0));
+    may_be_full(crowd, "a tick says", scn_tick(crowd->process[who].db, 0));
 }
 
 /* It has done nothing for a while, and may give the memory of the log back. */
@@ -236,7 +227,6 @@ static void fail_to_checkpoint(struct crowd *crowd, uint32_t who)
     if (!file_is_poisoned(&store->file))
         return;
     must(crowd, "a cure says", session_cure(store));
-    crowd->was_cured = true;
 }
 
 static const struct action {

@@ -822,6 +822,30 @@ static void put_lazily(scn_db *db, const char *key, const char *value)
     CHECK_OK(scn_commit(txn));
 }
 
+/* A process that has read a lazy commit is about to sync it; another has cured the file
+ * meanwhile.  Only who has made one has lost something. */
+TEST(peers__are_told_of_a_cure_who_have_lost_something_with_it)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "k", "1");
+    put_lazily(crew.db[2], "lazy", "1");
+    CHECK(holds(crew.db[1], "lazy", "1"));
+    poison(&crew, 0);
+    CHECK_OK(session_cure(crew.db[0]->store));
+    CHECK_OK(scn_tick(crew.db[1], 0));
+    CHECK_EQ(scn_tick(crew.db[2], 0), SCN_UNKNOWN);
+    CHECK_OK(scn_tick(crew.db[2], 0));
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK(holds(crew.db[i], "k", "1"));
+    put(crew.db[1], "after", "1");
+    CHECK(holds(crew.db[2], "after", "1"));
+    CHECK_EQ(scn_close(crew.db[2]), SCN_UNKNOWN);
+    sim_process_destroy(crew.sys[2]);
+    crew.sys[2] = NULL;
+    crew_end(&crew);
+}
+
 /* Somebody else loses what he has shown and cures the file; shows something; loses it. */
 enum { CURE_STEPS = 3, CURE_PUTS = 1, CURE_READS = 18 };
 
