@@ -168,8 +168,9 @@ void txn_destroy_shell(struct scn_txn *txn)
 }
 
 /* Announced before the snapshot is used: view and LSN are read and the list joined in one
- * critical section.  False when the view's pin does not count (any more), or what was
- * visible is not applied: follow first. */
+ * critical section.  False when the view's pin does not count (any more), what was
+ * visible is not applied, or another thread has exchanged the trees and not learnt yet
+ * what is visible with them: follow first. */
 static bool try_snapshot(struct scn_txn *txn, uint64_t visible)
 {
     struct store *store = txn->store;
@@ -177,7 +178,7 @@ static bool try_snapshot(struct scn_txn *txn, uint64_t visible)
     txn->lsn = store_visible(store);
     if (store_is_shared(store) &&
         (atomic_load(&store->has_gap) || !atomic_load(&store->pinned_gen) ||
-         txn->lsn < visible)) {
+         txn->lsn < visible || txn->lsn < store->view->base_lsn)) {
         store->sys->ops->mutex_unlock(store->state_mutex);
         return false;
     }

@@ -96,6 +96,46 @@ TEST(protocol__02_who_could_not_tell_of_a_generation_stands_on_it)
     pair_close(&pair);
 }
 
+static void do_begin(struct part *part)
+{
+    part->st = scn_begin(part->stage->db, SCN_READ, &part->txn);
+}
+
+/* It has come to a newer generation, and has not learnt what is visible there. */
+static bool has_trees_alone(void *ctx)
+{
+    struct store *store = ctx;
+    return atomic_load(&store->pinned_gen) == atomic_load(&store->known_gen) &&
+           store_visible(store) < atomic_load(&store->base_lsn);
+}
+
+/* One thread has looked at the page before the others' commit; another has exchanged the
+ * trees, and not read the log behind them. */
+TEST(protocol__02_a_snapshot_holds_no_more_than_it_says)
+{
+    struct pair pair;
+    pair_open(&pair);
+    stage_put(&pair.a, "k", "old");
+    scn_txn *old = stage_txn(&pair.b, SCN_WRITE);
+    CHECK(txn_has(old, "k", "old"));
+    struct part *slow = stage_cast(&pair.b, do_begin, "slow", NULL);
+    part_until_pages(slow, SIM_READ, SIM_AT_END, PUBLISH_PAGE_NO, PUBLISH_PAGE_NO + 1);
+    stage_put(&pair.a, "k", "new");
+    stage_checkpoint(&pair.a);
+    struct part *first = stage_cast(&pair.b, do_begin, "first", NULL);
+    part_until_holds(first, SIM_MUTEX_UNLOCK, SIM_AT_END, has_trees_alone,
+                     store_of(&pair.b));
+    (void)sim_actor_run(slow->actor, NULL);
+    CHECK_OK(part_finish(first));
+    CHECK_OK(part_finish(slow));
+    CHECK(txn_has(slow->txn, "k", "new"));
+    CHECK(scn_txn_lsn(slow->txn) > scn_txn_lsn(old));
+    scn_abort(slow->txn);
+    scn_abort(first->txn);
+    scn_abort(old);
+    pair_close(&pair);
+}
+
 /* ---- 3, 30: pages that nobody else knows of ---- */
 
 struct growth {
