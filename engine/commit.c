@@ -329,7 +329,8 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     scn_status st = apply_prepare(store, txn->ops.data, txn->ops.len, APPLY_OWN, &apply);
     if (st < 0)
         return st;
-    st = room_admit(store, apply.ops, apply.bytes, apply.run_pages, txn->writes.has_puts);
+    st = room_admit(store, apply.ops, apply.bytes, apply.run_pages,
+                    txn->writes.first_put > 0);
     if (st < 0) {
         apply_abandon(&apply);
         return st;
@@ -421,7 +422,7 @@ static scn_status prepare_step(struct scn_txn *txn, struct bases *bases, enum st
     switch (step) {
     case STEP_EXTEND:
         return room_extend_for_commit(txn->store, txn->is_priority,
-                                      txn->writes.has_puts);
+                                      txn->writes.first_put > 0);
     case STEP_WAIT:
         return room_wait(txn->store, CHECKPOINT_PLAIN, until);
     case STEP_DRAIN:

@@ -66,7 +66,7 @@ struct write_set {
     struct segment *segments;
     uint32_t segment_count;
     uint32_t segment_capacity;
-    bool has_puts; /* not deletions alone: may not use the reserve */
+    uint64_t first_put; /* the operation; 0: deletions alone, which may use the reserve */
     uint32_t savepoint_count;
     uint64_t *savepoints; /* sequence at each */
     uint32_t savepoint_capacity;

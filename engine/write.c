@@ -90,6 +90,12 @@ static void take_back(struct scn_txn *txn, uint64_t sequence)
         delta_rollback(txn->writes.adds, sequence);
 }
 
+static void note_put(struct write_set *writes)
+{
+    if (writes->first_put == 0)
+        writes->first_put = writes->sequence;
+}
+
 scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key,
                         uint8_t kind, scn_slice value)
 {
@@ -102,7 +108,7 @@ scn_status write_append(struct scn_txn *txn, uint32_t table_id, scn_slice key,
     if (st < 0)
         take_back(txn, before);
     else if ((kind & ~DELTA_BLIND) == DELTA_PUT)
-        txn->writes.has_puts = true;
+        note_put(&txn->writes);
     return st;
 }
 
@@ -190,8 +196,10 @@ scn_status write_addition(struct scn_txn *txn, uint32_t table_id, scn_slice key,
     if (found.has_add)
         both = addition_compose(&found.addition, addition);
     addition_encode(&both, buf);
-    txn->writes.has_puts = true;
-    return keep_addition(txn, table_id, key, hash, (scn_slice){buf, sizeof buf});
+    st = keep_addition(txn, table_id, key, hash, (scn_slice){buf, sizeof buf});
+    if (st == SCN_OK)
+        note_put(&txn->writes);
+    return st;
 }
 
 bool write_is_empty(const struct scn_txn *txn)
@@ -455,6 +463,8 @@ scn_status scn_rollback_to(scn_txn *txn, uint32_t savepoint)
         segment_destroy(txn->store, &writes->segments[--writes->segment_count], false);
     if (writes->spilled_sequence > sequence)
         writes->spilled_sequence = sequence;
+    if (writes->first_put > sequence)
+        writes->first_put = 0;
     if (writes->delta)
         delta_rollback(writes->delta, sequence);
     if (writes->adds)

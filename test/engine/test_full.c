@@ -66,6 +66,35 @@ TEST(full__store_can_be_emptied_row_by_row)
     }
 }
 
+/* As who has tried a put that was too much, and goes back to make room for it. */
+static scn_status delete_behind_a_rollback(struct capped *rig, uint32_t number)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    uint32_t savepoint;
+    scn_slice key = capped_key(rig, number);
+    CHECK_OK(scn_begin(rig->db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    CHECK_OK(scn_savepoint(txn, &savepoint));
+    CHECK_OK(scn_put(txn, table, key, capped_value(rig), 0));
+    CHECK_OK(scn_rollback_to(txn, savepoint));
+    CHECK_OK(scn_del(txn, table, key));
+    return scn_commit(txn);
+}
+
+TEST(full__store_can_be_emptied_behind_puts_that_were_rolled_back)
+{
+    for (int i = 0; i < 3; i++) {
+        struct capped rig;
+        rig_begin(&rig, &shapes[i]);
+        uint32_t count = fill(&rig);
+        for (uint32_t number = 0; number < count; number++)
+            CHECK_OK(delete_behind_a_rollback(&rig, number));
+        check_empty(&rig);
+        capped_close(&rig);
+    }
+}
+
 static void check_emptied_at_once(scn_status (*empty)(scn_txn *, scn_table_id))
 {
     for (int i = 0; i < SHAPES; i++) {
