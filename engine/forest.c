@@ -201,12 +201,13 @@ static scn_status begin_pass(struct forest *forest)
     return st < 0 ? st : SCN_OK; /* there may be no such table yet */
 }
 
+/* Where the budget is spent, the pass stays in the table where it was. */
 static struct relocation *relocation_for(struct forest *forest, uint32_t table_id)
 {
     struct forest_pass *pass = forest->pass;
     if (pass == NULL)
         return forest->moves_tables ? &forest->tail : NULL;
-    if (table_id < pass->table_id)
+    if (table_id < pass->table_id || pass->relocation.budget_bytes == 0)
         return NULL;
     if (table_id > pass->table_id)
         relocation_rewind(&pass->relocation);

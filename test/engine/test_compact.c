@@ -1,5 +1,7 @@
 /* Compaction: what is stored stays, the file becomes short, and others go on meanwhile.
  */
+#include "engine/checkpoint.h"
+#include "engine/forest.h"
 #include "engine/relocation.h"
 #include "engine/store.h"
 #include "engine/txn.h"
@@ -198,6 +200,62 @@ TEST(relocation__goes_on_where_a_step_has_stopped)
     relocation_rewind(&relocation);
     CHECK(relocation_concerns(&relocation, &b));
     relocation_destroy(&relocation);
+}
+
+struct sweep {
+    struct store *store;
+    struct forest_pass pass;
+    uint64_t since_gen;
+    uint32_t steps;
+    uint32_t leaves;
+};
+
+static scn_status small_step(void *ctx)
+{
+    struct sweep *sweep = ctx;
+    sweep->pass.relocation.budget_bytes = 16 * PAGE_BYTES;
+    sweep->steps++;
+    return checkpoint_generation(sweep->store, &sweep->pass);
+}
+
+static scn_status is_moved(void *ctx, const struct page_ref *ref, const uint8_t *page)
+{
+    struct sweep *sweep = ctx;
+    (void)page;
+    sweep->leaves += ref->level == 0;
+    CHECK(ref->level > 0 || ref->birth_gen > sweep->since_gen);
+    return SCN_OK;
+}
+
+static void check_all_moved(struct sweep *sweep, scn_table_id id)
+{
+    struct pool_reader *reader;
+    struct catalog_root root;
+    CHECK_OK(pool_reader_create(sweep->store->pool, &reader));
+    pool_enter(reader);
+    CHECK_OK(catalog_read_root(reader, &sweep->store->superblock.catalog, id, &root));
+    pool_leave(reader);
+    struct tree tree = {root.root, id};
+    CHECK_OK(tree_walk(reader, &tree, is_moved, sweep));
+    pool_reader_destroy(reader);
+}
+
+/* A pass that takes every page for one that has to move. */
+TEST(compact__a_step_that_ends_in_a_table_leaves_out_no_row_of_it)
+{
+    struct rig *rig = rig_open();
+    struct store *store = rig->db->store;
+    struct sweep sweep = {.store = store, .since_gen = store->superblock.gen};
+    sweep.pass.relocation.from = FIRST_FREE_PAGE_NO;
+    while (!sweep.pass.is_done)
+        CHECK_OK(checkpoint_hold(store, small_step, &sweep));
+    CHECK(sweep.steps > 2 * TABLES);
+    for (scn_table_id t = 0; t < TABLES; t++)
+        check_all_moved(&sweep, TABLE_FIRST_USER + t);
+    CHECK(sweep.leaves > TABLES);
+    relocation_destroy(&sweep.pass.relocation);
+    check_store(rig);
+    rig_close(rig);
 }
 
 /* ---- how short ---- */
