@@ -47,7 +47,8 @@ static scn_status make_room(struct usage *usage)
         if (usage->count < usage->capacity / 2)
             return SCN_OK;
     }
-    return mem_make_room(&usage->notes, &usage->capacity, usage->count + 1,
+    /* Twice as many, whatever has become free: what is left may be all different. */
+    return mem_make_room(&usage->notes, &usage->capacity, (uint64_t)usage->capacity + 1,
                          sizeof *usage->notes);
 }
 

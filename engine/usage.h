@@ -20,7 +20,6 @@ struct usage {
     struct usage_note *notes;
     size_t count;
     uint32_t capacity;
-    size_t sorted; /* notes before this one are sorted and unique */
 };
 
 /* A zeroed one is empty; so it is afterwards. */
