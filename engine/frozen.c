@@ -76,6 +76,7 @@ static scn_status add_tree_tables(struct id_list *list, const struct frozen *fro
     while (st == SCN_OK && record.record.key_len == from.size &&
            record.record.key[0] == 'R') {
         st = add_id(list, get_be32(record.record.key + 1));
+        pool_renew(frozen->reader); /* the catalog may be larger than the pool */
         if (st == SCN_OK)
             st = tree_next(frozen->reader, &cursor, &record);
     }

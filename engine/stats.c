@@ -145,6 +145,7 @@ static scn_status count_names(struct scn_txn *txn, uint32_t *count)
     st = merge_seek(merge, &(scn_slice){"N", 1}, SCN_GE, &item);
     while (st == SCN_OK && *(const uint8_t *)item.key.data == 'N') {
         ++*count;
+        pool_renew(txn->reader); /* the catalog may be larger than the pool */
         st = merge_step(merge, true, &item);
     }
     merge_destroy(merge);

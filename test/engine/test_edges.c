@@ -1,6 +1,8 @@
 /* Transactions at the edges of what a record holds: found by stories, told again here. */
+#include "engine/frozen.h"
 #include "engine/room.h"
 #include "engine/txn.h"
+#include "page/mem.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
@@ -276,6 +278,57 @@ TEST(edges__a_search_behind_a_deleted_range_keeps_to_the_pool)
     CHECK(key.size == 9 && memcmp(key.data, last, 9) == 0);
     CHECK(private_frames(db) - before < 64);
     scn_abort(txn);
+    CHECK_OK(scn_close(db));
+}
+
+/* Tables with a row each, so that the catalog has many more leaves than the pool has
+ * pages. */
+static scn_db *open_manifold(uint32_t tables)
+{
+    scn_db *db = open_with(64);
+    char name[16];
+    for (uint32_t i = 0; i < tables;) {
+        scn_txn *txn;
+        CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+        for (uint32_t end = i + 100; i < end && i < tables; i++) {
+            scn_table_id id;
+            snprintf(name, sizeof name, "t%u", i);
+            CHECK_OK(scn_table(txn, name, SCN_CREATE, &id));
+            CHECK_OK(scn_put(txn, id, (scn_slice){"k", 1}, (scn_slice){"v", 1}, 0));
+        }
+        CHECK_OK(scn_commit(txn));
+    }
+    CHECK_OK(scn_checkpoint(db));
+    return db;
+}
+
+TEST(edges__a_count_of_all_tables_keeps_to_the_pool)
+{
+    enum { TABLES = PAGE_IS_SMALL ? 8000 : 500 };
+    scn_stats_t stats = {.struct_size = sizeof stats};
+    scn_db *db = open_manifold(TABLES);
+    uint64_t before = private_frames(db);
+    CHECK_OK(scn_stats(db, &stats));
+    CHECK_EQ(stats.tables, TABLES);
+    CHECK(private_frames(db) - before < 16);
+    CHECK_OK(scn_close(db));
+}
+
+TEST(edges__a_list_of_all_tables_keeps_to_the_pool)
+{
+    enum { TABLES = PAGE_IS_SMALL ? 8000 : 500 };
+    scn_db *db = open_manifold(TABLES);
+    uint64_t visible;
+    uint32_t *ids = NULL;
+    uint32_t count = 0;
+    uint64_t before = private_frames(db);
+    struct frozen frozen = {.view = store_view(db->store, &visible),
+                            .reader = db->store->frozen_reader};
+    CHECK_OK(frozen_tables(&frozen, true, &ids, &count));
+    CHECK_EQ(count, TABLES);
+    CHECK(private_frames(db) - before < 16);
+    mem_free(ids);
+    store_view_release(db->store, frozen.view);
     CHECK_OK(scn_close(db));
 }
 
