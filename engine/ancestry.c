@@ -195,6 +195,40 @@ scn_status ancestry_find_note(struct scn_txn *txn, uint64_t gen,
     return st < 0 ? st : is_found ? SCN_OK : SCN_NOTFOUND;
 }
 
+/* Notes sort by generation, and right before this. */
+static scn_status last_note(struct merge *merge, uint64_t *gen)
+{
+    static const uint8_t behind[1] = {NOTE_LETTER + 1};
+    scn_slice to = {behind, 1};
+    struct merge_item item;
+    pool_enter(merge->reader);
+    scn_status st = merge_seek(merge, &to, SCN_LT, &item);
+    if (st == SCN_OK && key_is(item.key, NOTE_LETTER, ANCESTRY_NOTE_KEY_BYTES))
+        *gen = get_be64((const uint8_t *)item.key.data + 1);
+    pool_leave(merge->reader);
+    return st < 0 ? st : SCN_OK;
+}
+
+scn_status ancestry_newest_gen(const struct view *view, struct pool_reader *reader,
+                               uint64_t *gen)
+{
+    struct merge *merge;
+    *gen = 0;
+    scn_status st = merge_create(reader, view->source_count, &merge);
+    if (st < 0)
+        return st;
+    for (uint32_t i = 0; i < view->source_count; i++) {
+        const struct delta *delta = view->sources[i].delta;
+        const struct delta_table *table =
+            delta ? delta_table(delta, TABLE_CATALOG) : NULL;
+        if (table)
+            merge_add_delta(merge, table, UINT64_MAX, NULL);
+    }
+    st = last_note(merge, gen);
+    merge_destroy(merge);
+    return st;
+}
+
 /* ---- writing ---- */
 
 static scn_status put_row(struct scn_txn *txn, scn_slice key, const uint8_t *row,

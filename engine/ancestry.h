@@ -70,6 +70,10 @@ scn_status ancestry_put_tally(struct scn_txn *txn, uint32_t table_id,
 scn_status ancestry_find_note(struct scn_txn *txn, uint64_t gen,
                               const uint8_t id[ANCESTRY_ID_BYTES],
                               struct ancestor *out) MUST_USE;
+/* Of the notes that came behind the view's trees, and are not deleted; 0: there is
+ * none. */
+scn_status ancestry_newest_gen(const struct view *view, struct pool_reader *reader,
+                               uint64_t *gen) MUST_USE;
 /* [Z1] A transaction of its own, durable when it returns.  SCN_CONFLICT: the snapshot is
  * of another session than this one, and perhaps of commits that a cure has cut. */
 scn_status ancestry_note(scn_db *db, const struct ancestor *snapshot,

@@ -1,6 +1,7 @@
 /* Creation and recovery: see recovery.h. */
 #include "engine/recovery.h"
 
+#include "engine/ancestry.h"
 #include "engine/apply.h"
 #include "engine/checkpoint.h"
 #include "engine/peers.h"
@@ -254,11 +255,13 @@ static scn_status check_roots(struct store *store, const struct superblock *sb)
     return st == SCN_OK && !page_ref_is_null(&sb->space) ? mature(store) : st;
 }
 
+/* What may be between a generation and the next but one: more is no number of one. */
+enum { SKIPPED_MAX = 1 << 16 };
+
 /* [H2]: greater than any generation in either slot, readable or probable, and not in the
  * slot of the good one.  A torn slot may still have its number. */
 static uint64_t first_new_gen(const struct slots *slots, uint32_t chosen)
 {
-    enum { SKIPPED_MAX = 1 << 16 };
     uint64_t newest = slots->sb[chosen].gen;
     uint64_t other = slots->sb[chosen ^ 1].gen;
     bool is_good = slots->verdict[chosen ^ 1] == SUPERBLOCK_GOOD;
@@ -321,6 +324,20 @@ static scn_status replay_record(void *ctx, const struct log_visit *visit)
     }
     replay->store->replayed_lsn = visit->end_lsn;
     return st;
+}
+
+/* [H2] Where the slot of a lost generation tells nothing, a snapshot may be noted of it:
+ * an increment would take what a second one of its number has merged for older. */
+static scn_status skip_noted(struct store *store)
+{
+    uint64_t noted;
+    uint64_t newest = store->superblock.gen;
+    scn_status st = ancestry_newest_gen(store->view, store->maintenance_reader, &noted);
+    if (st < 0 || noted < store->next_gen || noted - newest >= SKIPPED_MAX)
+        return st;
+    bool is_in_slot = superblock_slot(noted + 1) == superblock_slot(newest);
+    store->next_gen = noted + 1 + is_in_slot;
+    return SCN_OK;
 }
 
 static scn_status first_view(struct store *store)
@@ -454,6 +471,8 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
                       &store->recovered);
     if (st == SCN_OK)
         st = judge_end(store);
+    if (st == SCN_OK)
+        st = skip_noted(store);
     if (st < 0)
         return st;
     /* A reader only follows, should somebody write. */
@@ -612,6 +631,8 @@ scn_status recovery_adopt(struct store *store)
     if (st < 0)
         return st;
     store->next_gen = first_new_gen(&slots, superblock_slot(store->superblock.gen));
+    if (store->next_gen < store->session_gen)
+        store->next_gen = store->session_gen;
     if (atomic_load(&store->space_gen) != store->superblock.gen)
         st = load_space(store, &store->superblock);
     return st == SCN_OK && is_older(&slots, store->superblock.gen) ? mature(store) : st;

@@ -317,6 +317,59 @@ TEST(increment__is_right_after_a_fall_back_to_the_older_generation)
     scene_close(&scene);
 }
 
+/* Nothing in the slot tells which generation it was. */
+static void lose_generation(struct scene *scene)
+{
+    uint8_t garbage[SUPERBLOCK_BYTES] = {1};
+    uint64_t gen = scene->db->store->superblock.gen;
+    CHECK_OK(scn_close(scene->db));
+    CHECK(sim_rot(scene->lab.disk, "store", (gen & 1) * PAGE_BYTES, garbage,
+                  sizeof garbage));
+    CHECK_OK(snaplab_open(&scene->lab, "store", &scene->db));
+    CHECK(scene->db->store->superblock.gen < gen);
+}
+
+/* The base stands on a generation that was made after one fall back and is lost in the
+ * next. */
+static void lose_the_base_of_two(struct scene *scene)
+{
+    scene_open(scene, 18);
+    put(scene->db, "a", 1, 100, 1);
+    CHECK_OK(scn_checkpoint(scene->db));
+    put(scene->db, "a", 2, 100, 1);
+    CHECK_OK(scn_checkpoint(scene->db));
+    lose_generation(scene);
+    put(scene->db, "a", 3, 100, 1);
+    CHECK_OK(scn_checkpoint(scene->db));
+    take_base(scene);
+    lose_generation(scene);
+    put(scene->db, "a", 4, 100, 1);
+}
+
+/* What is merged now is newer than the base. */
+TEST(increment__is_right_where_a_slot_is_lost_twice)
+{
+    struct scene scene;
+    lose_the_base_of_two(&scene);
+    CHECK_OK(scn_checkpoint(scene.db));
+    check_increment(&scene);
+    scene_close(&scene);
+}
+
+TEST(increment__is_right_where_others_go_on_behind_two_lost_slots)
+{
+    struct scene scene;
+    lose_the_base_of_two(&scene);
+    struct snaplab other = {scene.lab.disk, sim_process_create(scene.lab.disk)};
+    scn_db *db;
+    CHECK_OK(snaplab_open(&other, "store", &db));
+    CHECK_OK(scn_checkpoint(db));
+    check_increment(&scene);
+    CHECK_OK(scn_close(db));
+    sim_process_destroy(other.sys);
+    scene_close(&scene);
+}
+
 /* ---- what is refused ---- */
 
 TEST(increment__is_refused_twice_and_out_of_order)
