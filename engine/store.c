@@ -430,17 +430,11 @@ static scn_status add_foreign_pins(struct store *store, uint64_t **gens, uint32_
     scn_status st = pins_foreign(&store->pins, &foreign, &foreign_count);
     if (st == SCN_OK)
         st = give_up_old(store, foreign, &foreign_count);
-    uint64_t *all = st == SCN_OK ? mem_alloc((*count + foreign_count + 1) * sizeof *all)
-                                 : NULL;
-    if (st == SCN_OK && all == NULL)
-        st = error_nomem();
-    if (st == SCN_OK) {
-        memcpy(all, *gens, *count * sizeof *all);
-        mem_free(*gens);
-        *gens = all;
-        for (uint32_t i = 0; i < foreign_count; i++)
-            *count += insert_gen(all, *count, foreign[i]);
-    }
+    uint32_t capacity = *count;
+    if (st == SCN_OK)
+        st = mem_make_room(gens, &capacity, *count + foreign_count + 1, sizeof **gens);
+    for (uint32_t i = 0; st == SCN_OK && i < foreign_count; i++)
+        *count += insert_gen(*gens, *count, foreign[i]);
     mem_free(foreign);
     return st;
 }
