@@ -791,11 +791,12 @@ scn_status scn_check(scn_db *db, int level,
  * be a store that somebody has open.  A file is synced, its name is not; whatever
  * fails, what is there is neither a store nor an increment, or it is what was there
  * before.  With max_snapshot_age the snapshot may be given up like any other
- * (SCN_SNAPSHOT_GONE).  options and info may be
- * NULL.  SCN_NOTFOUND: no snapshot of since_gen (and since_id) is noted.  SCN_FULL and
- * SCN_IO (fd or the store), SCN_CORRUPT, SCN_NOMEM, SCN_INTERRUPTED (the progress hook),
- * SCN_SNAPSHOT_GONE, SCN_MISUSE (inside scn_update, or a since_id without since_gen), and
- * statuses of scn_begin. */
+ * (SCN_SNAPSHOT_GONE).  Of a file with a damaged log, which can only be opened with
+ * SCN_RDONLY, it holds what lies before the damage: scn_health tells.  options and info
+ * may be NULL.  SCN_NOTFOUND: no snapshot of since_gen (and since_id) is noted.  SCN_FULL
+ * and SCN_IO (fd or the store), SCN_CORRUPT, SCN_NOMEM, SCN_INTERRUPTED (the progress
+ * hook), SCN_SNAPSHOT_GONE, SCN_MISUSE (inside scn_update, or a since_id without
+ * since_gen), and statuses of scn_begin. */
 scn_status scn_snapshot_to(scn_db *db, int fd, const scn_snapshot_options *options,
                            scn_snapshot_info *info);
 /* Applies the increment in fd, read from where it stands, to a store that is its base: in

@@ -49,8 +49,15 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
 
 enum outcome handle_open_to_read(struct handle *handle, const char *path)
 {
+    return handle_open_to_read_with(handle, path, 0, 0);
+}
+
+enum outcome handle_open_to_read_with(struct handle *handle, const char *path,
+                                      uint32_t flags, uint64_t pool_bytes)
+{
     scn_health_t health = {.struct_size = sizeof health};
-    enum outcome outcome = handle_open(handle, path, SCN_RDONLY | SCN_NOCREATE);
+    enum outcome outcome =
+        handle_open_with(handle, path, flags | SCN_RDONLY | SCN_NOCREATE, pool_bytes);
     if (outcome != OUTCOME_OK)
         return outcome;
     scn_status st = scn_health(handle->db, &health);

@@ -27,6 +27,8 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
  * log is damaged it reads what is left, but says so and will end with OUTCOME_CORRUPT:
  * nobody is to take a part for the whole. */
 enum outcome handle_open_to_read(struct handle *handle, const char *path);
+enum outcome handle_open_to_read_with(struct handle *handle, const char *path,
+                                      uint32_t flags, uint64_t pool_bytes);
 /* Begins the snapshot. */
 enum outcome handle_read(struct handle *handle);
 /* Begins the snapshot and finds a table in it.  OUTCOME_FINDINGS: there is none of

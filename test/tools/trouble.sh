@@ -38,6 +38,9 @@ rows 0 4000 1000 >lines
 cp store torn
 scrine put torn t last x
 tear torn
+cp store damaged
+for text in rotten kept; do scrine put damaged t "$text" "this is $text"; done
+damage damaged "this is rotten"
 kept=$(hash_of store)
 
 # Each writes a file that is larger than there is room for.
@@ -153,7 +156,7 @@ mkdir commands closed
 cp "$bin"/scrine "$bin"/scrine-snapshot "$bin"/scrine-walcheck commands
 cp store full inc torn closed
 chmod 755 . commands
-chmod 444 closed/*
+chmod 444 closed/* damaged
 chmod 555 closed
 as_user scrine --version
 if [ "$code" != 0 ]; then
@@ -181,6 +184,8 @@ else
     returns "a snapshot of a closed file is made" 0
     holds "though not noted" grep -q 'could not be noted' err
     unchanged "a snapshot of a closed file" open/new
+    as_user scrine-snapshot create damaged open/part
+    fails_with "a part of a closed file is not taken for the whole" 2 'log is damaged'
     as_user scrine-walcheck --salvage open/saved closed/store
     returns "a closed file is salvaged" 0
     chmod 666 closed/torn

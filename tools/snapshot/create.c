@@ -31,12 +31,12 @@ static enum outcome take_since(const char *text, scn_snapshot_options *options)
 }
 
 /* Where the file can only be read the snapshot is not noted: it is complete all the
- * same. */
+ * same, or else it is said so. */
 static enum outcome open_source(struct handle *handle, const char *path)
 {
-    bool can_write = access(path, W_OK) == 0;
-    uint32_t flags = SCN_NOCREATE | SCN_NOTHREAD | (can_write ? 0 : SCN_RDONLY);
-    return handle_open_with(handle, path, flags, HANDLE_POOL_ONCE);
+    if (access(path, W_OK) != 0)
+        return handle_open_to_read_with(handle, path, SCN_NOTHREAD, HANDLE_POOL_ONCE);
+    return handle_open_with(handle, path, SCN_NOCREATE | SCN_NOTHREAD, HANDLE_POOL_ONCE);
 }
 
 static enum outcome write_to(struct handle *handle, const struct target *target,
