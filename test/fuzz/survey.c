@@ -109,6 +109,16 @@ static void seek_about(scn_txn *txn, scn_table_id id)
         scn_cursor_close(cursor);
 }
 
+/* A forger who makes checksums right can hang one leaf into the place of another, and then
+ * rows are out of order and cursors meet what they may.  But the check has to tell. */
+static void admit_disorder(scn_db *db)
+{
+    uint64_t issues = 0;
+    scn_status st = scn_check(db, SCN_CHECK_ALL, NULL, NULL, &issues);
+    stage_judge(st, "a check of rows out of order");
+    FUZZ_CHECK(st == SCN_CORRUPT || issues > 0);
+}
+
 static void read_table(scn_txn *txn, scn_table_id id)
 {
     scn_table_stat stat = {.struct_size = sizeof stat};
@@ -116,8 +126,8 @@ static void read_table(scn_txn *txn, scn_table_id id)
     scn_status back;
     uint32_t rows = walk(txn, id, true, &ended);
     uint32_t rows_back = walk(txn, id, false, &back);
-    if (ended == SCN_END && back == SCN_END)
-        FUZZ_CHECK(rows == rows_back);
+    if (ended == SCN_END && back == SCN_END && rows != rows_back)
+        admit_disorder(scn_txn_db(txn));
     seek_about(txn, id);
     stage_judge(scn_table_info(txn, id, &stat), "the counts of a table");
     (void)scn_table_version(txn, id);
