@@ -109,8 +109,8 @@ static void seek_about(scn_txn *txn, scn_table_id id)
         scn_cursor_close(cursor);
 }
 
-/* A forger who makes checksums right can hang one leaf into the place of another, and then
- * rows are out of order and cursors meet what they may.  But the check has to tell. */
+/* A forger who makes checksums right can hang one leaf into the place of another.  Rows
+ * are out of order then, and cursors meet what they may; but the check has to tell. */
 static void admit_disorder(scn_db *db)
 {
     uint64_t issues = 0;
