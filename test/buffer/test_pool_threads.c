@@ -142,7 +142,11 @@ TEST(pool_release_all__comes_before_the_next_use_of_the_frame)
 /* The model.  The first STABLE pages never change.  Of the others, a writer makes new
  * generations in place; `turn` is odd while one is being made, so that a reader knows
  * whether a refused pointer was refused with right. */
-enum { STABLE = PAGES / 2, STAY_PAGES = 6 };
+enum {
+    STABLE = PAGES / 2,
+    STAY_PAGES = 6,
+    CALLS_MIN = 100 /* however late it is: so many evict something */
+};
 
 struct model {
     struct sys_mutex *mutex; /* of refs of changing pages */
@@ -268,7 +272,7 @@ static void model_read(void *arg)
             return;
         }
         worker->failure = model_call(worker, reader, held);
-        if (model_is_late(worker->model))
+        if (i + 1 >= CALLS_MIN && model_is_late(worker->model))
             break;
         if (unit_random(&worker->random) % 64 == 0) {
             pool_reader_destroy(reader);

@@ -17,6 +17,8 @@ static void run_one(const struct campaign *campaign, uint64_t seed,
     chronicle_destroy(&chronicle);
 }
 
+enum { RUNS_MIN = 20 }; /* one alone may come to no commit */
+
 uint64_t campaign_go_on(const struct campaign *campaign, uint64_t budget_ms, uint64_t *ms)
 {
     const char *only = getenv("RUN");
@@ -28,7 +30,8 @@ uint64_t campaign_go_on(const struct campaign *campaign, uint64_t budget_ms, uin
     uint64_t count = 0;
     do {
         run_one(campaign, seed + count++, seen, wrong);
-    } while (wrong[0] == 0 && story_now_ms() < until && only == NULL);
+    } while (wrong[0] == 0 && only == NULL &&
+             (count < RUNS_MIN || story_now_ms() < until));
     sim_seen_destroy(seen);
     if (wrong[0])
         unit_fail(__FILE__, __LINE__, "%s\n    RUN=%" PRIu64, wrong, seed + count - 1);
