@@ -14,6 +14,9 @@ enum { KIT_IS_SMALL = 1, KIT_KEY_MAX = SCN_PAGE_BYTES / 4 };
 enum { KIT_IS_SMALL = 0, KIT_KEY_MAX = 32768 };
 #endif
 
+/* The usual five seconds are no more than a disk may take that has others to serve. */
+enum { KIT_BUSY_MS = 60000 };
+
 static inline scn_slice text(const char *from)
 {
     return (scn_slice){from, strlen(from)};
@@ -31,6 +34,7 @@ static inline scn_db *kit_open_flags(const char *path, uint32_t flags)
     scn_db *db = NULL;
     scn_options_init(&options);
     options.flags = flags;
+    options.busy_timeout_ms = KIT_BUSY_MS;
     CHECK_OK(scn_open(path, &options, &db));
     return db;
 }

@@ -14,6 +14,7 @@ static scn_db *open_limited(const char *name, uint64_t max_file_bytes, uint64_t 
     options.max_snapshot_age_ms = age_ms;
     options.durability = SCN_SYNC_LAZY;
     options.pool_bytes = 1 << 20;
+    options.busy_timeout_ms = KIT_BUSY_MS;
     CHECK_OK(scn_open(unit_path(name), &options, &db));
     return db;
 }

@@ -62,6 +62,7 @@ static scn_db *open_store(const char *path, uint32_t flags)
     scn_db *db = NULL;
     scn_options_init(&options);
     options.flags = flags;
+    options.busy_timeout_ms = 60000; /* the disk may have others to serve */
     if (scn_open(path, &options, &db) != SCN_OK)
         unit_fail(__FILE__, __LINE__, "%s", error_last()->text);
     return db;

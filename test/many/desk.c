@@ -28,6 +28,7 @@ scn_db *desk_open(const char *path, uint32_t flags)
     scn_db *db = NULL;
     scn_options_init(&options);
     options.flags = flags;
+    options.busy_timeout_ms = PARTY_BUSY_MS;
     MUST_OK(scn_open(path, &options, &db));
     return db;
 }

@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* busy_timeout of stores for which SCN_BUSY is a failure: the usual five seconds are no
+ * more than a disk may take that has others to serve. */
+enum { PARTY_BUSY_MS = 60000 };
+
 struct partner {
     pid_t pid; /* 0: none */
     int fd;    /* one byte there and back at a time */
@@ -30,8 +34,8 @@ void party_end(struct partner *partner);
 /* True: it has ended, or was killed; *is_well: as it should. */
 bool party_has_ended(struct partner *partner, bool *is_well);
 
-/* On either side; a byte that does not come for 30 s, or not from a living process, ends
- * the test or the process. */
+/* On either side; a byte that does not come for minutes, or not from a living process,
+ * ends the test or the process. */
 void party_tell(int fd, char byte);
 void party_hear(int fd, char byte);
 

@@ -165,6 +165,7 @@ static void play_on(struct player *player)
     scn_options options;
     scn_options_init(&options);
     options.flags = player->is_reader ? SCN_RDONLY : 0;
+    options.busy_timeout_ms = PARTY_BUSY_MS;
     options.lazy_interval_ms = 1 + crew_roll(&player->dice, 60);
     MUST_OK(scn_open(player->lists->path, &options, &player->db));
     find_table(player);

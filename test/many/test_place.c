@@ -307,6 +307,10 @@ static void stranger_run(void *ctx, int fd)
         skip("another user");
         return;
     }
+    if (access(visit->path, R_OK) != 0) { /* a folder above is closed to others */
+        skip("a file that others can reach");
+        return;
+    }
     MUST_OK(scn_open(visit->path, NULL, &db) - SCN_READONLY);
     db = desk_open(visit->path, SCN_RDONLY);
     read_along(db, visit->writer_fd);

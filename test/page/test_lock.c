@@ -107,7 +107,7 @@ TEST(lock__busy_comes_at_the_deadline)
     uint64_t start = now_ms();
     CHECK_EQ(lock_take(&b.locks, LOCK_APPEND, 30), SCN_BUSY);
     CHECK(now_ms() - start >= 29);
-    CHECK(now_ms() - start < 2000);
+    CHECK(now_ms() - start < 20000); /* the machine may have others to serve */
     lock_give(&a.locks, LOCK_APPEND);
     side_close(&a);
     side_close(&b);
@@ -199,7 +199,7 @@ TEST(lock__of_a_killed_process_is_free)
     CHECK_EQ(read(ready[0], &byte, 1), 1);
     CHECK_EQ(lock_take(&a.locks, LOCK_APPEND, 0), SCN_BUSY);
     CHECK_OK(kill(child, SIGKILL));
-    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 5000));
+    CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 60000));
     lock_give(&a.locks, LOCK_APPEND);
     CHECK_EQ(waitpid(child, NULL, 0), child);
     close(ready[0]);
@@ -683,7 +683,7 @@ TEST(lock__is_wanted_while_another_process_waits_and_not_after)
     CHECK_OK(lock_take(&a.locks, LOCK_APPEND, 0));
     CHECK_OK(pthread_create(&thread, NULL, take_patiently, &b.locks));
     uint64_t start = now_ms();
-    while (wanted == 0 && now_ms() - start < 5000) {
+    while (wanted == 0 && now_ms() - start < 60000) {
         wanted = ops->lock_probe(a.file.handle, byte, 1, NULL);
         usleep(100);
     }
