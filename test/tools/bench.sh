@@ -10,13 +10,16 @@ done
 [ "$(grep -cE '"(per_second|ratio)": [0-9.e+-]*[1-9]' out)" = 10 ] && pass ||
     fail "no figure is 0" "$(cat out)"
 holds "it leaves nothing behind" [ -z "$(ls -A place)" ]
-"$scrine" bench place >out 2>err &
-child=$!
-has_begun() { ls place/scrine-bench-*/raw; }
-until_true has_begun
-kill -INT $child
-wait $child
-code=$?
+has_begun() { ls place/scrine-bench-*/raw || ! kill -0 $child; }
+for _ in 1 2 3; do # it is over in four seconds, whoever else has the processor
+    "$scrine" bench place >out 2>err &
+    child=$!
+    until_true has_begun
+    kill -INT $child 2>/dev/null
+    wait $child
+    code=$?
+    [ $code = 0 ] || break
+done
 returns "^C returns 130" 130
 holds "... and leaves nothing behind" [ -z "$(ls -A place)" ]
 run bench no/such/place

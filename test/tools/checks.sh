@@ -63,8 +63,20 @@ tear() {
     done | dd of=header bs=1 seek=16 conv=notrunc status=none
     dd if=header of="$1" bs=1 seek="$offset" conv=notrunc status=none
 }
+# comes_true WORDS...: waits for a command to succeed, for minutes: the machine may have
+# others to serve.
+comes_true() {
+    local tries
+    for ((tries = 0; tries < 3000; tries++)); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+    return 1
+}
+# until_true WORDS...: where it does not come true, that is a failure.
+until_true() { comes_true "$@" || fail "waited in vain" "$*"; }
 # interrupt_at_pipe NAME CHILD: SIGINT while it waits for who writes into a pipe; it returns
-# 130, as is said with code and err.
+# 130, as is said with code and err.  False: the system does not tell that it waits.
 interrupt_at_pipe() {
     local signal=INT
     for _ in $(seq 200); do
@@ -77,9 +89,9 @@ interrupt_at_pipe() {
     code=$?
     if [ $signal = KILL ]; then
         skip "$1: the system does not tell when"
-    else
-        returns "$1" 130
+        return 1
     fi
+    returns "$1" 130
 }
 # small_disk BYTES: an empty file system of that size in the folder small, if it may be.
 small_disk() {

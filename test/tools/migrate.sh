@@ -36,10 +36,12 @@ int main(int argc, char **argv)
     return file == NULL || fclose(file) != 0;
 }
 C
-"${CC:-gcc}" -I"$here/include" -o newer newer.c "$(dirname "$scrine")/libscrine.a" -llz4 \
-    -lxxhash -lpthread
+# Beside the command, as nothing may be run where the temporary folders are.
+newer=$bin/newer-format
+"${CC:-gcc}" -I"$here/include" -o "$newer" newer.c "$bin/libscrine.a" -llz4 -lxxhash -lpthread
 cp current.scn newer.scn
-holds "a file of a newer version is made" ./newer newer.scn
+holds "a file of a newer version is made" "$newer" newer.scn
+rm -f "$newer"
 cp newer.scn before
 run migrate newer.scn
 returns "migrate of a newer file returns 3" 3

@@ -91,11 +91,7 @@ exec 9<>page.fifo
 "$scrine" load page.scn live --key id --batch 1 page.fifo >/dev/null 2>&1 9>&- &
 child=$!
 echo '{"id":"first"}' >&9
-for _ in $(seq 100); do
-    run get page.scn live first
-    [ "$code" != 1 ] && break
-    sleep 0.05
-done
+comes_true is_answered page.scn
 run page page.scn "$leaf"
 returns "a page is shown while another process writes" 0
 shows "... as it is" '^record +key row-0001, size 64$'

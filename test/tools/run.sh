@@ -28,14 +28,6 @@ contains() {
 plays_terminal() {
     command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </dev/null
 }
-# until_true WORDS...: waits for a command to succeed, ten seconds at most.
-until_true() {
-    for _ in $(seq 200); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    fail "waited in vain" "$*"
-}
 
 # ---- help, version, usage ----
 run --help
@@ -501,12 +493,10 @@ returns "the store is clean after an interrupt" 0
 exec 7<>fifo
 "$scrine" scan p.scn t >fifo 2>err 7>&- &
 child=$!
-read -r -t 5 -u 7 _
+read -r -t 60 -u 7 _
 kill -INT $child
-for _ in $(seq 100); do
-    kill -0 $child 2>/dev/null || break
-    sleep 0.05
-done
+has_ended() { ! kill -0 $child; }
+until_true has_ended
 exec 7<&-
 wait $child
 code=$?
@@ -517,8 +507,8 @@ for words in "scrine load i.scn t --key id silent" "scrine-snapshot verify silen
     # shellcheck disable=SC2086
     "$bin/"$words >out 2>err &
     child=$!
-    interrupt_at_pipe "${words%% *} returns 130 where nobody writes into its pipe" $child
-    holds "... and is quiet" [ ! -s err ]
+    interrupt_at_pipe "${words%% *} returns 130 where nobody writes into its pipe" $child &&
+        holds "... and is quiet" [ ! -s err ]
     rm silent
 done
 
@@ -528,11 +518,8 @@ exec 8<>feed
 "$scrine" load s.scn live --key id --batch 1 feed >load.out 2>load.err 8>&- &
 child=$!
 echo '{"id":"first"}' >&8
-for _ in $(seq 100); do
-    run get s.scn live first
-    [ "$code" != 1 ] && break
-    sleep 0.05
-done
+is_answered() { run get "$1" live first; [ "$code" != 1 ]; } # by a row, or that it is busy
+comes_true is_answered s.scn
 if [ "$code" = 75 ]; then
     says "a busy file is told" 's.scn'
 else

@@ -56,7 +56,7 @@ echo text >text
 code=$?
 returns "a text is no store" 3
 
-timeout 10 "$scrine" shell.scn <. >out 2>err
+timeout 60 "$scrine" shell.scn <. >out 2>err
 code=$?
 returns "a folder for the input returns 4" 4
 says "... and says so" 'standard input: cannot read'
@@ -92,7 +92,7 @@ mkfifo lines answers
 "$scrine" shell shell.scn <lines >answers 2>err &
 child=$!
 exec 7>lines 8<answers
-ask() { echo "$1" >&7; read -r -t 10 -u 8 answer; }
+ask() { echo "$1" >&7; read -r -t 60 -u 8 answer; }
 ask 'get notes a --json'
 run put shell.scn notes a changed
 returns "another process writes while the shell waits" 0
@@ -128,12 +128,10 @@ returns "SIGINT ends a shell that reads from a pipe" 130
 # A terminal, which script(1) plays.
 if plays_terminal; then
     # waits TEXT: until the terminal shows it, for the nth time.
+    shows_times() { [ "$(grep -aoF -e "$1" screen | wc -l)" -ge "$2" ]; }
     waits() {
-        for _ in $(seq 200); do
-            [ "$(grep -aoF -e "$1" screen | wc -l)" -ge "${2:-1}" ] && return
-            sleep 0.05
-        done
-        fail "the terminal shows \"$1\"" "$(tail -c 400 screen)"
+        comes_true shows_times "$1" "${2:-1}" ||
+            fail "the terminal shows \"$1\"" "$(tail -c 400 screen)"
     }
     # ^D that comes between a prompt and the read behind it is the terminal's own and is
     # lost, so it is typed until it ends the shell.
@@ -155,14 +153,17 @@ if plays_terminal; then
     : >screen
     # With exec, as a shell that waits for its command dies of the ^C behind it: the exit
     # code would be that shell's.
-    TERM=xterm HOME=$PWD/home XDG_STATE_HOME='' timeout 60 script -qefc \
+    TERM=xterm HOME=$PWD/home XDG_STATE_HOME='' timeout 600 script -qefc \
         "exec $scrine shell.scn" /dev/null <keys >screen 2>&1 7>&- &
     child=$!
     waits 'scrine> '
     printf 'put typed key-4 by-hand\n' >&7
     waits 'scrine> ' 2
+    # ^C that comes between a prompt and the read behind it ends the read with the next
+    # line, which is empty.
+    is_cancelled() { shows_times 'scrine> ' 3 || { echo >&7 && false; }; }
     printf 'half a line\003' >&7
-    waits 'scrine> ' 3
+    until_true is_cancelled
     printf 'use typed\n' >&7
     waits 'scrine:typed> '
     printf 'get key-4\n' >&7
@@ -193,7 +194,7 @@ if plays_terminal; then
     holds "... for the owner's eyes only" [ "$(stat -c %a $kept)" = 600 ]
     exec 7<>keys
     : >screen
-    TERM=xterm timeout 30 script -qefc "exec env -u HOME -u XDG_STATE_HOME $scrine shell.scn" \
+    TERM=xterm timeout 600 script -qefc "exec env -u HOME -u XDG_STATE_HOME $scrine shell.scn" \
         /dev/null <keys >screen 2>&1 7>&- &
     child=$!
     waits 'scrine> '

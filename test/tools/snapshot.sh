@@ -178,8 +178,8 @@ for words in "apply piped-to.scn -" "verify -"; do
     "$bin/scrine-snapshot" $words <feed >out 2>err 7>&- &
     child=$!
     head -c 100 one.inc >&7
-    interrupt_at_pipe "$words: ^C ends the wait for the rest" $child
-    holds "and it is told" grep -q 'standard input: the program has stopped' err
+    interrupt_at_pipe "$words: ^C ends the wait for the rest" $child &&
+        holds "and it is told" grep -q 'standard input: the program has stopped' err
     exec 7>&-
     rm feed
 done
@@ -230,10 +230,8 @@ rows 0 20000 "$(printf '%0500d' 1)" | load much
 interrupt() { # SIGNAL
     "$bin/scrine-snapshot" create s.scn slow.scn --rate 256K >out 2>err </dev/null &
     local child=$!
-    for _ in $(seq 200); do
-        [ -n "$(find . -name 'slow.scn.part-*' -size +1)" ] && break
-        sleep 0.02
-    done
+    is_written() { [ -n "$(find . -name 'slow.scn.part-*' -size +1)" ]; }
+    comes_true is_written
     kill -"$1" $child
     wait $child
     code=$?

@@ -12,9 +12,10 @@ reader=$!
 exec 7>reader.lines
 printf 'begin\nget t k\n' >&7
 until_true test -s reader.out
-run top top.scn --once
+# A disk that has others to serve may commit nothing for a second.
+is_counted() { run top top.scn --once; grep -qE '^commits +[1-9][0-9]*\.[0-9] a second$' out; }
+comes_true is_counted && pass || fail "commits of others are counted" "$(cat out)"
 returns "top --once returns 0" 0
-holds "commits of others are counted" grep -qE '^commits +[1-9][0-9]*\.[0-9] a second$' out
 holds "... and what they write" grep -qE '^log +[0-9.]+ MiB a second; .* up to lsn [1-9]' out
 holds "the file has its size" grep -qE '^size +[0-9.]+ MiB; [0-9.]+ used, ' out
 holds "who reads is told, with name and number" grep -qE "^ +$reader .* scrine$" out
@@ -36,7 +37,7 @@ wait $reader $writer
 if plays_terminal; then
     mkfifo nothing
     exec 7<>nothing
-    TERM=xterm timeout 20 script -qefc "echo \$\$ >top.pid; exec $scrine top top.scn" \
+    TERM=xterm timeout 600 script -qefc "echo \$\$ >top.pid; exec $scrine top top.scn" \
         /dev/null <nothing >screen 2>&1 7>&- &
     child=$!
     until_true grep -q '^commits' screen

@@ -150,14 +150,19 @@ for i in $(seq 60000); do
     printf '{"key": "key-%05d", "value": "%05d some bytes that fill the log"}\n' "$i" "$i"
 done >many
 cp a.scn live.scn
-"$scrine" load live.scn busy --batch 20 many &
+mkfifo feed
+"$scrine" load live.scn busy --batch 20 feed &
 loader=$!
+exec 7<>feed # it does not end before it was looked at twice
+cat many >&7 &
 looks=0
 while kill -0 "$loader" 2>/dev/null; do
     run live.scn
     looks=$((looks + 1))
     [ "$code" = 0 ] || fail "a store in use is clean" "exit code $code" "$(cat out err)"
+    [ $looks = 2 ] && exec 7>&-
 done
+exec 7>&-
 wait "$loader"
 [ "$looks" -gt 1 ] && pass || fail "the store was looked at while it was in use" "$looks"
 run live.scn
@@ -167,7 +172,8 @@ returns "it is clean afterwards" 0
 timeout -s INT 0.02 "$walcheck" --salvage int.scn live.scn >out 2>err
 code=$?
 [ "$code" = 130 ] || [ "$code" = 124 ] || [ "$code" = 0 ] && pass || fail "^C" "exit code $code"
-[ "$code" = 0 ] || absent "^C leaves no file" int.scn
+# It may have come when the file had its name already.
+[ ! -e int.scn ] && pass || holds "^C leaves no file, or a whole one" "$scrine" check int.scn
 holds "and nothing beside" [ -z "$(ls | grep -F .part-)" ]
 "$walcheck" -v live.scn | head -n 1 >out
 code=${PIPESTATUS[0]}
