@@ -4,7 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 root=$PWD
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# Beside the library, as nothing may be run where the temporary folders are.
+example=$root/build/readme-example
+trap 'rm -rf "$scratch" "$example"' EXIT
 block() { # language
     awk -v start="\`\`\`$1" '$0 == start && !done { inside = 1; next }
         inside && /^```$/ { inside = 0; done = 1 }
@@ -13,7 +15,7 @@ block() { # language
 block c >"$scratch/example.c"
 block text >"$scratch/expected"
 cd "$scratch" || exit 1
-"${CC:-gcc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$root/include" -o example \
-    example.c "$root/build/libscrine.a" -llz4 -lxxhash -lpthread && ./example >printed
+"${CC:-gcc}" -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$root/include" -o "$example" \
+    example.c "$root/build/libscrine.a" -llz4 -lxxhash -lpthread && "$example" >printed
 status=$?
 diff expected printed && [ "$status" = 0 ]

@@ -29,7 +29,8 @@ struct strike_result {
     uint64_t calls[STRIKE_KINDS]; /* that were begun */
 };
 
-/* False: the system does not let this process trace its children, which is printed. */
+/* False: the system does not let this process trace its children, or does not tell of
+ * their calls, which is printed. */
 bool strike_is_allowed(void);
 /* Runs it in the folder; output: the path of a file for what it prints. */
 struct strike_result strike_run(const char *folder, const char *const *words,
