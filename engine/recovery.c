@@ -484,11 +484,12 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
 
 /* What a generation lacks today may be there tomorrow, when the file is longer; by then
  * its pages are others'.  All else of its slot stays: the number is not given again [H2],
- * and the base bears witness of the log [L3].  Before anybody takes a page. */
+ * and the base bears witness of the log [L3].  Before anybody takes a page; and again
+ * where it was done before, by a recovery that may have been killed before its sync. */
 static scn_status give_up(struct store *store, const struct superblock *newest)
 {
     struct superblock sb = *newest;
-    if (store->is_read_only || sb.needed_pages == FILE_PAGES_MAX)
+    if (store->is_read_only)
         return SCN_OK;
     sb.needed_pages = FILE_PAGES_MAX;
     return superblock_write(&store->file, &sb);
@@ -510,6 +511,17 @@ static scn_status run_older(struct store *store, const struct slots *slots,
     if (store->replayed_lsn >= slots->sb[newest].base.lsn)
         return give_up(store, &slots->sb[newest]);
     return error_corrupt(first.page, first.offset, "%s", first.text);
+}
+
+/* Who was killed while he gave it up has torn its slot; the power cut that takes the torn
+ * bytes would bring it back. */
+static scn_status keep_torn(struct store *store, const struct slots *slots,
+                            uint32_t newest)
+{
+    uint32_t other = newest ^ 1;
+    bool was_newer = slots->verdict[other] != SUPERBLOCK_GOOD &&
+                     slots->sb[other].gen > slots->sb[newest].gen;
+    return was_newer && !store->is_read_only ? file_sync(&store->file) : SCN_OK;
 }
 
 /* A run whose birth is a generation that cannot be read any more.  No pin keeps its
@@ -564,7 +576,9 @@ scn_status recovery_run(struct store *store)
     if (!store->is_read_only && superblock_is_read_only(&slots.sb[newest]))
         return superblock_say_newer(&slots.sb[newest]);
     st = run_slot(store, &slots, newest);
-    if (st == SCN_CORRUPT && store->view == NULL)
+    if (st == SCN_OK)
+        st = keep_torn(store, &slots, newest);
+    else if (st == SCN_CORRUPT && store->view == NULL)
         st = run_older(store, &slots, newest);
     if (st == SCN_OK)
         st = merge_strays(store);

@@ -43,6 +43,13 @@ static void end_life(struct life *life)
     sim_process_destroy(life->sys);
 }
 
+/* The log is in good order then, and the next life writes nothing there. */
+static void close_life(struct life *life)
+{
+    CHECK_OK(scn_close(life->db));
+    sim_process_destroy(life->sys);
+}
+
 static void live_on(struct life *life)
 {
     end_life(life);
@@ -414,7 +421,7 @@ static void cut(struct life *life, uint64_t pages)
 }
 
 /* The spare extent goes.  The generation that needs it. */
-static uint64_t cut_newest(struct life *life)
+static uint64_t cut_newest_after(struct life *life, void (*end)(struct life *))
 {
     uint64_t gen = life->db->store->superblock.gen;
     struct superblock newest = read_slot(life, gen);
@@ -424,9 +431,14 @@ static uint64_t cut_newest(struct life *life)
     CHECK_EQ(newest.needed_pages, spare.pgno + spare.pages);
     CHECK(spare.pgno > newest.catalog.pgno && spare.pgno > newest.space.pgno);
     CHECK(spare.pgno >= older.page_count);
-    end_life(life);
+    end(life);
     cut(life, spare.pgno);
     return gen;
+}
+
+static uint64_t cut_newest(struct life *life)
+{
+    return cut_newest_after(life, end_life);
 }
 
 static scn_status put_noise(struct life *life, scn_txn *txn, uint32_t count)
@@ -542,4 +554,71 @@ TEST(recovery__loses_nothing_wherever_it_dies_after_a_fall_back)
         check_next_life(&copy);
     }
     sim_disk_destroy(life.disk);
+}
+
+/* Opens the file, and dies in its n-th write or sync. */
+static bool dies_in(struct life *life, enum sim_call call, uint64_t nth)
+{
+    struct sim_fault fault = {.kind = SIM_KILL, .call = call, .nth = nth, .len = 100};
+    life->sys = sim_process_create(life->disk);
+    sim_fault_set(life->sys, &fault);
+    bool is_open = open_in(life) == SCN_OK;
+    bool is_dead = sim_process_is_dead(life->sys);
+    sim_process_kill(life->sys);
+    if (is_open)
+        (void)scn_close(life->db);
+    sim_process_destroy(life->sys);
+    return is_dead;
+}
+
+static bool can_be_used(struct life *life, uint64_t gen)
+{
+    struct superblock sb;
+    uint8_t bytes[SUPERBLOCK_BYTES];
+    CHECK(sim_peek(life->disk, STORE, superblock_slot(gen) * PAGE_BYTES, bytes,
+                   sizeof bytes));
+    return superblock_decode(bytes, &sb, NULL) == SUPERBLOCK_GOOD &&
+           sb.needed_pages < FILE_PAGES_MAX;
+}
+
+/* Who gives it up dies before that is durable.  The next one finds it given up, and a
+ * power cut must not take that from under what he does. */
+static void check_given_up_for_good(enum sim_call call)
+{
+    struct life life;
+    uint32_t tries = 0;
+    make_long_newest(&life);
+    uint64_t gen = cut_newest_after(&life, close_life);
+    for (uint64_t nth = 1;; nth++) {
+        struct life copy = life;
+        copy.disk = sim_disk_copy(life.disk);
+        bool is_dead = dies_in(&copy, call, nth);
+        if (is_dead && !can_be_used(&copy, gen)) {
+            struct sim_choice none = {.keep = SIM_KEEP_NONE};
+            CHECK_OK(try_open(&copy));
+            CHECK_EQ(copy.db->store->superblock.gen, gen - 1);
+            find_rows(&copy);
+            struct life after = copy;
+            after.disk = sim_crash(copy.disk, &none);
+            CHECK(!can_be_used(&after, gen));
+            check_next_life(&after);
+            end_life(&copy);
+            tries++;
+        }
+        sim_disk_destroy(copy.disk);
+        if (!is_dead)
+            break;
+    }
+    CHECK(tries > 0);
+    sim_disk_destroy(life.disk);
+}
+
+TEST(recovery__gives_up_for_good_what_a_killed_one_has_given_up)
+{
+    check_given_up_for_good(SIM_SYNC);
+}
+
+TEST(recovery__gives_up_for_good_what_a_killed_one_has_torn)
+{
+    check_given_up_for_good(SIM_WRITE);
 }
