@@ -326,17 +326,36 @@ static scn_status replay_record(void *ctx, const struct log_visit *visit)
     return st;
 }
 
-/* [H2] Where the slot of a lost generation tells nothing, a snapshot may be noted of it:
- * an increment would take what a second one of its number has merged for older. */
-static scn_status skip_noted(struct store *store)
+/* [H2] It was made, and is lost. */
+static void skip(struct store *store, uint64_t lost)
+{
+    uint64_t newest = store->superblock.gen;
+    if (lost < store->next_gen || lost - newest >= SKIPPED_MAX)
+        return;
+    bool is_in_slot = superblock_slot(lost + 1) == superblock_slot(newest);
+    store->next_gen = lost + 1 + is_in_slot;
+}
+
+/* Where the slot of a lost generation tells nothing, or has an older one again, others
+ * bear its number.  A snapshot may be noted of it: an increment would take what a second
+ * one of its number has merged for older.  A run may be born in it, and its pages would
+ * be taken for those that the second one has written.  A process may still have its
+ * allocation state, and the line CHECKPOINT tells of it. */
+static scn_status skip_lost(struct store *store)
 {
     uint64_t noted;
-    uint64_t newest = store->superblock.gen;
-    scn_status st = ancestry_newest_gen(store->view, store->maintenance_reader, &noted);
-    if (st < 0 || noted < store->next_gen || noted - newest >= SKIPPED_MAX)
+    struct publish page;
+    const struct view *view = store->view;
+    scn_status st = ancestry_newest_gen(view, store->maintenance_reader, &noted);
+    if (st == SCN_OK)
+        st = publish_read(&store->file, &page);
+    if (st < 0)
         return st;
-    bool is_in_slot = superblock_slot(noted + 1) == superblock_slot(newest);
-    store->next_gen = noted + 1 + is_in_slot;
+    skip(store, noted);
+    skip(store, page.line[PUBLISH_CHECKPOINT].field[CHECKPOINT_GEN]);
+    for (uint32_t i = 0; i < view->source_count; i++)
+        if (view->sources[i].run)
+            skip(store, view->sources[i].run->birth_gen);
     return SCN_OK;
 }
 
@@ -472,7 +491,7 @@ static scn_status run_slot(struct store *store, const struct slots *slots,
     if (st == SCN_OK)
         st = judge_end(store);
     if (st == SCN_OK)
-        st = skip_noted(store);
+        st = skip_lost(store);
     if (st < 0)
         return st;
     /* A reader only follows, should somebody write. */

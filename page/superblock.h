@@ -5,7 +5,8 @@
  * "Superblock".
  *
  * [H1] Every page a superblock leads to is durable before the slot is written.
- * [H2] gen is greater than any gen in either slot, readable or probable.
+ * [H2] gen is greater than any gen in either slot, readable or probable, and than any
+ *      lost one of which there is another trace.
  * [H3] A slot is only believed if its XXH3-128 is right; a generation only if its roots
  *      can be read (engine/recovery.c).  Nothing is ever deleted or recreated because a
  *      check failed.  A generation that recovery could not use, and for which the older

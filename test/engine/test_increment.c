@@ -317,14 +317,18 @@ TEST(increment__is_right_after_a_fall_back_to_the_older_generation)
     scene_close(&scene);
 }
 
-/* Nothing in the slot tells which generation it was. */
+/* Nothing in the slot tells which generation it was, nor does the page that others
+ * read. */
 static void lose_generation(struct scene *scene)
 {
+    static const uint8_t zeros[PUBLISH_BYTES];
     uint8_t garbage[SUPERBLOCK_BYTES] = {1};
     uint64_t gen = scene->db->store->superblock.gen;
     CHECK_OK(scn_close(scene->db));
     CHECK(sim_rot(scene->lab.disk, "store", (gen & 1) * PAGE_BYTES, garbage,
                   sizeof garbage));
+    CHECK(sim_rot(scene->lab.disk, "store", PUBLISH_PAGE_NO * PAGE_BYTES, zeros,
+                  sizeof zeros));
     CHECK_OK(snaplab_open(&scene->lab, "store", &scene->db));
     CHECK(scene->db->store->superblock.gen < gen);
 }

@@ -1253,3 +1253,44 @@ TEST(peers__fall_back_beside_a_snapshot_that_was_given_up)
     CHECK(holds(crew.db[1], "a", "1"));
     crew_end(&crew);
 }
+
+/* Generations by process 0, and the newest by process 2.  What its slot had before. */
+static uint64_t make_generations(struct crew *crew, uint8_t before[SUPERBLOCK_BYTES])
+{
+    for (int round = 0; round < 3; round++) {
+        put_large(crew->db[0], round);
+        CHECK_OK(checkpoint_run(crew->db[0]->store, CHECKPOINT_PLAIN));
+    }
+    put_large(crew->db[0], 3);
+    struct store *store = crew->db[2]->store;
+    CHECK_OK(peers_follow(store));
+    uint64_t slot = superblock_slot(store->superblock.gen + 1);
+    CHECK(sim_peek(crew->disk, STORE, slot * PAGE_BYTES, before, SUPERBLOCK_BYTES));
+    CHECK_OK(checkpoint_run(store, CHECKPOINT_PLAIN));
+    CHECK_OK(peers_follow(crew->db[0]->store));
+    return store->superblock.gen;
+}
+
+/* Its slot has an older generation again.  Who has built it still has the allocation
+ * state of its number. */
+TEST(peers__take_no_lost_generation_for_a_new_one)
+{
+    struct crew crew;
+    uint8_t before[SUPERBLOCK_BYTES];
+    crew_begin(&crew);
+    uint64_t gen = make_generations(&crew, before);
+    poison(&crew, 1);
+    CHECK(sim_rot(crew.disk, STORE, superblock_slot(gen) * PAGE_BYTES, before,
+                  sizeof before));
+    CHECK_OK(session_cure(crew.db[1]->store));
+    uint64_t first = 0;
+    for (int i = 0; i < 4; i++) {
+        struct store *store = crew.db[i % 2 * 2]->store;
+        for (int k = 0; k < 10; k++)
+            put_large(crew.db[i % 2 * 2], 10 * i + k);
+        CHECK_OK(checkpoint_run(store, CHECKPOINT_PLAIN));
+        first = first ? first : store->superblock.gen;
+    }
+    crew_end(&crew);
+    CHECK(first > gen);
+}

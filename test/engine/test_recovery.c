@@ -3,6 +3,7 @@
 #include "engine/checkpoint.h"
 #include "engine/room.h"
 #include "engine/store.h"
+#include "page/publish.h"
 #include "test/sim/disk.h"
 #include "test/unit/unit.h"
 
@@ -621,4 +622,123 @@ TEST(recovery__gives_up_for_good_what_a_killed_one_has_given_up)
 TEST(recovery__gives_up_for_good_what_a_killed_one_has_torn)
 {
     check_given_up_for_good(SIM_WRITE);
+}
+
+/* ---- a slot that has an older generation again ---- */
+
+struct slot_image {
+    uint64_t off;
+    uint8_t bytes[SUPERBLOCK_BYTES];
+};
+
+/* Where the next generation will be. */
+static struct slot_image keep_slot(const struct life *life)
+{
+    struct slot_image image;
+    image.off = superblock_slot(life->db->store->superblock.gen + 1) * PAGE_BYTES;
+    CHECK(sim_peek(life->disk, STORE, image.off, image.bytes, sizeof image.bytes));
+    return image;
+}
+
+static void put_back(struct life *life, const struct slot_image *image)
+{
+    CHECK(sim_rot(life->disk, STORE, image->off, image->bytes, sizeof image->bytes));
+}
+
+/* No process has told others anything; or a power cut has taken it. */
+static void lose_page(struct life *life)
+{
+    static const uint8_t zeros[PUBLISH_BYTES];
+    CHECK(sim_rot(life->disk, STORE, PUBLISH_PAGE_NO * PAGE_BYTES, zeros, sizeof zeros));
+}
+
+/* A run with a value of several pages, which are the run's until they are merged. */
+static void add_run(struct life *life)
+{
+    static uint8_t value[3 * PAGE_BYTES];
+    scn_txn *txn;
+    char buf[16];
+    memset(value, 'v', sizeof value);
+    CHECK_OK(scn_begin(life->db, SCN_WRITE, &txn));
+    CHECK_OK(scn_put(txn, life->table, make_key(buf, life->rows++),
+                     (scn_slice){value, sizeof value}, 0));
+    CHECK_OK(put_noise(life, txn, RUN_ROWS));
+    CHECK_OK(scn_commit(txn));
+    life->rows += RUN_ROWS;
+}
+
+static void check_run(struct life *life)
+{
+    scn_txn *txn;
+    scn_slice value;
+    char buf[16];
+    uint32_t row = life->rows - RUN_ROWS - 1;
+    check_rows(life);
+    for (int i = 0; i < 4; i++) {
+        add_rows(life, EXTENT_ROWS, SCN_SYNC_FULL);
+        checkpoint(life);
+    }
+    check_rows(life);
+    CHECK_OK(scn_begin(life->db, SCN_READ, &txn));
+    CHECK_OK(scn_get(txn, life->table, make_key(buf, row), &value));
+    CHECK_EQ(value.size, 3 * PAGE_BYTES);
+    for (size_t i = 0; i < value.size; i++)
+        CHECK_EQ(((const uint8_t *)value.data)[i], 'v');
+    scn_abort(txn);
+}
+
+/* The run was born in the generation that is lost.  A second one of its number would take
+ * the pages of the run for its own. */
+TEST(recovery__makes_no_second_generation_in_which_a_run_was_born)
+{
+    for (int is_told = 0; is_told < 2; is_told++) {
+        struct life life;
+        begin_life(&life);
+        add_rows(&life, 10, SCN_SYNC_FULL);
+        checkpoint(&life);
+        add_rows(&life, 10, SCN_SYNC_FULL);
+        struct slot_image older = keep_slot(&life);
+        checkpoint(&life);
+        uint64_t gen = life.db->store->superblock.gen;
+        add_run(&life);
+        put_back(&life, &older);
+        if (!is_told)
+            lose_page(&life);
+        live_on(&life);
+        uint64_t merged = life.db->store->superblock.gen;
+        check_run(&life);
+        CHECK(merged > gen);
+        die(&life);
+    }
+}
+
+/* The slot was torn by a power cut once, so that the next generation was further ahead;
+ * then nothing is left of that one's. */
+TEST(recovery__makes_no_generation_that_is_older_than_a_run)
+{
+    struct life life;
+    uint8_t bytes[SUPERBLOCK_BYTES] = {1};
+    begin_life(&life);
+    add_rows(&life, 10, SCN_SYNC_FULL);
+    checkpoint(&life);
+    struct superblock torn = life.db->store->superblock;
+    torn.gen += 5;
+    superblock_encode(&torn, bytes);
+    bytes[1000] ^= 1;
+    uint64_t off = superblock_slot(torn.gen) * PAGE_BYTES;
+    CHECK(sim_rot(life.disk, STORE, off, bytes, sizeof bytes));
+    live_on(&life);
+    add_rows(&life, 1, SCN_SYNC_FULL);
+    checkpoint(&life);
+    uint64_t gen = life.db->store->superblock.gen;
+    CHECK(gen > torn.gen);
+    add_run(&life);
+    memset(bytes, 1, sizeof bytes);
+    CHECK(sim_rot(life.disk, STORE, off, bytes, sizeof bytes));
+    lose_page(&life);
+    live_on(&life);
+    uint64_t merged = life.db->store->superblock.gen;
+    check_run(&life);
+    CHECK(merged > gen);
+    die(&life);
 }
