@@ -645,12 +645,12 @@ static scn_status settle_slots(struct store *store, struct slots *slots)
     return st == SCN_OK ? peers_follow(store) : st;
 }
 
-/* Recovery has fallen back, and nobody has made a generation since: the log may lie in
- * pages that this one has freed. */
-static bool is_older(const struct slots *slots, uint64_t gen)
+/* Recovery may have fallen back, and nobody has made a generation since: the log may lie
+ * in pages that this one has freed.  The other slot does not tell: it may be lost, or
+ * have an older generation again. */
+static bool is_recovered(const struct store *store)
 {
-    uint32_t other = superblock_slot(gen) ^ 1;
-    return slots->verdict[other] != SUPERBLOCK_GOOD || slots->sb[other].gen > gen;
+    return store->superblock.gen < store->session_gen;
 }
 
 scn_status recovery_adopt(struct store *store)
@@ -668,5 +668,5 @@ scn_status recovery_adopt(struct store *store)
         store->next_gen = store->session_gen;
     if (atomic_load(&store->space_gen) != store->superblock.gen)
         st = load_space(store, &store->superblock);
-    return st == SCN_OK && is_older(&slots, store->superblock.gen) ? mature(store) : st;
+    return st == SCN_OK && is_recovered(store) ? mature(store) : st;
 }

@@ -742,3 +742,33 @@ TEST(recovery__makes_no_generation_that_is_older_than_a_run)
     CHECK(merged > gen);
     die(&life);
 }
+
+/* Nothing in the slots tells that recovery has fallen back. */
+TEST(recovery__falls_back_for_others_where_a_slot_is_an_older_one)
+{
+    for (uint32_t more = 0; more <= 4 * EXTENT_ROWS; more += EXTENT_ROWS) {
+        struct life life;
+        begin_life(&life);
+        struct slot_image older = {.off = 0};
+        for (int round = 0; round < 3; round++) {
+            add_rows(&life, EXTENT_ROWS, SCN_SYNC_FULL);
+            older = keep_slot(&life);
+            checkpoint(&life);
+        }
+        uint64_t gen = life.db->store->superblock.gen;
+        add_rows(&life, more, SCN_SYNC_FULL);
+        put_back(&life, &older);
+        live_on(&life);
+        CHECK_EQ(life.db->store->superblock.gen, gen - 1);
+        struct life other = life;
+        CHECK_OK(try_open(&other));
+        checkpoint(&other);
+        add_rows(&other, EXTENT_ROWS, SCN_SYNC_FULL);
+        checkpoint(&other);
+        check_rows(&other);
+        end_life(&other);
+        life.rows = other.rows;
+        check_rows(&life);
+        die(&life);
+    }
+}
