@@ -738,12 +738,15 @@ static void boot_fields(struct store *store, uint64_t out[2])
 }
 
 /* Recovery has looked at both slots: what a checkpoint of before was about to give up is
- * given up in this generation, or it is not. */
+ * given up in this generation, or it is not.  Where it has fallen back, snapshots of this
+ * generation begin anew. */
 static scn_status tell_first_generation(struct store *store)
 {
     struct publish_value *line = &store->page.line[PUBLISH_CHECKPOINT];
     line->field[CHECKPOINT_GEN] = store->superblock.gen;
     line->field[CHECKPOINT_BASE_LSN] = store->superblock.base.lsn;
+    if (line->field[CHECKPOINT_GONE_FLOOR] > store->superblock.gen)
+        line->field[CHECKPOINT_GONE_FLOOR] = store->superblock.gen;
     line->field[CHECKPOINT_DROPPING] = 0;
     line->field[CHECKPOINT_FREE_PAGES] = room_count_alone(store);
     return tell(store, PUBLISH_CHECKPOINT);

@@ -132,11 +132,17 @@ void store_note_active(struct store *store, uint64_t ops)
                  atomic_load(&store->frozen_bytes) + delta_bytes(store->active));
 }
 
-/* State mutex held: a generation is known now. */
+/* State mutex held: a generation is known now.  Those above it are lost, and say nothing
+ * of how old its snapshots are. */
 static void note_time(struct store *store, uint64_t gen)
 {
     struct generation_time *times = store->times;
-    if (times[GENERATION_TIMES - 1].gen >= gen)
+    struct generation_time *newest = &times[GENERATION_TIMES - 1];
+    while (newest->gen > gen) {
+        memmove(times + 1, times, (GENERATION_TIMES - 1) * sizeof *times);
+        times[0] = (struct generation_time){0};
+    }
+    if (newest->gen == gen)
         return;
     memmove(times, times + 1, (GENERATION_TIMES - 1) * sizeof *times);
     times[GENERATION_TIMES - 1] =

@@ -1294,3 +1294,67 @@ TEST(peers__take_no_lost_generation_for_a_new_one)
     crew_end(&crew);
     CHECK(first > gen);
 }
+
+/* A newer one, of which they knew, says nothing of their age: it is lost. */
+TEST(peers__keep_snapshots_that_begin_after_a_fall_back)
+{
+    struct crew crew;
+    uint8_t before[SUPERBLOCK_BYTES];
+    scn_txn *young;
+    crew_begin(&crew);
+    for (int i = 0; i < PROCESSES; i++)
+        crew.db[i]->store->options.max_snapshot_age_ms = 1000;
+    uint64_t gen = make_generations(&crew, before);
+    sim_clock_set(crew.disk, sim_clock_ns(crew.disk) + 2000 * UINT64_C(1000000));
+    poison(&crew, 2);
+    damage_newest(&crew);
+    CHECK_OK(session_cure(crew.db[2]->store));
+    CHECK_OK(peers_follow(crew.db[0]->store));
+    put(crew.db[0], "a", "1");
+    CHECK_OK(scn_begin(crew.db[1], SCN_READ, &young));
+    CHECK(young->view->gen < gen);
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 10; k++)
+            put_large(crew.db[0], k);
+        CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+        CHECK(!peers_have_given_up(crew.db[1]->store, young->view->gen));
+    }
+    scn_abort(young);
+    crew_end(&crew);
+}
+
+/* Some that stood on the older generation are too old, but not those that begin on it
+ * now. */
+TEST(peers__fall_back_to_a_generation_that_has_been_given_up)
+{
+    struct crew crew;
+    uint8_t before[SUPERBLOCK_BYTES];
+    scn_txn *old;
+    crew_begin(&crew);
+    for (int i = 0; i < PROCESSES; i++)
+        crew.db[i]->store->options.max_snapshot_age_ms = 1000;
+    (void)make_generations(&crew, before);
+    CHECK_OK(scn_begin(crew.db[1], SCN_READ, &old));
+    uint64_t gen = old->view->gen;
+    put_large(crew.db[0], 4);
+    CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    sim_clock_set(crew.disk, sim_clock_ns(crew.disk) + 2000 * UINT64_C(1000000));
+    uint64_t *gens;
+    uint32_t count;
+    CHECK_OK(store_pins(crew.db[0]->store, &gens, &count));
+    mem_free(gens);
+    CHECK(peers_have_given_up(crew.db[0]->store, gen));
+    poison(&crew, 2);
+    damage_newest(&crew);
+    CHECK_OK(session_cure(crew.db[2]->store));
+    for (int i = 0; i < PROCESSES; i++) {
+        struct store *store = crew.db[i]->store;
+        CHECK_OK(peers_follow(store));
+        CHECK_EQ(store->superblock.gen, gen);
+        CHECK(!peers_have_given_up(store, gen));
+        CHECK(peers_have_given_up(store, gen - 1));
+    }
+    scn_abort(old);
+    CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    crew_end(&crew);
+}
