@@ -150,7 +150,8 @@ static scn_status write_one(struct scn_txn *txn, const struct one_write *write)
 }
 
 /* Blind, so only the table's creation, drop or clearing can conflict: the store moved
- * on, and so the loop ends. */
+ * on, and so the loop ends.  What is taken as it is may stand on a generation that is
+ * lost. */
 static scn_status run_one_write(scn_db *db, const struct one_write *write)
 {
     scn_status st = check_writable(db);
@@ -162,6 +163,7 @@ static scn_status run_one_write(scn_db *db, const struct one_write *write)
     do {
         struct scn_txn *txn;
         uint64_t lsn = 0;
+        bool is_as_it_is = first != 0;
         st = txn_begin_on(db->store, db, SCN_WRITE | SCN_SNAPSHOT | first, &txn);
         first = 0;
         if (st < 0)
@@ -170,6 +172,8 @@ static scn_status run_one_write(scn_db *db, const struct one_write *write)
         if (st == SCN_OK)
             st = commit_txn(txn, &lsn);
         txn_end(txn, st, lsn);
+        if (st == SCN_SNAPSHOT_GONE && is_as_it_is)
+            st = SCN_CONFLICT;
         if (st == SCN_CONFLICT)
             visible = make_visible(db->store);
     } while (st == SCN_CONFLICT && visible == SCN_OK);

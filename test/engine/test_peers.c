@@ -1358,3 +1358,19 @@ TEST(peers__fall_back_to_a_generation_that_has_been_given_up)
     CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
     crew_end(&crew);
 }
+
+/* Who has not learnt of it puts a row as if nothing had happened. */
+TEST(peers__put_in_the_session_after_one_whose_generation_is_lost)
+{
+    struct crew crew;
+    uint8_t before[SUPERBLOCK_BYTES];
+    crew_begin(&crew);
+    (void)make_generations(&crew, before);
+    poison(&crew, 2);
+    damage_newest(&crew);
+    CHECK_OK(session_cure(crew.db[2]->store));
+    put(crew.db[0], "a", "1");
+    CHECK(holds(crew.db[1], "a", "1"));
+    CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    crew_end(&crew);
+}
