@@ -161,6 +161,7 @@ struct slots {
     struct superblock sb[2];
     enum superblock_verdict verdict[2];
     const char *why[2];
+    uint64_t told_synced_lsn; /* in a cure */
 };
 
 static scn_status read_slots(struct file *file, struct slots *slots)
@@ -367,7 +368,7 @@ static scn_status first_view(struct store *store)
 
 static uint64_t known_synced(const struct slots *slots)
 {
-    uint64_t known = 0;
+    uint64_t known = slots->told_synced_lsn;
     for (int i = 0; i < 2; i++)
         if (slots->verdict[i] == SUPERBLOCK_GOOD && slots->sb[i].base.lsn > known)
             known = slots->sb[i].base.lsn;
@@ -579,7 +580,7 @@ static scn_status merge_strays(struct store *store)
 
 scn_status recovery_run(struct store *store)
 {
-    struct slots slots;
+    struct slots slots = {.told_synced_lsn = store->told_synced_lsn};
     uint64_t begun = store->sys->ops->now_ns(store->sys);
     /* Others may have grown the file since it was opened. */
     scn_status st = file_learn_size(&store->file);

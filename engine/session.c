@@ -126,12 +126,23 @@ static scn_status not_there(const char *path)
     return error_set(SCN_MOVED, 0, 0, 0, "%.160s is another file now, or none", path);
 }
 
+/* The session has processes, so what its page says is true [U1]. */
+static uint64_t told_synced(const struct publish *page)
+{
+    const struct publish_value *session = &page->line[PUBLISH_SESSION];
+    const struct publish_value *synced = &page->line[PUBLISH_SYNC];
+    bool is_told = session->sequence && synced->sequence &&
+                   synced->epoch == session->epoch;
+    return is_told ? synced->field[SYNC_LSN] : 0;
+}
+
 /* As after a crash, by a store of its own: it opens the file anew, so that it reads what
  * is there and sees no error of before. */
 static scn_status recover_aside(struct store *store, const char *path,
-                                uint64_t old_session)
+                                const struct publish *page)
 {
     struct store *other;
+    uint64_t old_session = page->line[PUBLISH_SESSION].epoch;
     struct store_options options = store->options;
     options.pool_bytes = CURE_POOL_PAGES * (uint64_t)PAGE_BYTES;
     options.flags |= SCN_NOCREATE;
@@ -140,6 +151,7 @@ static scn_status recover_aside(struct store *store, const char *path,
         return st < 0 ? st : not_there(path);
     bool is_same = other->file.device == store->file.device &&
                    other->file.inode == store->file.inode;
+    other->told_synced_lsn = told_synced(page);
     st = is_same ? recover_undisturbed(other) : not_there(path);
     /* Those who look meanwhile are to know what they see (engine/peers.c: has_line).  Not
      * before it is sure that the file can be recovered: they may be in good health. */
@@ -169,7 +181,7 @@ static scn_status cure_locked(struct store *store, const char *path,
     scn_status st = publish_read(&store->file, &page);
     if (st < 0 || (store->view != NULL && is_cured(&page, poisoned)))
         return st;
-    return recover_aside(store, path, page.line[PUBLISH_SESSION].epoch);
+    return recover_aside(store, path, &page);
 }
 
 /* GATE held. */

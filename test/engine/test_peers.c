@@ -1179,6 +1179,35 @@ TEST(peers__are_not_poisoned_by_who_finds_damage)
     crew_end(&crew);
 }
 
+/* Nothing in the log says that its last commit was durable, but who is there knows. */
+TEST(peers__lose_nothing_to_who_finds_the_last_commit_damaged)
+{
+    for (int is_poisoned = 0; is_poisoned < 2; is_poisoned++) {
+        struct crew crew;
+        scn_db *other;
+        crew_begin(&crew);
+        put(crew.db[0], "a", "a value that is about to rot");
+        CHECK(holds(crew.db[1], "a", "a value that is about to rot"));
+        if (is_poisoned)
+            poison(&crew, 2);
+        rot_text(&crew, "a value that is about to rot");
+        struct sys *sys = sim_process_create(crew.disk);
+        CHECK_EQ(open_with(sys, 0, &other), SCN_CORRUPT);
+        sim_process_destroy(sys);
+        CHECK(holds(crew.db[0], "a", "a value that is about to rot"));
+        CHECK(holds(crew.db[1], "a", "a value that is about to rot"));
+        if (is_poisoned) {
+            CHECK_EQ(session_cure(crew.db[1]->store), SCN_CORRUPT);
+            for (int i = 0; i < PROCESSES; i++)
+                crew_kill(&crew, i);
+        } else {
+            put(crew.db[1], "b", "2");
+            CHECK_OK(scn_checkpoint(crew.db[0]));
+        }
+        crew_end(&crew);
+    }
+}
+
 /* ---- a generation that is lost ---- */
 
 /* Its catalog cannot be read any more. */
