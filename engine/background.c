@@ -78,14 +78,16 @@ static scn_status sync_lazy(struct store *store, bool *did_work)
 }
 
 /* Another process has cured the file, and this one had not learnt it: it goes on in the
- * session after.  But a lazy commit of its own may be lost with the one before. */
+ * session after.  But a lazy commit of its own may be lost with the one before: that is
+ * said once. */
 static scn_status learn_of_cure(struct store *store, scn_status st)
 {
     if (st != SCN_UNKNOWN || file_is_poisoned(&store->file))
         return st;
     scn_status followed = peers_follow(store);
-    bool has_lost = atomic_load(&store->has_lost_lazy);
-    return followed < 0 || !has_lost ? followed : st;
+    if (followed < 0 || !atomic_exchange(&store->has_untold_loss, false))
+        return followed;
+    return st;
 }
 
 /* After a quiet moment the last batch gets a witness: a record that says it was durable.
@@ -153,7 +155,7 @@ static scn_status do_round(struct store *store, bool *did_work)
     if (st == SCN_OK)
         st = extended;
     if (st == SCN_OK && !*did_work)
-        st = mark_when_quiet(store);
+        st = learn_of_cure(store, mark_when_quiet(store));
     return st;
 }
 

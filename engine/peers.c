@@ -386,8 +386,10 @@ static void settle_grown(struct store *store)
 static void let_own_go(struct store *store)
 {
     uint64_t lazy = atomic_exchange(&store->own_lazy_lsn, 0);
-    if (store->log && lazy > log_synced(store->log))
+    if (store->log && lazy > log_synced(store->log)) {
         atomic_store(&store->has_lost_lazy, true);
+        atomic_store(&store->has_untold_loss, true);
+    }
     atomic_store(&store->own_end_lsn, 0);
 }
 

@@ -186,6 +186,7 @@ struct store {
     _Atomic uint64_t own_lazy_lsn;      /* the last lazy commit acknowledged here; 0: as
                                          * above */
     atomic_bool has_lost_lazy;          /* one may be lost, with the session before */
+    atomic_bool has_untold_loss;        /* ... and no round of background work said so */
     uint64_t recovery_ns;               /* open; how long it took */
     struct background *background;      /* open; NULL: SCN_NOTHREAD */
     struct counters counters;

@@ -442,15 +442,16 @@ scn_status scn_options_set(scn_options *options, const char *name, const char *v
  * SCN_NOTADB (an empty file, too), SCN_VERSION, SCN_CORRUPT (a damaged log, which
  * SCN_RDONLY opens up to the damage, or damaged pages that nothing can be read without),
  * SCN_NOT_LOCAL, SCN_READONLY, SCN_FULL, SCN_IO (the folder is absent, too), SCN_NOMEM,
- * SCN_MOVED (replaced meanwhile), SCN_MISUSE (options).  A file that was refused is left
- * as it was. */
+ * SCN_MOVED (replaced meanwhile), SCN_POISONED (with SCN_RDONLY, beside others: what they
+ * have committed was lost with a failed sync, which nobody has cured yet), SCN_MISUSE
+ * (options).  A file that was refused is left as it was. */
 scn_status scn_open(const char *path, const scn_options *options, scn_db **db);
 /* Ends a handle; the last one of a file syncs what SCN_SYNC_LAZY left, stops the
  * background thread and frees everything.  Other threads must be done with the handle.
  * SCN_MISUSE while transactions begun with it are open, SCN_FORKED: the handle stays.
- * Otherwise the handle is gone: SCN_OK, or SCN_UNKNOWN when the last sync failed and lazy
- * commits may be lost.  A checkpoint that fails here costs nothing and goes to the log
- * hook. */
+ * Otherwise the handle is gone: SCN_OK, or SCN_UNKNOWN when lazy commits of this process
+ * may be lost, with the last sync or with one that failed before the file was cured.  A
+ * checkpoint that fails here costs nothing and goes to the log hook. */
 scn_status scn_close(scn_db *db);
 
 /* ---- transactions ---- */
@@ -842,9 +843,10 @@ scn_status scn_readers_each(scn_db *db,
 /* The background work by hand: the sync of lazy commits, checkpoints that are due, room
  * in the log.  At least one step, then more until budget_ms have passed; a step may take
  * longer.  Needed where the store was opened with SCN_NOTHREAD, about every
- * lazy_interval_ms.  Statuses of scn_checkpoint.  Where the store is open for reading
- * only there is less to do: a process without a transaction gives back the pages that it
- * still holds. */
+ * lazy_interval_ms.  Statuses of scn_checkpoint; SCN_UNKNOWN also, once, where the file
+ * was cured before lazy commits of this process were synced, which may be lost.  Where
+ * the store is open for reading only there is less to do: a process without a transaction
+ * gives back the pages that it still holds. */
 scn_status scn_tick(scn_db *db, uint32_t budget_ms);
 
 /* ---- locks for the program ---- */

@@ -782,6 +782,11 @@ static bool is_reading(struct crew *crew, enum sim_call call)
     return call == SIM_READ;
 }
 
+static bool is_about_to_sync(struct crew *crew, enum sim_call call)
+{
+    return call == SIM_PROBE && crew->db[1]->store->log->group.is_leading;
+}
+
 static uint64_t session_on_page(struct store *store)
 {
     struct publish page;
@@ -846,6 +851,57 @@ TEST(peers__are_told_of_a_cure_who_have_lost_something_with_it)
     crew_end(&crew);
 }
 
+static void close_after_a_loss(struct crew *crew, int idx)
+{
+    CHECK_EQ(scn_close(crew->db[idx]), SCN_UNKNOWN);
+    sim_process_destroy(crew->sys[idx]);
+    crew->sys[idx] = NULL;
+}
+
+static void lose_others_commits(struct crew *crew)
+{
+    poison(crew, 0);
+    CHECK_OK(session_cure(crew->db[0]->store));
+}
+
+/* What was lost with one cure was not lost with the next. */
+TEST(peers__are_told_of_each_loss_once)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "k", "1");
+    for (int who = 2; who > 0; who--) {
+        put_lazily(crew.db[who], "lazy", "1");
+        CHECK(holds(crew.db[2], "lazy", "1"));
+        lose_others_commits(&crew);
+        for (int i = 1; i < PROCESSES; i++)
+            CHECK_EQ(scn_tick(crew.db[i], 0), i == who ? SCN_UNKNOWN : SCN_OK);
+        put(crew.db[0], "k", "2"); /* the first of a session is synced */
+    }
+    close_after_a_loss(&crew, 2);
+    close_after_a_loss(&crew, 1);
+    crew_end(&crew);
+}
+
+/* All that it has committed was durable before: it was about to say so in the log. */
+TEST(peers__lose_nothing_with_a_mark)
+{
+    struct crew crew;
+    struct interruption cure = {&crew, is_about_to_sync, lose_others_commits, false};
+    crew_begin(&crew);
+    put(crew.db[1], "k", "1");
+    CHECK(holds(crew.db[0], "k", "1"));
+    CHECK_OK(scn_tick(crew.db[1], 0));
+    sim_hook_set(crew.disk, interrupt, &cure);
+    CHECK_OK(scn_tick(crew.db[1], 0));
+    sim_hook_set(crew.disk, NULL, NULL);
+    CHECK(cure.is_done);
+    CHECK(holds(crew.db[1], "k", "1"));
+    put(crew.db[1], "k", "2");
+    CHECK(holds(crew.db[2], "k", "2"));
+    crew_end(&crew);
+}
+
 /* Somebody else loses what he has shown and cures the file; shows something; loses it. */
 enum { CURE_STEPS = 3, CURE_PUTS = 1, CURE_READS = 18 };
 
@@ -906,11 +962,6 @@ TEST(peers__follow_through_two_cures)
         for (uint64_t second = first + 1; second < CURE_READS; second++)
             for (uint64_t third = second + 1; third < CURE_READS; third++)
                 follow_beside_cures(first, second, third);
-}
-
-static bool is_about_to_sync(struct crew *crew, enum sim_call call)
-{
-    return call == SIM_PROBE && crew->db[1]->store->log->group.is_leading;
 }
 
 /* Its commit was lost, and it waited for the lock while the file was cured: where the log
@@ -978,8 +1029,8 @@ TEST(peers__acknowledge_nothing_behind_a_lost_record)
     sim_disk_destroy(crew.disk);
 }
 
-/* A visible commit that nobody has read yet. */
-static void lose_unread(struct crew *crew)
+/* A visible commit that nobody has read yet.  Who only reads is there, too. */
+static void lose_unread_beside(struct crew *crew, scn_db **reader)
 {
     struct sim_fault fail = {.kind = SIM_FAIL, .call = SIM_DSYNC, .nth = 1, .error = EIO};
     struct sim_fault dies = {.kind = SIM_KILL, .call = SIM_WRITE, .nth = 3};
@@ -987,6 +1038,10 @@ static void lose_unread(struct crew *crew)
     put(crew->db[0], "a", "1");
     CHECK(holds(crew->db[1], "a", "1"));
     CHECK(holds(crew->db[2], "a", "1"));
+    if (reader) {
+        CHECK_OK(open_with(sim_process_create(crew->disk), SCN_RDONLY, reader));
+        CHECK(holds(*reader, "a", "1"));
+    }
     sim_fault_set(crew->sys[0], &fail);
     sim_fault_set(crew->sys[0], &dies);
     put_lazily(crew->db[0], "lost", "1");
@@ -997,6 +1052,11 @@ static void lose_unread(struct crew *crew)
     sim_process_destroy(crew->sys[0]);
     crew->sys[0] = NULL;
     evict(crew);
+}
+
+static void lose_unread(struct crew *crew)
+{
+    lose_unread_beside(crew, NULL);
 }
 
 static void check_cured(struct crew *crew, int idx)
@@ -1024,6 +1084,34 @@ TEST(peers__who_comes_and_cannot_read_what_was_lost_cures_the_file)
     lose_unread(&crew);
     CHECK_EQ(scn_put1(crew.db[1], "rows", text("b"), text("1")), SCN_POISONED);
     crew_open(&crew, 0, 0);
+    check_cured(&crew, 0);
+}
+
+/* Who only reads cannot cure it, and shows nobody less than was visible before.  Nobody
+ * has told of the loss when the next one opens the file. */
+TEST(peers__who_only_reads_waits_for_the_cure_of_what_was_lost)
+{
+    struct crew crew;
+    scn_db *early;
+    scn_db *late;
+    scn_txn *txn;
+    lose_unread_beside(&crew, &early);
+    struct sys *sys = sim_process_create(crew.disk);
+    CHECK_EQ(scn_begin(early, SCN_READ, &txn), SCN_POISONED);
+    CHECK_EQ(open_with(sys, SCN_RDONLY, &late), SCN_POISONED);
+    crew_open(&crew, 0, 0);
+    CHECK_OK(open_with(sys, SCN_RDONLY, &late));
+    for (int i = 0; i < 2; i++) {
+        scn_db *db = i ? late : early;
+        scn_health_t health = {.struct_size = sizeof health};
+        CHECK(holds(db, "a", "1"));
+        CHECK(holds(db, "lost", NULL));
+        CHECK_OK(scn_health(db, &health));
+        CHECK(health.healthy);
+        struct sys *its = db->store->sys;
+        CHECK_OK(scn_close(db));
+        sim_process_destroy(its);
+    }
     check_cured(&crew, 0);
 }
 
