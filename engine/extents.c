@@ -76,14 +76,17 @@ uint32_t extents_wanted(const struct extents *extents)
     return have < wanted ? (uint32_t)wanted - have : 0;
 }
 
-/* All of them where the log moves down anyway, else those that keep the file long. */
+/* All of them where the log moves down anyway, else those that keep the file long; but
+ * not the last one where no other could be made. */
 static uint32_t drop_spares(struct extents *extents)
 {
     struct log *log = extents->store->log;
     if (extents->low.pages)
         return log_drop_spares(log, 0, 0, extents->dropped);
     if (extents->packed_end)
-        return log_drop_spares(log, extents->packed_end, 0, extents->dropped);
+        return log_drop_spares(log, extents->packed_end,
+                               room_can_extend(extents->store) ? 0 : 1,
+                               extents->dropped);
     return log_drop_spares(log, 0, 1, extents->dropped);
 }
 
@@ -110,7 +113,9 @@ static scn_status list_log(struct extents *extents, struct log_extent **chain,
 }
 
 /* Draining: an extent at the end of the file keeps the file from shrinking.  When there
- * is room before it, the log is to go on there, and its spares are given up. */
+ * is room before it, the log is to go on there, and its spares are given up.  And where
+ * it has no spare, and the file may not grow, since others have pages at its end, any
+ * place will do for one. */
 static scn_status find_low(struct extents *extents)
 {
     struct store *store = extents->store;
@@ -120,12 +125,16 @@ static scn_status find_low(struct extents *extents)
         return SCN_OK;
     if (st < 0)
         return st;
-    if (pgno + LOG_EXTENT_PAGES > extents->base->extent_pgno)
+    bool is_low = pgno + LOG_EXTENT_PAGES <= extents->base->extent_pgno;
+    if (!is_low && !room_is_cornered(store))
         return space_free(store->space, pgno, LOG_EXTENT_PAGES, extents->gen,
                           SPACE_PAGES);
     st = log_prepare_extent(&store->file, pgno, LOG_EXTENT_PAGES);
-    if (st == SCN_OK)
+    if (st == SCN_OK && is_low)
         extents->low = (struct log_spare){pgno, LOG_EXTENT_PAGES};
+    else if (st == SCN_OK)
+        extents->matured[extents->matured_count++] =
+            (struct log_spare){pgno, LOG_EXTENT_PAGES};
     return st;
 }
 

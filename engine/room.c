@@ -159,8 +159,9 @@ scn_status room_grow(struct store *store, uint32_t pages, bool has_append, bool 
 
 void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
 {
-    grown_remove(&store->grown, pgno, pages);
+    /* First: whoever counts between the two (room_measure) has them in his count. */
     atomic_fetch_add(&store->room_pages, pages);
+    grown_remove(&store->grown, pgno, pages);
 }
 
 /* ---- admission ----
@@ -486,6 +487,17 @@ static scn_status check_disk(struct store *store, uint32_t pages)
         free_bytes >= (uint64_t)pages * PAGE_BYTES)
         return SCN_OK;
     return error_set(SCN_FULL, 0, 0, 0, "the disk has no room for another log extent");
+}
+
+bool room_can_extend(struct store *store)
+{
+    uint64_t pages = atomic_load(&store->file.page_count);
+    return growable_pages(store, pages) >= LOG_EXTENT_PAGES;
+}
+
+bool room_is_cornered(struct store *store)
+{
+    return !log_has_full_spare(store->log) && !room_can_extend(store);
 }
 
 static scn_status make_spare(struct store *store, enum growth growth, bool has_append)

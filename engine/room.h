@@ -29,6 +29,10 @@ scn_status room_extend(struct store *store, bool has_append) MUST_USE;
  * left to deletions to use the reserve. */
 scn_status room_extend_for_commit(struct store *store, bool has_append,
                                   bool has_puts) MUST_USE;
+/* The file may become longer by an extent. */
+bool room_can_extend(struct store *store);
+/* It may not, and the log has no spare to go on in. */
+bool room_is_cornered(struct store *store);
 /* Can a checkpoint still absorb this commit? A commit that it could not is refused
  * before it is appended: SCN_FULL. `ops` operations, the rows of runs among them, with
  * `bytes` in all, and what room_for_run says of runs; one without puts may use the

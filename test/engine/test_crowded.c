@@ -31,8 +31,17 @@ struct bulk {
     bool is_whole;    /* each put of it was taken */
 };
 
+/* What a process was about to commit. */
+struct doubt {
+    uint32_t first;
+    uint32_t count; /* 0: nothing */
+    uint64_t version; /* of the first; NONE: a deletion */
+};
+
 struct crowd {
     const struct shape *shape;
+    struct sys *dying; /* may be dead by now, and answers anything then */
+    struct doubt doubt;
     uint64_t log_bytes;
     uint64_t seed;
     uint64_t random;
@@ -65,16 +74,21 @@ static _Noreturn void fail(const struct crowd *crowd, const char *what, long lon
               error_last()->text);
 }
 
+static bool is_dead(const struct crowd *crowd)
+{
+    return crowd->dying && sim_process_is_dead(crowd->dying);
+}
+
 static void must(const struct crowd *crowd, const char *what, scn_status st)
 {
-    if (st != SCN_OK)
+    if (st != SCN_OK && !is_dead(crowd))
         fail(crowd, what, st);
 }
 
 /* A file may be full, but not in any other trouble. */
 static void may_be_full(const struct crowd *crowd, const char *what, scn_status st)
 {
-    if (st != SCN_OK && st != SCN_FULL)
+    if (st != SCN_OK && st != SCN_FULL && !is_dead(crowd))
         fail(crowd, what, st);
 }
 
@@ -94,7 +108,7 @@ static scn_slice value_of(struct capped *process, uint64_t version)
 static scn_txn *begin(struct crowd *crowd, uint32_t who, uint32_t mode,
                       scn_table_id *rows)
 {
-    scn_txn *txn;
+    scn_txn *txn = NULL;
     must(crowd, "to begin says", scn_begin(crowd->process[who].db, mode, &txn));
     must(crowd, "the table says", scn_table(txn, "rows", 0, rows));
     return txn;
@@ -105,7 +119,10 @@ static scn_status put(struct crowd *crowd, uint32_t who, uint32_t key)
     struct capped *process = &crowd->process[who];
     uint64_t version = crowd->next_version++;
     scn_slice value = value_of(process, version);
+    crowd->doubt = (struct doubt){key, 1, version};
     scn_status st = scn_put1(process->db, "rows", capped_key(process, key), value);
+    if (st == SCN_OK || st == SCN_FULL)
+        crowd->doubt.count = 0;
     if (st == SCN_OK)
         crowd->versions[key] = version;
     return st;
@@ -114,7 +131,10 @@ static scn_status put(struct crowd *crowd, uint32_t who, uint32_t key)
 static scn_status delete(struct crowd *crowd, uint32_t who, uint32_t key)
 {
     struct capped *process = &crowd->process[who];
+    crowd->doubt = (struct doubt){key, 1, NONE};
     scn_status st = scn_del1(process->db, "rows", capped_key(process, key));
+    if (st == SCN_OK || st == SCN_FULL)
+        crowd->doubt.count = 0;
     if (st == SCN_OK)
         crowd->versions[key] = NONE;
     return st;
@@ -140,9 +160,9 @@ static void begin_bulk(struct crowd *crowd, uint32_t who)
 {
     struct capped *process = &crowd->process[who];
     struct bulk *bulk = &crowd->bulk[who];
-    scn_table_id rows;
     uint32_t count = chance(crowd, crowd->shape->pages / 4);
     scn_status st = SCN_OK;
+    scn_table_id rows = 0;
     *bulk = (struct bulk){.count = count, .version = crowd->next_version};
     bulk->first = crowd->single_keys +
                   chance(crowd, crowd->keys - crowd->single_keys - count);
@@ -158,8 +178,11 @@ static void begin_bulk(struct crowd *crowd, uint32_t who)
 static void commit_bulk(struct crowd *crowd, uint32_t who)
 {
     struct bulk *bulk = &crowd->bulk[who];
+    crowd->doubt = (struct doubt){bulk->first, bulk->count, bulk->version};
     scn_status st = scn_commit(bulk->txn);
     bulk->txn = NULL;
+    if (st == SCN_OK || st == SCN_FULL || st == SCN_CONFLICT)
+        crowd->doubt.count = 0;
     for (uint32_t i = 0; i < bulk->count && st == SCN_OK; i++)
         crowd->versions[bulk->first + i] = bulk->version + i;
     if (st != SCN_CONFLICT)
@@ -229,14 +252,74 @@ static void fail_to_checkpoint(struct crowd *crowd, uint32_t who)
     must(crowd, "a cure says", session_cure(store));
 }
 
+static void die(struct crowd *crowd, uint32_t who);
+
 static const struct action {
     void (*act)(struct crowd *crowd, uint32_t who);
     uint32_t share;
 } actions[] = {
     {put_some, 30}, {tick, 3},  {delete_one, 2},       {turn_bulk, 1},
     {drain, 1},     {merge, 1}, {be_idle_for_long, 1}, {fail_to_checkpoint, 1},
+    {die, 2},
 };
-enum { ACTIONS = sizeof actions / sizeof *actions, SHARES = 40 };
+enum { ACTIONS = sizeof actions / sizeof *actions, SHARES = 42, LIVELY = 6 };
+
+static bool has_value(struct crowd *crowd, uint32_t who, uint32_t key, uint64_t version)
+{
+    struct capped *process = &crowd->process[who];
+    void *bytes = NULL;
+    size_t size = 0;
+    scn_status st = scn_get_copy(process->db, "rows", capped_key(process, key), &bytes,
+                                 &size);
+    if (st != SCN_OK && st != SCN_NOTFOUND)
+        fail(crowd, "a row in doubt says", st);
+    scn_slice value = value_of(process, version);
+    bool has = version == NONE ? st == SCN_NOTFOUND
+                               : st == SCN_OK && size == value.size &&
+                                     memcmp(bytes, value.data, size) == 0;
+    scn_free(bytes);
+    return has;
+}
+
+/* Whatever the dead has left in the log is adopted now, or never. */
+static void settle(struct crowd *crowd, uint32_t who)
+{
+    struct store *store = crowd->process[who].db->store;
+    struct doubt *doubt = &crowd->doubt;
+    must(crowd, "the append lock says", append_enter(store, 0));
+    append_leave(store);
+    must(crowd, "a sync says", log_sync(store->log, log_appended(store->log), 0));
+    if (doubt->count && has_value(crowd, who, doubt->first, doubt->version))
+        for (uint32_t i = 0; i < doubt->count; i++)
+            crowd->versions[doubt->first + i] =
+                doubt->version == NONE ? NONE : doubt->version + i;
+    doubt->count = 0;
+}
+
+/* At some call of whatever it does, and somebody comes in its place. */
+static void die(struct crowd *crowd, uint32_t who)
+{
+    struct capped *process = &crowd->process[who];
+    struct sim_fault fault = {SIM_KILL, SIM_ANY, .len = chance(crowd, 2 * PAGE_BYTES)};
+    uint32_t action = chance(crowd, LIVELY);
+    fault.nth = 1 + chance(crowd, 1 << chance(crowd, 10));
+    crowd->doubt.count = 0;
+    crowd->dying = process->sys;
+    sim_fault_set(process->sys, &fault);
+    actions[action].act(crowd, who);
+    sim_fault_clear(process->sys);
+    bool died = is_dead(crowd);
+    crowd->dying = NULL;
+    if (!died)
+        return;
+    if (crowd->bulk[who].txn)
+        abort_bulk(crowd, who);
+    (void)scn_close(process->db);
+    sim_process_destroy(process->sys);
+    uint32_t other = (who + 1) % PROCESSES;
+    settle(crowd, other);
+    capped_join(process, &crowd->process[other], crowd->log_bytes);
+}
 
 static void take_step(struct crowd *crowd)
 {
@@ -324,6 +407,9 @@ static void begin_round(struct crowd *crowd, uint64_t seed)
     crowd->versions = calloc(crowd->keys, sizeof *crowd->versions);
     CHECK(crowd->versions != NULL);
     capped_open(&crowd->process[0], crowd->shape, crowd->log_bytes, seed);
+    if (getenv("CAPACITY") && chance(crowd, 2))
+        sim_disk_set_capacity(crowd->process[0].disk,
+                              (uint64_t)crowd->shape->pages * PAGE_BYTES / 8 * 7);
     must(crowd, "the first put says", put(crowd, 0, 0));
     for (uint32_t who = 1; who < PROCESSES; who++)
         capped_join(&crowd->process[who], &crowd->process[0], crowd->log_bytes);
