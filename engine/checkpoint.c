@@ -447,15 +447,42 @@ static bool can_drain(struct store *store, struct drain *drain)
            drain->quiet_rounds < 3;
 }
 
+/* Nobody tells that he gives pages back, or that the disk has room again.  With
+ * everything reserved it can be counted, as for a new generation: where there was none to
+ * make, a full store would be full for ever.  But only a new one makes the file shorter:
+ * whoever measures by this one takes what it grows by for somebody's. */
+static scn_status count_anew(struct store *store, bool *has_tail)
+{
+    scn_status st = append_enter(store, store->options.busy_timeout_ms);
+    if (st < 0)
+        return st;
+    st = reserve_all(store);
+    uint64_t pages = atomic_load(&store->file.page_count);
+    if (st == SCN_OK) {
+        room_measure(store, room_count(store, pages));
+        *has_tail = kept_pages(store, true) < pages;
+    }
+    append_leave(store);
+    return st;
+}
+
 static scn_status run_all(struct store *store, enum checkpoint_mode mode)
 {
     struct drain drain = {0};
+    uint64_t gen = store->next_gen;
+    bool has_tail = false;
     scn_status st = has_work(store) ? run_one(store, false, NULL, 0) : SCN_OK;
     if (mode == CHECKPOINT_PLAIN)
         return st;
-    for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS && can_drain(store, &drain); i++)
+    for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS; i++) {
+        bool can = can_drain(store, &drain);
+        if (!can && (i > 0 || !room_is_cornered(store)))
+            break;
         st = run_one(store, true, NULL, 0);
-    return st;
+    }
+    if (st == SCN_OK && store->next_gen == gen)
+        st = count_anew(store, &has_tail);
+    return st == SCN_OK && has_tail ? run_one(store, true, NULL, 0) : st;
 }
 
 static void note_outcome(struct store *store, enum checkpoint_mode mode, scn_status st)

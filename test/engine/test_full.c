@@ -420,6 +420,96 @@ TEST(full__room_that_nobody_has_counted_is_counted_before_a_deletion_fails)
     capped_close(&rig);
 }
 
+/* It was killed, or has given up what it was about to commit. */
+static void leave_without_a_commit(struct capped *rig, scn_txn *txn, bool is_killed)
+{
+    if (is_killed)
+        sim_process_kill(rig->sys);
+    scn_abort(txn);
+    (void)scn_close(rig->db);
+    sim_process_destroy(rig->sys);
+}
+
+/* Rows of a transaction until no more are taken, and then single ones. */
+static scn_txn *fill_with_one(struct capped *rig, struct capped *other)
+{
+    enum { LARGE_FIRST = 1 << 20 };
+    scn_table_id table;
+    scn_status st = SCN_OK;
+    scn_txn *txn = begin_on(other->db, &table);
+    for (uint32_t number = LARGE_FIRST; st == SCN_OK; number++)
+        st = scn_put(txn, table, capped_key(other, number), capped_value(other), 0);
+    CHECK_EQ(st, SCN_FULL);
+    st = SCN_OK;
+    for (uint32_t number = 1; st == SCN_OK; number++)
+        st = capped_put(rig, number);
+    CHECK_EQ(st, SCN_FULL);
+    return txn;
+}
+
+/* Nobody tells that he gives pages back, and there is nothing to merge. */
+TEST(full__room_that_another_process_gives_back_is_found)
+{
+    enum { LOG_PAGES = 1000 };
+    static const struct shape shape = {800, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    for (int is_killed = 0; is_killed < 2; is_killed++) {
+        struct capped rig;
+        struct capped other;
+        rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        CHECK_OK(capped_put(&rig, 0));
+        CHECK_OK(scn_checkpoint(rig.db));
+        capped_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+        scn_txn *txn = fill_with_one(&rig, &other);
+        CHECK_EQ(capped_put(&rig, 1 << 16), SCN_FULL);
+        leave_without_a_commit(&other, txn, is_killed);
+        CHECK_OK(capped_put(&rig, 1 << 16));
+        capped_close(&rig);
+    }
+}
+
+/* What another process has made ready lies at the end of a file that may not grow, and
+ * all before it is free: the log of who does the work has to go on there. */
+TEST(full__an_extent_of_another_process_at_the_end_keeps_nobody_from_going_on)
+{
+    enum { LOG_PAGES = 1000, ROWS = 3000 };
+    static const struct shape shape = {400, 20, 100};
+    struct capped rig;
+    struct capped other;
+    uint32_t pgno;
+    if (!PAGE_IS_SMALL)
+        return; /* so few rows need no second large extent */
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    CHECK_OK(capped_put(&rig, 0));
+    CHECK_OK(scn_checkpoint(rig.db));
+    capped_join(&other, &rig, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    struct store *store = other.db->store;
+    uint64_t left = shape.pages - LOG_EXTENT_PAGES - atomic_load(&store->file.page_count);
+    CHECK_OK(room_grow(store, (uint32_t)left, false, true, &pgno));
+    CHECK_OK(room_extend(store, false));
+    room_give_back(store, pgno, (uint32_t)left);
+    for (uint32_t number = 0; number < ROWS; number++)
+        CHECK_OK(capped_put(&rig, number % 100));
+    capped_leave(&other);
+    capped_close(&rig);
+}
+
+/* It was full of others' files, which are gone. */
+TEST(full__room_on_a_disk_that_was_full_is_found)
+{
+    enum { PAGES = 400, ANY = 0 };
+    static const struct shape shape = {ANY, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct capped rig;
+    rig_begin(&rig, &shape);
+    sim_disk_set_capacity(rig.disk, (uint64_t)PAGES * PAGE_BYTES);
+    uint32_t count = fill(&rig);
+    while (capped_put(&rig, count) == SCN_OK)
+        count++;
+    CHECK_EQ(capped_put(&rig, count), SCN_FULL);
+    sim_disk_set_capacity(rig.disk, 0);
+    CHECK_OK(capped_put(&rig, count));
+    capped_close(&rig);
+}
+
 /* As many as there are, and what they have made ready for the log. */
 struct idlers {
     struct capped rig[24];
