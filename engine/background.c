@@ -105,12 +105,14 @@ static scn_status mark_when_quiet(struct store *store)
 }
 
 /* A transaction that is open for long would conflict, were its process not to read what
- * others commit meanwhile before it is recycled.  And who has found the file without a
- * writer holds pages of then until it has joined the session of one who came later. */
+ * others commit meanwhile before it is recycled.  Who has found the file without a writer
+ * holds pages of then until it has joined the session of one who came later.  And a file
+ * that was poisoned may have been cured. */
 static scn_status look_at_others(struct store *store)
 {
     peers_rest(store);
-    bool is_due = store_has_writers(store) || atomic_load(&store->is_alone);
+    bool is_due = store_has_writers(store) || atomic_load(&store->is_alone) ||
+                  file_is_poisoned(&store->file);
     return store_is_shared(store) && is_due ? peers_follow(store) : SCN_OK;
 }
 

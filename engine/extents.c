@@ -126,7 +126,8 @@ static scn_status find_low(struct extents *extents)
     if (st < 0)
         return st;
     bool is_low = pgno + LOG_EXTENT_PAGES <= extents->base->extent_pgno;
-    if (!is_low && !room_is_cornered(store))
+    bool is_cornered = extents->matured_count == 0 && room_is_cornered(store);
+    if (!is_low && !is_cornered)
         return space_free(store->space, pgno, LOG_EXTENT_PAGES, extents->gen,
                           SPACE_PAGES);
     st = log_prepare_extent(&store->file, pgno, LOG_EXTENT_PAGES);

@@ -229,7 +229,7 @@ static scn_status mature(struct store *store)
         uint64_t floor = page.line[PUBLISH_CHECKPOINT].field[CHECKPOINT_GONE_FLOOR];
         while (gone < count && gens[gone] < floor)
             gone++;
-        space_mature(store->space, gens + gone, count - gone);
+        space_mature(store->space, gone < count ? &gens[gone] : NULL, count - gone);
     }
     mem_free(gens);
     return st;

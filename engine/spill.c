@@ -70,7 +70,8 @@ static uint32_t chunk_pages(const struct build *build, uint32_t wanted)
     return wanted > pages ? wanted : pages;
 }
 
-/* At the end of the file, where a limit or a full disk may allow less than a chunk. */
+/* At the end of the file, where a limit or a full disk may allow less than a chunk.  What
+ * is free before the end is of no use to it until a drain has moved the end. */
 static scn_status grow(struct build *build, uint32_t pages)
 {
     struct store *store = build->txn->store;
@@ -81,6 +82,8 @@ static scn_status grow(struct build *build, uint32_t pages)
         pages /= 2;
         st = room_grow_for_run(store, pages, has_append, &first);
     }
+    if (st == SCN_FULL)
+        atomic_store(&store->wants_drain, true);
     if (st < 0)
         return st;
     st = add_range(build, first, pages);

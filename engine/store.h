@@ -153,7 +153,7 @@ struct store {
     _Atomic uint64_t active_ops;    /* ... and in the active delta */
     _Atomic uint64_t longest_key;   /* of all operations applied since the open */
     _Atomic uint64_t debt_run_pages; /* pages of runs that it has to write again */
-    atomic_bool wants_drain;        /* a commit found the store full */
+    atomic_bool wants_drain;        /* a commit or a run found the store full */
     /* Written under apply or checkpoint: the log's spares are fewer than the generation's
      * (engine/extents.h). */
     atomic_bool gives_up_spares;

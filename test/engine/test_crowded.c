@@ -407,9 +407,6 @@ static void begin_round(struct crowd *crowd, uint64_t seed)
     crowd->versions = calloc(crowd->keys, sizeof *crowd->versions);
     CHECK(crowd->versions != NULL);
     capped_open(&crowd->process[0], crowd->shape, crowd->log_bytes, seed);
-    if (getenv("CAPACITY") && chance(crowd, 2))
-        sim_disk_set_capacity(crowd->process[0].disk,
-                              (uint64_t)crowd->shape->pages * PAGE_BYTES / 8 * 7);
     must(crowd, "the first put says", put(crowd, 0, 0));
     for (uint32_t who = 1; who < PROCESSES; who++)
         capped_join(&crowd->process[who], &crowd->process[0], crowd->log_bytes);

@@ -493,6 +493,33 @@ TEST(full__an_extent_of_another_process_at_the_end_keeps_nobody_from_going_on)
     capped_close(&rig);
 }
 
+/* Pages for large transactions come from the end of the file alone. */
+TEST(full__a_large_transaction_finds_room_behind_one_that_was_too_large)
+{
+    enum { LOG_PAGES = 1000, TICKS = 4 };
+    static const struct shape shape = {800, 20, PAGE_BYTES - PAGE_HEADER_BYTES + 1};
+    struct capped rig;
+    scn_table_id table;
+    scn_status st = SCN_OK;
+    uint32_t taken = 0;
+    rig_open(&rig, &shape, (uint64_t)LOG_PAGES * PAGE_BYTES);
+    CHECK_OK(capped_put(&rig, 0));
+    CHECK_OK(scn_checkpoint(rig.db));
+    scn_txn *txn = begin_on(rig.db, &table);
+    while ((st = scn_put(txn, table, capped_key(&rig, taken), capped_value(&rig), 0)) ==
+           SCN_OK)
+        taken++;
+    CHECK_EQ(st, SCN_FULL);
+    scn_abort(txn);
+    txn = begin_on(rig.db, &table);
+    for (int i = 0; i < TICKS; i++)
+        CHECK_OK(scn_tick(rig.db, 0));
+    for (uint32_t number = 0; number < taken / 2; number++)
+        CHECK_OK(scn_put(txn, table, capped_key(&rig, number), capped_value(&rig), 0));
+    CHECK_OK(scn_commit(txn));
+    capped_close(&rig);
+}
+
 /* It was full of others' files, which are gone. */
 TEST(full__room_on_a_disk_that_was_full_is_found)
 {

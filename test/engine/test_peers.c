@@ -851,6 +851,22 @@ TEST(peers__are_told_of_a_cure_who_have_lost_something_with_it)
     crew_end(&crew);
 }
 
+/* Who has met the failure looks whether somebody has cured the file, at each tick. */
+TEST(peers__hear_of_a_cure_without_a_transaction)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "k", "1");
+    CHECK(holds(crew.db[1], "k", "1"));
+    poison(&crew, 0);
+    CHECK_EQ(scn_put1(crew.db[1], "rows", text("x"), text("y")), SCN_POISONED);
+    CHECK_EQ(scn_tick(crew.db[1], 0), SCN_POISONED);
+    CHECK_OK(session_cure(crew.db[0]->store));
+    CHECK_OK(scn_tick(crew.db[1], 0));
+    put(crew.db[1], "k", "2");
+    crew_end(&crew);
+}
+
 static void close_after_a_loss(struct crew *crew, int idx)
 {
     CHECK_EQ(scn_close(crew->db[idx]), SCN_UNKNOWN);
