@@ -416,8 +416,7 @@ static bool has_work(struct store *store)
     uint64_t visible;
     /* Records that are no commits fill the log too. */
     bool has = log_bytes_since(store->log, atomic_load(&store->base_lsn)) >
-                   store->options.log_bytes / 2 ||
-               !atomic_load(&store->is_room_counted);
+               store->options.log_bytes / 2;
     struct view *view = store_view(store, &visible);
     for (uint32_t i = 0; i < view->source_count; i++)
         has |= view->sources[i].run || !delta_is_empty(view->sources[i].delta);

@@ -280,7 +280,6 @@ void room_measure(struct store *store, uint64_t counted)
     atomic_store(&store->side_pages, side_pages(first_new + growable));
     atomic_store(&store->room_size, size);
     atomic_store(&store->room_needed, 0);
-    atomic_store(&store->is_room_counted, counted > 0);
     atomic_store(&store->room_pages, (counted ? counted - 1 : 0) + growable);
     atomic_store(&store->reserve_pages,
                  reserve < RESERVE_PAGES_MAX ? reserve : RESERVE_PAGES_MAX);

@@ -160,7 +160,6 @@ struct store {
     _Atomic uint64_t reserve_pages; /* of room_pages, for deletions alone */
     _Atomic uint64_t room_pages;    /* it may take so many; engine/room.h */
     _Atomic uint64_t room_size;     /* of the file in pages, when they were counted */
-    atomic_bool is_room_counted;    /* free pages among them */
     _Atomic uint64_t room_needed;   /* when the file's size was looked at; 0: not since */
     _Atomic uint64_t tree_pages;    /* of the newest generation, all kinds */
     _Atomic uint64_t side_pages;    /* that usage and allocation state may fill at most */
