@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,17 +34,31 @@ static bool is_reader_gone(void)
     return poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP));
 }
 
+/* A pipe that is ready takes as much as is kept back for it. */
+static bool is_reader_ready(void)
+{
+    struct pollfd room = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&room, 1, 0) == 1;
+}
+
+/* After ^C the last lines are not for a pipe that nobody empties: waiting for that is
+ * what ^C was to end, and exit would wait. */
+static enum outcome finish_interrupted(void)
+{
+    if (!is_reader_ready())
+        __fpurge(stdout);
+    return OUTCOME_INTERRUPTED;
+}
+
 enum outcome output_finish(enum outcome outcome)
 {
-    /* After ^C the last lines may stay in a pipe that nobody empties: waiting for that
-     * is what ^C was to end. */
     if (outcome == OUTCOME_INTERRUPTED)
-        return outcome;
+        return finish_interrupted();
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return outcome;
     if (interrupt_seen())
-        return OUTCOME_INTERRUPTED;
+        return finish_interrupted();
     const char *why = errno ? strerror(errno) : "an earlier write failed";
     if (is_reader_gone())
         return outcome;

@@ -75,15 +75,17 @@ comes_true() {
 }
 # until_true WORDS...: where it does not come true, that is a failure.
 until_true() { comes_true "$@" || fail "waited in vain" "$*"; }
-# interrupt_at_pipe NAME CHILD: SIGINT while it waits for who writes into a pipe; it returns
-# 130, as is said with code and err.  False: the system does not tell that it waits.
+# interrupt_at_pipe NAME CHILD: SIGINT while it waits for who writes into a pipe, or reads
+# from it; it returns 130, as is said with code and err.  False: the system does not tell
+# that it waits.
+waits_at_pipe() { grep -qE 'wait_for_partner|pipe_(read|write)' "/proc/$1/wchan"; }
 interrupt_at_pipe() {
     local signal=INT
     for _ in $(seq 200); do
-        grep -qE 'wait_for_partner|pipe_read' "/proc/$2/wchan" 2>/dev/null && break
+        waits_at_pipe "$2" 2>/dev/null && break
         sleep 0.05
     done
-    grep -qE 'wait_for_partner|pipe_read' "/proc/$2/wchan" 2>/dev/null || signal=KILL
+    waits_at_pipe "$2" 2>/dev/null || signal=KILL
     kill -$signal "$2"
     wait "$2"
     code=$?

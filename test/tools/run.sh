@@ -494,13 +494,8 @@ exec 7<>fifo
 "$scrine" scan p.scn t >fifo 2>err 7>&- &
 child=$!
 read -r -t 60 -u 7 _
-kill -INT $child
-has_ended() { ! kill -0 $child; }
-until_true has_ended
+interrupt_at_pipe "scan returns 130 after SIGINT, though nobody reads on" $child
 exec 7<&-
-wait $child
-code=$?
-returns "scan returns 130 after SIGINT, though nobody reads on" 130
 
 for words in "scrine load i.scn t --key id silent" "scrine-snapshot verify silent"; do
     mkfifo silent

@@ -119,6 +119,8 @@ child=$!
 exec 7>slow
 echo 'get notes a' >&7
 until_true test -s out
+# What comes before it waits for the next line is for the command that has ended.
+comes_true grep -qE 'poll|pipe_read' "/proc/$child/wchan"
 kill -INT $child
 wait $child
 code=$?
