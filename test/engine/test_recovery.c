@@ -334,6 +334,20 @@ static void damage_slot(struct life *life)
     CHECK(sim_rot(life->disk, STORE, slot * PAGE_BYTES + 1000, &byte, 1));
 }
 
+/* Another process comes, and makes generations beside it. */
+static void let_another_go_on(struct life *life)
+{
+    struct life other = *life;
+    CHECK_OK(try_open(&other));
+    checkpoint(&other);
+    add_rows(&other, EXTENT_ROWS, SCN_SYNC_FULL);
+    checkpoint(&other);
+    check_rows(&other);
+    end_life(&other);
+    life->rows = other.rows;
+    check_rows(life);
+}
+
 /* Others load the allocation state of the older generation, too. */
 TEST(recovery__falls_back_for_others_who_make_checkpoints)
 {
@@ -350,15 +364,7 @@ TEST(recovery__falls_back_for_others_who_make_checkpoints)
         else
             damage_newest(&life);
         live_on(&life);
-        struct life other = life;
-        CHECK_OK(try_open(&other));
-        checkpoint(&other);
-        add_rows(&other, EXTENT_ROWS, SCN_SYNC_FULL);
-        checkpoint(&other);
-        check_rows(&other);
-        end_life(&other);
-        life.rows = other.rows;
-        check_rows(&life);
+        let_another_go_on(&life);
         die(&life);
     }
 }
@@ -760,15 +766,7 @@ TEST(recovery__falls_back_for_others_where_a_slot_is_an_older_one)
         put_back(&life, &older);
         live_on(&life);
         CHECK_EQ(life.db->store->superblock.gen, gen - 1);
-        struct life other = life;
-        CHECK_OK(try_open(&other));
-        checkpoint(&other);
-        add_rows(&other, EXTENT_ROWS, SCN_SYNC_FULL);
-        checkpoint(&other);
-        check_rows(&other);
-        end_life(&other);
-        life.rows = other.rows;
-        check_rows(&life);
+        let_another_go_on(&life);
         die(&life);
     }
 }
