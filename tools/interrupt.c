@@ -9,10 +9,21 @@
 #include <signal.h>
 
 static volatile sig_atomic_t is_seen;
+static void (*volatile at_end)(void);
 
+static void end(int signal_no)
+{
+    if (at_end)
+        at_end();
+    (void)signal(signal_no, SIG_DFL);
+    (void)raise(signal_no); /* it comes when the handler is left */
+}
+
+/* timeout(1) sends two at once: to the command, and to its group. */
 static void note(int signal_no)
 {
-    (void)signal_no;
+    if (is_seen)
+        end(signal_no);
     is_seen = 1;
 }
 
@@ -21,16 +32,14 @@ static void watch(int signal_no)
     /* Without SA_RESTART, so that a write to a full pipe returns; the library repeats
      * its own calls.  A shell that started us in the background had SIGINT ignored: that
      * is undone, as we stop more gently than it can. */
-    struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = note};
     sigemptyset(&action.sa_mask);
     (void)sigaction(signal_no, &action, NULL);
 }
 
-/* Once it was seen the next one is to end the program, whoever asks to be told. */
 void interrupt_watch(void)
 {
-    if (!is_seen)
-        watch(SIGINT);
+    watch(SIGINT);
 }
 
 void interrupt_watch_end(void)
@@ -43,6 +52,11 @@ void interrupt_forget(void)
 {
     is_seen = 0;
     interrupt_watch();
+}
+
+void interrupt_at_end(void (*fn)(void))
+{
+    at_end = fn;
 }
 
 bool interrupt_seen(void)

@@ -10,6 +10,9 @@
  * simply ends the program. */
 void interrupt_watch(void);
 bool interrupt_seen(void);
+/* Called before the second one ends the program, in the signal's handler.  NULL: nothing
+ * is to be done. */
+void interrupt_at_end(void (*fn)(void));
 /* The shell's next command begins: what was noted before is not for it. */
 void interrupt_forget(void);
 

@@ -1,5 +1,6 @@
 /* Files that come into being as a whole: see target.h. */
 #include "tools/target.h"
+#include "tools/interrupt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,13 +26,18 @@ static struct {
     char *volatile companion;
 } doomed[TARGETS_MAX];
 
-static void remove_and_die(int signal_no)
+static void remove_doomed(void)
 {
     for (int i = 0; i < TARGETS_MAX; i++)
         if (doomed[i].temporary) {
             (void)unlink(doomed[i].temporary);
             (void)unlink(doomed[i].companion);
         }
+}
+
+static void remove_and_die(int signal_no)
+{
+    remove_doomed();
     (void)signal(signal_no, SIG_DFL);
     (void)raise(signal_no);
 }
@@ -48,6 +54,7 @@ static void watch(void)
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             (void)sigaction(signals[i], &action, NULL);
+    interrupt_at_end(is_empty ? NULL : remove_doomed);
 }
 
 static int place_of(const char *temporary)

@@ -5,7 +5,7 @@
  * The temporary name of PATH is PATH.part-0, or a higher number where somebody writes
  * PATH already: whoever has it has the file locked (flock).  So a kill leaves a file
  * without a lock, and the next who writes PATH removes it, together with files whose
- * names begin with its name and a dot.  TERM leaves nothing. */
+ * names begin with its name and a dot.  TERM leaves nothing, nor does a second ^C. */
 #ifndef TOOLS_TARGET_H
 #define TOOLS_TARGET_H
 

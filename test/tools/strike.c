@@ -62,7 +62,7 @@ static bool is_changing(uint64_t call)
     return false;
 }
 
-/* True: this is the one. */
+/* True: it is struck. */
 static bool count_call(pid_t tid, struct strike strike, struct strike_result *result)
 {
     struct __ptrace_syscall_info info;
@@ -72,7 +72,8 @@ static bool count_call(pid_t tid, struct strike strike, struct strike_result *re
     bool is_counted = strike.kind == STRIKE_ANY || is_changing(info.entry.nr);
     result->calls[STRIKE_ANY]++;
     result->calls[STRIKE_CHANGING] += is_changing(info.entry.nr);
-    return is_counted && result->calls[strike.kind] == strike.nth;
+    return is_counted && result->calls[strike.kind] >= strike.nth &&
+           result->calls[strike.kind] - strike.nth <= strike.more;
 }
 
 /* A stop that is neither a call's nor a signal's for the command: something about

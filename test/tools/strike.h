@@ -19,6 +19,7 @@ enum strike_kind {
 struct strike {
     enum strike_kind kind; /* the calls that are counted */
     uint64_t nth;          /* from 1 */
+    uint64_t more;         /* calls behind it that are struck, too */
     int signal_no;
 };
 

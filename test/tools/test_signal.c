@@ -29,10 +29,9 @@ static bool strike(const struct task *task, struct strike strike)
     return result.was_struck;
 }
 
-static void sweep(enum task_kind kind, int signal_no)
+static void sweep_with(enum task_kind kind, struct strike at)
 {
     const struct task *task = task_of(kind);
-    struct strike at = {.kind = STRIKE_CHANGING, .nth = 1, .signal_no = signal_no};
     if (!strike_is_allowed())
         return;
     task_prepare();
@@ -40,6 +39,17 @@ static void sweep(enum task_kind kind, int signal_no)
         at.nth++;
     printf("    at %llu calls\n", (unsigned long long)at.nth - 1);
     CHECK(at.nth > 1);
+}
+
+static void sweep(enum task_kind kind, int signal_no)
+{
+    sweep_with(kind, (struct strike){STRIKE_CHANGING, .nth = 1, .signal_no = signal_no});
+}
+
+/* The second one comes at the next call, which may be one that the first has led to. */
+static void sweep_twice(enum task_kind kind)
+{
+    sweep_with(kind, (struct strike){STRIKE_CHANGING, .nth = 1, 1, SIGINT});
 }
 
 TEST(signal__int_ends_create)
@@ -80,6 +90,21 @@ TEST(signal__int_ends_load)
 TEST(signal__int_ends_compact)
 {
     sweep(TASK_COMPACT, SIGINT);
+}
+
+TEST(signal__a_second_int_leaves_nothing_of_create)
+{
+    sweep_twice(TASK_CREATE_OVER);
+}
+
+TEST(signal__a_second_int_leaves_nothing_of_restore)
+{
+    sweep_twice(TASK_RESTORE);
+}
+
+TEST(signal__a_second_int_leaves_nothing_of_salvage)
+{
+    sweep_twice(TASK_SALVAGE);
 }
 
 TEST(signal__term_ends_create)
