@@ -6,7 +6,9 @@
 #
 # GOLDEN=write in the environment writes them anew.  Ids are random and dates are now: an id
 # is replaced by a number, the same one wherever it stands, and so is the digest of an
-# increment, which covers its id; a date is replaced by DATE.
+# increment, which covers its id; a date is replaced by DATE.  An LSN is replaced by a number
+# as well: where a command has no processor for a while between two commits, the log gets a
+# record between them, and all that follows another LSN.
 . "$(dirname "$0")/checks.sh"
 
 # ---- the files ----
@@ -14,12 +16,7 @@ rows() { # FROM TO TEXT: as JSON Lines
     local i
     for ((i = $1; i < $2; i++)); do echo "{\"key\": \"key$i\", \"value\": \"$3 $i\"}"; done
 }
-# Not through a pipe: where the rows come late, the log gets a record between the commits
-# of the table and of the rows, and all that follows another LSN.
-load() {
-    rows "$3" "$4" "$5" >rows.jsonl
-    "$bin/scrine" load "$1" "$2" rows.jsonl >/dev/null
-}
+load() { rows "$3" "$4" "$5" | "$bin/scrine" load "$1" "$2" >/dev/null; }
 snap() { "$bin/scrine-snapshot" "$@" >/dev/null 2>&1; }
 
 load store notes 0 300 first
@@ -57,17 +54,16 @@ cp monday.full tuesday.inc text backups
 steady() {
     sed -E 's/(full|increment) of [-0-9T:]+Z/\1 of DATE/; s/("date": )"[-0-9T:]+Z"/\1"DATE"/' |
         awk '
-            function number(id) {
-                id = substr(id, 1, 12)
-                if (!(id in numbers))
-                    numbers[id] = "ID" ++count
-                return numbers[id]
+            function number(kind, id) {
+                if (!((kind, id) in numbers))
+                    numbers[kind, id] = kind (++count[kind])
+                return numbers[kind, id]
             }
             function replace(pattern, skip,    at, out) {
                 out = ""
                 while (match($0, pattern)) {
                     at = RSTART + skip
-                    out = out substr($0, 1, at - 1) number(substr($0, at, 12))
+                    out = out substr($0, 1, at - 1) number("ID", substr($0, at, 12))
                     $0 = substr($0, RSTART + RLENGTH)
                 }
                 $0 = out $0
@@ -80,6 +76,10 @@ steady() {
             }
             /: increment of/ { replace("digest [0-9a-f]+", 7) }
             is_increment && /"digest"/ { replace("\"digest\": \"[0-9a-f]+", 11) }
+            match($0, /lsn": [0-9]+/) {
+                $0 = substr($0, 1, RSTART + 5) number("LSN", substr($0, RSTART + 6, RLENGTH - 6)) \
+                    substr($0, RSTART + RLENGTH)
+            }
             { print }'
 }
 # tells WORDS...: the command, what it prints, and how it ends.

@@ -218,7 +218,9 @@ exec 7>&-
 run check g.scn
 returns "a file whose writer was killed is clean" 0
 run stat g.scn --json
-contains "... and has its rows in the log" '"log_records":2'
+# Where the process got no processor between two commits, there are others between them.
+records=$(sed -nE 's/.*"log_records": *([0-9]+).*/\1/p' out)
+[ "${records:-0}" -gt 21 ] && pass || fail "... and has its rows in the log" "$(cat out)"
 run scan g.scn t --keys --limit 1 --reverse
 prints "... and all that was acknowledged" 1020
 damage g.scn '{"id":1005}'
