@@ -170,13 +170,15 @@ if plays_terminal; then
     waits 'scrine:typed> '
     printf 'get key-4\n' >&7
     waits 'by-hand' 2
-    # What is typed before load reads may go to the line editor, so it is typed again.
+    # What is typed before load reads was read for the line editor, and its end is none then:
+    # another one ends it, and an empty line is no row.
     is_loading() {
-        printf '{"key":"row","value":"v"}\n' >&7
+        echo >&7
         grep -qaF '1 rows' screen
     }
     printf 'load - --batch 1\n' >&7
     waits 'load - --batch 1'
+    printf '{"key":"row","value":"v"}\n' >&7
     until_true is_loading
     printf '\003' >&7
     waits 'interrupted'
