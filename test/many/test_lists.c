@@ -12,7 +12,8 @@ enum {
     TXNS_MAX = 120000,
     THREADS = 2,
     HOT_KEYS = 5, /* in use at a time: so there are conflicts */
-    LIST_ENOUGH = 24
+    LIST_ENOUGH = 24,
+    UNDER_WAY = 1000 /* more than all threads have begun, and keys than these leave */
 };
 
 struct lists {
@@ -35,10 +36,12 @@ struct player {
     uint64_t dice;
 };
 
+/* In the end each key is read once more. */
 static bool goes_on(const struct lists *lists)
 {
-    return !atomic_load(&lists->crew.signs->is_over) &&
-           atomic_load(&lists->next->txns) < TXNS_MAX - 4000;
+    uint32_t needed = atomic_load(&lists->next->txns) +
+                      atomic_load(&lists->next->first_key) + HOT_KEYS + UNDER_WAY;
+    return !atomic_load(&lists->crew.signs->is_over) && needed < TXNS_MAX;
 }
 
 /* ---- one transaction ---- */

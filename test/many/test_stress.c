@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ROUND_SECONDS = 5, SECONDS_DEFAULT = 2, STORE_SECONDS = 200 };
+enum { ROUND_SECONDS = 5, ROUNDS_MAX = 200, SECONDS_DEFAULT = 2, STORE_SECONDS = 200 };
 
 struct stress {
     const char *path;
@@ -137,7 +137,8 @@ static void run(double seconds, uint64_t seed)
     crew_init(&stress.crew, member_run, &stress, seed);
     crew_alone(&stress.crew, create_run);
     int rounds = 2 + (int)(seconds / ROUND_SECONDS);
-    for (int i = 0; i < rounds; i++) {
+    /* However slow the machine is: until somebody has lived for long enough to commit. */
+    for (int i = 0; i < rounds || (i < ROUNDS_MAX && !get(&stress.book->commits)); i++) {
         crew_round(&stress.crew, seconds / rounds);
         crew_alone(&stress.crew, audit_run);
     }
