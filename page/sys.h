@@ -85,6 +85,9 @@ struct sys_ops {
     int (*flush_range)(struct sys_file *file, uint64_t off, uint64_t len);
     /* Start it, and wait for nothing but a place in the queue. */
     int (*start_flush)(struct sys_file *file, uint64_t off, uint64_t len);
+    /* What the file becomes longer by is zero, and takes its room on the disk at once
+     * where the file system can do that: later writes there find it.  -ENOSPC: the file
+     * is as long as before. */
     int (*truncate)(struct sys_file *file, uint64_t size);
     int (*rename)(struct sys *sys, const char *from, const char *to);
     /* Fails with -EEXIST when the new name exists. */

@@ -438,13 +438,39 @@ static int posix_start_flush(struct sys_file *file, uint64_t off, uint64_t len)
     return flush(file, off, len, SYNC_FILE_RANGE_WRITE);
 }
 
-static int posix_truncate(struct sys_file *file, uint64_t size)
+static int set_size(int fd, uint64_t size)
 {
     int result;
     do {
-        result = ftruncate(file->fd, (off_t)size);
+        result = ftruncate(fd, (off_t)size);
     } while (result < 0 && errno == EINTR);
     return or_errno(result);
+}
+
+/* A hole takes no room: what is free in the file would be free on the disk a second time,
+ * and whoever counts both promises what nobody can write.  0: the file is as long, or the
+ * file system does not do so, or is interrupted each time. */
+static int allocate(int fd, uint64_t from, uint64_t len)
+{
+    enum { TRIES = 3 };
+    int error = -EINTR;
+    for (int i = 0; i < TRIES && error == -EINTR; i++)
+        error = or_errno(fallocate(fd, 0, (off_t)from, (off_t)len));
+    return error == -ENOSPC || error == -EDQUOT ? error : 0;
+}
+
+/* Part of what there was no room for may be there. */
+static int posix_truncate(struct sys_file *file, uint64_t size)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) < 0)
+        return -errno;
+    uint64_t old = (uint64_t)st.st_size;
+    int error = size > old ? allocate(file->fd, old, size - old) : 0;
+    if (error == 0)
+        return set_size(file->fd, size);
+    (void)set_size(file->fd, old);
+    return error;
 }
 
 static int posix_rename(struct sys *sys, const char *from, const char *to)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -333,6 +334,38 @@ TEST(sys_posix__unnamed_files_get_a_name_or_go)
     ops->close(late);
     ops->close(file);
     CHECK_OK(ops->unlink(sys, unit_path("unnamed")));
+}
+
+/* What is free in the file is not free on the disk as well; where the file system can
+ * say so. */
+TEST(sys_posix__growth_takes_its_room_on_the_disk)
+{
+    enum { FIRST = 100000, PART = 300000, SIZE = 1 << 20 };
+    struct sys *sys = sys_posix();
+    struct sys_file *file = open_new(sys, "grown");
+    struct stat st;
+    char read[4] = "abc";
+    int fd = open(unit_path("grown-by-hand"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(file && fd >= 0);
+    bool can = fallocate(fd, 0, 0, 1) == 0;
+    CHECK_OK(close(fd));
+    CHECK_OK(unlink(unit_path("grown-by-hand")));
+    CHECK_OK(sys->ops->truncate(file, FIRST));
+    CHECK_EQ(sys->ops->write(file, PART - 1, "x", 1, 0), 1); /* with a hole before it */
+    CHECK_OK(sys->ops->truncate(file, PART));
+    CHECK_OK(sys->ops->truncate(file, SIZE));
+    CHECK_OK(stat(unit_path("grown"), &st));
+    CHECK_EQ(st.st_size, SIZE);
+    if (can)
+        CHECK((uint64_t)st.st_blocks * 512 >= FIRST + SIZE - PART);
+    else
+        printf("    skipped: files of this file system have no room in advance\n");
+    CHECK_EQ(sys->ops->read(file, SIZE - 3, read, 4, 0), 3);
+    CHECK(memcmp(read, "\0\0\0", 3) == 0);
+    CHECK_OK(sys->ops->truncate(file, FIRST));
+    CHECK_OK(stat(unit_path("grown"), &st));
+    CHECK_EQ(st.st_size, FIRST);
+    sys->ops->close(file);
 }
 
 TEST(sys_posix__is_one_instance)
