@@ -172,7 +172,8 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
  * may grow by, which is what room_measure has counted; nothing that a checkpoint writes
  * has to lie side by side.  The first, for each kind of page:
  *
- *     leaves         one for an operation, and one more for a put into a full leaf
+ *     leaves         two for an operation: a put into a full leaf cuts it, and a deletion
+ *                    that leaves little has the next leaf written anew, too
  *     inner pages    inner_pages_needed
  *     values         value_pages_needed
  *     usage, state   side_pages: all of both, written anew
@@ -331,13 +332,13 @@ struct load {
     uint64_t run_pages;
 };
 
-/* Each operation touches at most one leaf, and all of them at most all leaves; of rows
- * that come new, their bytes say how many leaves they fill. */
+/* Each operation has at most two leaves written, and all of them at most all leaves; of
+ * rows that come new, their bytes say how many leaves they fill. */
 static uint64_t pages_needed(struct store *store, const struct load *load)
 {
     uint64_t tree = atomic_load(&store->tree_pages);
     uint64_t fresh = 3 * load->bytes / VALUE_SPREAD_BYTES + load->run_pages;
-    uint64_t leaves = load->ops + load->puts;
+    uint64_t leaves = 2 * load->ops;
     if (leaves > 2 * tree)
         leaves = 2 * tree;
     uint64_t inner = inner_pages_needed(store, tree, leaves + fresh);

@@ -1,7 +1,11 @@
 /* A store that may not grow any more: whatever it took in, it can be emptied again, row
  * by row and as a table, though each checkpoint needs pages before it frees any. */
+#include "engine/catalog.h"
 #include "engine/peers.h"
 #include "engine/room.h"
+#include "engine/tree.h"
+#include "page/bytes.h"
+#include "page/leaf.h"
 #include "test/engine/capped.h"
 #include "test/unit/unit.h"
 
@@ -645,4 +649,128 @@ TEST(full__an_extent_in_reserve_does_not_keep_the_file_long)
     CHECK(sim_file_size(rig.disk, "store", &size));
     CHECK(size < (uint64_t)60 * PAGE_BYTES);
     capped_close(&rig);
+}
+
+/* ---- many leaves, of which each operation has some written ---- */
+
+enum { LEAVES_MOST = 1000, ASCENDING_BYTES = 8, LONG_LOG_PAGES = 1000 };
+
+/* Rows in order, and where each leaf of them begins; one past the last one. */
+struct orchard {
+    struct capped rig;
+    struct shape shape;
+    uint32_t first[LEAVES_MOST + 1];
+    uint32_t leaves;
+};
+
+static scn_slice ascending_key(uint8_t key[ASCENDING_BYTES], uint32_t number)
+{
+    put_be32(key, 0);
+    put_be32(key + 4, number);
+    return (scn_slice){key, ASCENDING_BYTES};
+}
+
+static scn_status put_ascending(struct capped *rig, uint32_t from, uint32_t to)
+{
+    uint8_t key[ASCENDING_BYTES];
+    scn_table_id rows;
+    scn_txn *txn = begin_on(rig->db, &rows);
+    for (uint32_t number = from; number < to; number++)
+        CHECK_OK(scn_put(txn, rows, ascending_key(key, number), capped_value(rig), 0));
+    return scn_commit(txn);
+}
+
+static scn_status note_leaf(void *ctx, const struct page_ref *ref, const uint8_t *page)
+{
+    struct orchard *orchard = ctx;
+    struct leaf_record record;
+    if (ref->level > 0)
+        return SCN_OK;
+    CHECK(orchard->leaves < LEAVES_MOST);
+    leaf_at(page, 0, &record);
+    orchard->first[orchard->leaves++] = get_be32((const uint8_t *)record.key + 4);
+    leaf_at(page, leaf_count(page) - 1, &record);
+    orchard->first[orchard->leaves] = get_be32((const uint8_t *)record.key + 4) + 1;
+    return SCN_OK;
+}
+
+static void note_leaves(struct orchard *orchard)
+{
+    struct store *store = orchard->rig.db->store;
+    struct pool_reader *reader = store->maintenance_reader;
+    struct catalog_root root;
+    scn_table_id rows;
+    scn_abort(begin_on(orchard->rig.db, &rows));
+    pool_enter(reader);
+    CHECK_OK(catalog_read_root(reader, &store->superblock.catalog, rows, &root));
+    pool_leave(reader);
+    struct tree tree = {root.root, rows};
+    CHECK_OK(tree_walk(reader, &tree, note_leaf, orchard));
+}
+
+/* So many sixteenths of the pages are leaves. */
+static void plant(struct orchard *orchard, uint32_t pages, uint32_t share)
+{
+    struct capped *rig = &orchard->rig;
+    enum { PART = 8 };
+    uint8_t key[ASCENDING_BYTES];
+    uint32_t of_leaf = PAGE_BYTES / leaf_record_bytes(ASCENDING_BYTES, VALUE_INLINE_MAX);
+    uint32_t rows = pages * share / 16 * of_leaf;
+    orchard->shape = (struct shape){pages, ASCENDING_BYTES, VALUE_INLINE_MAX};
+    orchard->leaves = 0;
+    rig_open(rig, &orchard->shape, (uint64_t)LONG_LOG_PAGES * PAGE_BYTES);
+    CHECK_OK(scn_put1(rig->db, "rows", ascending_key(key, 0), capped_value(rig)));
+    for (uint32_t number = 1; number < rows; number += PART)
+        CHECK_OK(put_ascending(rig, number, number + PART));
+    CHECK_OK(scn_checkpoint(rig->db));
+    note_leaves(orchard);
+}
+
+/* Every second leaf loses all rows but so many. */
+static void thin_out(struct orchard *orchard, uint32_t kept)
+{
+    struct capped *rig = &orchard->rig;
+    for (uint32_t i = 0; i + 1 < orchard->leaves; i += 2) {
+        uint8_t key[ASCENDING_BYTES];
+        scn_table_id rows;
+        scn_txn *txn = begin_on(rig->db, &rows);
+        for (uint32_t number = orchard->first[i] + kept; number < orchard->first[i + 1];
+             number++)
+            CHECK_OK(scn_del(txn, rows, ascending_key(key, number)));
+        CHECK_OK(scn_commit(txn));
+    }
+}
+
+/* Of the first ones of every second leaf. */
+static scn_status delete_firsts(struct orchard *orchard, uint32_t leaves)
+{
+    uint8_t key[ASCENDING_BYTES];
+    scn_table_id rows;
+    scn_txn *txn = begin_on(orchard->rig.db, &rows);
+    for (uint32_t i = 0; i < leaves; i++)
+        CHECK_OK(scn_del(txn, rows, ascending_key(key, orchard->first[2 * i])));
+    return scn_commit(txn);
+}
+
+/* A deletion that leaves little in its leaf has the next one written anew, too, and the
+ * two of them take two pages. */
+TEST(full__deletions_that_leave_little_in_their_leaves_find_room)
+{
+    struct orchard orchard;
+    uint32_t record = leaf_record_bytes(ASCENDING_BYTES, VALUE_INLINE_MAX);
+    plant(&orchard, 400, 8);
+    thin_out(&orchard, (PAGE_BYTES / 4 + record - 1) / record);
+    uint32_t count = 0;
+    scn_status st = SCN_OK;
+    for (; st == SCN_OK; count++)
+        st = scn_put1(orchard.rig.db, "other", capped_key(&orchard.rig, count),
+                      capped_value(&orchard.rig));
+    CHECK_EQ(st, SCN_FULL);
+    CHECK_OK(scn_checkpoint(orchard.rig.db));
+    uint32_t most = orchard.leaves / 2;
+    while ((st = delete_firsts(&orchard, most)) == SCN_FULL && most > 1)
+        most--;
+    CHECK_OK(st);
+    CHECK_OK(scn_checkpoint(orchard.rig.db));
+    capped_close(&orchard.rig);
 }
