@@ -296,7 +296,9 @@ static scn_status replay_commit(struct store *store, const struct log_visit *vis
                                   APPLY_RECOVERED, &apply);
     if (st < 0)
         return st;
+    uint64_t ops = apply.count ? 0 : apply.ops; /* a new view counts anew */
     apply_finish(store, &apply, visit->end_lsn);
+    store_note_active(store, ops);
     store->has_commits = true;
     store->replayed_lsn = visit->end_lsn;
     return SCN_OK;

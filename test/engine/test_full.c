@@ -774,3 +774,41 @@ TEST(full__deletions_that_leave_little_in_their_leaves_find_room)
     CHECK_OK(scn_checkpoint(orchard.rig.db));
     capped_close(&orchard.rig);
 }
+
+static bool admits_deletions(struct orchard *orchard, uint32_t ops)
+{
+    return room_admit(orchard->rig.db->store, ops, ops * ASCENDING_BYTES, 0, false) ==
+           SCN_OK;
+}
+
+/* It was killed, and the next one opens the file. */
+static void come_back(struct capped *rig)
+{
+    struct capped next;
+    sim_process_kill(rig->sys);
+    (void)scn_close(rig->db);
+    sim_process_destroy(rig->sys);
+    capped_join(&next, rig, (uint64_t)LONG_LOG_PAGES * PAGE_BYTES);
+    *rig = next;
+}
+
+/* What the log has is to be merged by who recovers it, too. */
+TEST(full__what_a_recovery_has_found_takes_its_room)
+{
+    struct orchard orchard;
+    uint32_t next = 0;
+    plant(&orchard, 600, 10);
+    while (next < orchard.leaves) {
+        uint32_t begin = next;
+        for (; next < orchard.leaves && admits_deletions(&orchard, 1); next++) {
+            uint8_t key[ASCENDING_BYTES];
+            CHECK_OK(scn_del1(orchard.rig.db, "rows",
+                              ascending_key(key, orchard.first[next])));
+        }
+        if (next == begin)
+            break;
+        come_back(&orchard.rig);
+    }
+    CHECK_OK(scn_checkpoint(orchard.rig.db));
+    capped_close(&orchard.rig);
+}
