@@ -812,3 +812,45 @@ TEST(full__what_a_recovery_has_found_takes_its_room)
     CHECK_OK(scn_checkpoint(orchard.rig.db));
     capped_close(&orchard.rig);
 }
+
+/* Each so long that it is not deleted row by row, and across the border of two leaves, of
+ * which something is left; as many as are admitted.  The first row that was not looked
+ * at. */
+static uint32_t delete_across(struct orchard *orchard, uint32_t from_row)
+{
+    enum { HALF = 33 };
+    scn_table_id rows;
+    uint32_t ranges = 0;
+    scn_txn *txn = begin_on(orchard->rig.db, &rows);
+    for (uint32_t i = 0; i < orchard->leaves; i++) {
+        uint8_t from[ASCENDING_BYTES];
+        uint8_t to[ASCENDING_BYTES];
+        uint32_t border = orchard->first[i];
+        if (border < from_row + HALF || !admits_deletions(orchard, 2 * ranges + 2))
+            continue;
+        CHECK_OK(scn_del_range(txn, rows, ascending_key(from, border - HALF),
+                               ascending_key(to, border + HALF), NULL));
+        from_row = border + HALF + 1;
+        ranges++;
+    }
+    CHECK_OK(scn_commit(txn));
+    return from_row;
+}
+
+/* The ranges that it was to merge are not forgotten. */
+TEST(full__ranges_of_a_checkpoint_that_fails_take_their_room)
+{
+    struct orchard orchard;
+    struct sim_fault fault = {SIM_FAIL, SIM_WRITE, .nth = 4, .error = EIO};
+    plant(&orchard, 600, 10);
+    for (uint32_t row = 1, next;; row = next) {
+        next = delete_across(&orchard, row);
+        if (next == row)
+            break;
+        sim_fault_set(orchard.rig.sys, &fault);
+        CHECK_EQ(checkpoint_run(orchard.rig.db->store, CHECKPOINT_PLAIN), SCN_IO);
+        sim_fault_clear(orchard.rig.sys);
+    }
+    CHECK_OK(scn_checkpoint(orchard.rig.db));
+    capped_close(&orchard.rig);
+}
