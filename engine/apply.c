@@ -143,6 +143,7 @@ struct planning {
     struct need need;        /* of the target */
     struct need active_need; /* of the active delta, when it is no longer the target */
     uint64_t run_count;
+    uint32_t table_id; /* of the operation before; 0: none */
 };
 
 static scn_status reserve_target(struct store *store, struct planning *plan)
@@ -203,6 +204,8 @@ static scn_status plan(struct store *store, struct apply *apply, enum apply_orig
         st = origin != APPLY_OWN ? judge_op(&op) : SCN_OK;
         if (st < 0)
             return st;
+        apply->tables += op.table_id != plan.table_id && op.table_id != TABLE_CATALOG;
+        plan.table_id = op.table_id;
         if (op.code == OP_RUN) {
             st = push_run(store, apply, &op, origin);
             plan.walk.needs_target = true;

@@ -16,6 +16,7 @@ struct apply {
     struct source *sources; /* new ones, oldest first; owned references */
     uint32_t count;
     uint64_t ops;           /* what a checkpoint will have to merge (engine/room.h) */
+    uint64_t tables;        /* besides the catalog; one counts each time that it comes */
     uint64_t bytes;
     uint64_t run_pages;     /* of its runs, those that are written again */
     uint64_t newest_birth;  /* of its runs; 0: none */

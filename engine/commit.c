@@ -329,7 +329,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     scn_status st = apply_prepare(store, txn->ops.data, txn->ops.len, APPLY_OWN, &apply);
     if (st < 0)
         return st;
-    st = room_admit(store, apply.ops, apply.bytes, apply.run_pages,
+    st = room_admit(store, apply.ops, apply.tables, apply.bytes, apply.run_pages,
                     txn->writes.first_put > 0);
     if (st < 0) {
         apply_abandon(&apply);

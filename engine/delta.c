@@ -421,6 +421,11 @@ struct delta_entry *delta_entry_find(const struct delta_table *table, scn_slice 
     return bloom_may_hold(&table->bloom, hash) ? art_find(&table->art, key) : NULL;
 }
 
+uint64_t delta_tables(const struct delta *delta)
+{
+    return delta->table_count;
+}
+
 uint64_t delta_table_clears(const struct delta_table *table)
 {
     return table->bounded_clears;

@@ -103,6 +103,8 @@ uint64_t delta_table_version(const struct delta_table *table, uint64_t max_lsn);
 uint64_t delta_table_newest(const struct delta_table *table);
 /* Entries in the table, versions not counted; those without a version are. */
 uint64_t delta_table_entries(const struct delta_table *table);
+/* Tables that the delta says something of.  For the appender, or as below. */
+uint64_t delta_tables(const struct delta *delta);
 /* Range tombstones with a bound.  For the appender, or where nobody appends any more. */
 uint64_t delta_table_clears(const struct delta_table *table);
 

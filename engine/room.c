@@ -175,6 +175,7 @@ void room_give_back(struct store *store, uint32_t pgno, uint32_t pages)
  *     leaves         two for an operation: a put into a full leaf cuts it, and a deletion
  *                    that leaves little has the next leaf written anew, too
  *     inner pages    inner_pages_needed
+ *     catalog        a leaf for each table more than one, since its root is another one
  *     values         value_pages_needed
  *     usage, state   side_pages: all of both, written anew
  *     the rest       OVERHEAD_PAGES
@@ -294,10 +295,12 @@ uint64_t room_for_run(struct store *store, uint64_t rows, uint64_t pages)
 }
 
 /* Inner pages, at worst half full, that lead to so many leaves written anew, when keys
- * are as long as the longest one: their own path each, or all there will be.  Where only
- * two or three children fit a page, one that is left alone goes on to the next page, and
- * so through the whole level. */
-static uint64_t inner_pages_needed(struct store *store, uint64_t tree, uint64_t leaves)
+ * are as long as the longest one: their own path each, or all there will be, with a right
+ * edge for each of so many tables more than one.  Where only two or three children fit a
+ * page, one that is left alone goes on to the next page, and so through the whole level.
+ */
+static uint64_t inner_pages_needed(struct store *store, uint64_t tree, uint64_t leaves,
+                                   uint64_t more_tables)
 {
     enum { FANOUT_MIN = 2, FANOUT_STEADY = 4 };
     uint64_t child_bytes = PAGE_REF_BYTES + 8 + atomic_load(&store->longest_key);
@@ -307,7 +310,7 @@ static uint64_t inner_pages_needed(struct store *store, uint64_t tree, uint64_t 
         fanout = FANOUT_MIN;
     for (uint64_t pages = fanout; pages < tree; pages *= fanout)
         levels++;
-    uint64_t all = tree / fanout + leaves / (fanout - 1) + levels;
+    uint64_t all = tree / fanout + leaves / (fanout - 1) + levels * (1 + more_tables);
     return fanout < FANOUT_STEADY || leaves * levels > all ? all : leaves * levels;
 }
 
@@ -328,6 +331,7 @@ static uint64_t value_pages_needed(uint64_t puts, uint64_t bytes, uint64_t inner
 struct load {
     uint64_t ops;
     uint64_t puts; /* of them */
+    uint64_t tables;
     uint64_t bytes;
     uint64_t run_pages;
 };
@@ -341,8 +345,10 @@ static uint64_t pages_needed(struct store *store, const struct load *load)
     uint64_t leaves = 2 * load->ops;
     if (leaves > 2 * tree)
         leaves = 2 * tree;
-    uint64_t inner = inner_pages_needed(store, tree, leaves + fresh);
-    return leaves + inner + load->run_pages +
+    /* What is committed may be in the table that has changed already. */
+    uint64_t more_tables = load->tables > 2 ? load->tables - 2 : 0;
+    uint64_t inner = inner_pages_needed(store, tree, leaves + fresh, more_tables);
+    return leaves + inner + more_tables + load->run_pages +
            value_pages_needed(load->puts, load->bytes, inner) +
            atomic_load(&store->side_pages) + OVERHEAD_PAGES;
 }
@@ -355,12 +361,14 @@ static uint64_t all_pages_needed(struct store *store, const struct load *commit)
     struct load frozen = {
         .ops = atomic_load(&store->frozen_ops),
         .puts = atomic_load(&store->frozen_ops),
+        .tables = atomic_load(&store->frozen_tables),
         .bytes = atomic_load(&store->frozen_bytes),
         .run_pages = atomic_load(&store->debt_run_pages),
     };
     struct load active = *commit;
     active.ops += active_ops;
     active.puts += active_ops;
+    active.tables += atomic_load(&store->active_tables);
     active.bytes += atomic_load(&store->delta_debt) - frozen.bytes;
     uint64_t needed = pages_needed(store, &active) + LOG_EXTENT_PAGES;
     return frozen.ops ? needed + pages_needed(store, &frozen) : needed;
@@ -373,8 +381,8 @@ static uint64_t reserve_for_deletions(struct store *store, uint64_t needed)
     enum { LEAVES = 8 };
     uint64_t reserve = atomic_load(&store->reserve_pages);
     uint64_t tree = atomic_load(&store->tree_pages) + needed;
-    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1) + 2 * LOG_EXTENT_PAGES +
-                     atomic_load(&store->side_pages);
+    uint64_t least = LEAVES + inner_pages_needed(store, tree, 1, 0) +
+                     2 * LOG_EXTENT_PAGES + atomic_load(&store->side_pages);
     return reserve > least ? reserve : least;
 }
 
@@ -428,10 +436,10 @@ static scn_status admit(struct store *store, const struct load *commit, uint64_t
         "something, allow a larger file or free disk space");
 }
 
-scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t tables, uint64_t bytes,
                       uint64_t run_pages, bool has_puts)
 {
-    struct load commit = {ops, has_puts ? ops : 0, bytes, run_pages};
+    struct load commit = {ops, has_puts ? ops : 0, tables, bytes, run_pages};
     return admit(store, &commit, 0, has_puts);
 }
 
@@ -446,7 +454,7 @@ static scn_status admit_growth(struct store *store, enum growth growth, uint32_t
     case FOR_CHECKPOINT:
         return SCN_OK;
     case FOR_RUN:
-        return room_admit(store, 0, 0, pages, true);
+        return room_admit(store, 0, 1, 0, pages, true);
     default:
         return admit(store, &nothing, pages, growth == FOR_PUTS);
     }

@@ -34,10 +34,10 @@ bool room_can_extend(struct store *store);
 /* It may not, and the log has no spare to go on in. */
 bool room_is_cornered(struct store *store);
 /* Can a checkpoint still absorb this commit? A commit that it could not is refused
- * before it is appended: SCN_FULL. `ops` operations, the rows of runs among them, with
- * `bytes` in all, and what room_for_run says of runs; one without puts may use the
- * reserve, so that a full store can be emptied. */
-scn_status room_admit(struct store *store, uint64_t ops, uint64_t bytes,
+ * before it is appended: SCN_FULL. `ops` operations, the rows of runs among them, in so
+ * many tables, with `bytes` in all, and what room_for_run says of runs; one without puts
+ * may use the reserve, so that a full store can be emptied. */
+scn_status room_admit(struct store *store, uint64_t ops, uint64_t tables, uint64_t bytes,
                       uint64_t run_pages, bool has_puts) MUST_USE;
 /* Of the pages of a run, those that its merge writes once more: values keep their
  * place. */

@@ -95,11 +95,18 @@ static uint64_t pages_of(const struct run *run)
     return pages;
 }
 
+/* The catalog is no table with a root in the catalog. */
+static uint64_t changed_tables(const struct delta *delta)
+{
+    return delta_tables(delta) - (delta_table(delta, TABLE_CATALOG) != NULL);
+}
+
 /* What the next checkpoint will have to merge. */
 static void note_debt(struct store *store, const struct view *view)
 {
     uint64_t bytes = 0;
     uint64_t ops[2] = {0, 0}; /* active, frozen */
+    uint64_t tables[2] = {0, 0};
     uint64_t run_pages = 0;
     uint32_t runs = 0;
     for (uint32_t i = 0; i < view->source_count; i++) {
@@ -108,9 +115,11 @@ static void note_debt(struct store *store, const struct view *view)
             runs++;
             run_pages += room_for_run(store, source->run->count, pages_of(source->run));
             ops[1] += source->run->count;
+            tables[1]++;
             continue;
         }
         bytes += i > 0 ? delta_bytes(source->delta) : 0;
+        tables[i > 0] += changed_tables(source->delta);
         if (delta_each_table(source->delta, add_ops, &ops[i > 0]) < 0)
             ops[i > 0] = UINT32_MAX;
     }
@@ -119,6 +128,8 @@ static void note_debt(struct store *store, const struct view *view)
     atomic_store(&store->debt_run_pages, run_pages);
     atomic_store(&store->active_ops, ops[0]);
     atomic_store(&store->frozen_ops, ops[1]);
+    atomic_store(&store->active_tables, tables[0]);
+    atomic_store(&store->frozen_tables, tables[1]);
     atomic_store(&store->delta_debt, bytes);
     atomic_store(&store->clear_count,
                  view->source_count && view->sources[0].delta
@@ -129,6 +140,7 @@ static void note_debt(struct store *store, const struct view *view)
 void store_note_active(struct store *store, uint64_t ops)
 {
     atomic_fetch_add(&store->active_ops, ops);
+    atomic_store(&store->active_tables, changed_tables(store->active));
     atomic_store(&store->clear_count, delta_clears_most(store->active));
     atomic_store(&store->delta_debt,
                  atomic_load(&store->frozen_bytes) + delta_bytes(store->active));

@@ -151,6 +151,8 @@ struct store {
     _Atomic uint64_t delta_debt;    /* bytes in deltas that a checkpoint would free */
     _Atomic uint64_t frozen_ops;    /* what a checkpoint has to merge: frozen rows */
     _Atomic uint64_t active_ops;    /* ... and in the active delta */
+    _Atomic uint64_t frozen_tables; /* the tables that these are of */
+    _Atomic uint64_t active_tables;
     _Atomic uint64_t longest_key;   /* of all operations applied since the open */
     _Atomic uint64_t debt_run_pages; /* pages of runs that it has to write again */
     atomic_bool wants_drain;        /* a commit or a run found the store full */

@@ -399,7 +399,7 @@ TEST(full__a_commit_that_was_refused_hides_no_growth)
     CHECK_EQ(st, SCN_FULL);
     for (uint32_t number = 0; number < ROWS && put_some(&rig, number, PART, 1) == SCN_OK;)
         number += PART;
-    CHECK_OK(room_admit(rig.db->store, 1, shape.key_bytes, 0, false)); /* a deletion */
+    CHECK_OK(room_admit(rig.db->store, 1, 1, shape.key_bytes, 0, false)); /* a deletion */
     CHECK_OK(scn_checkpoint(rig.db));
     scn_abort(txn);
     capped_leave(&other);
@@ -580,7 +580,7 @@ static uint32_t fill_the_log(struct capped *rig, uint32_t first)
 {
     uint32_t count = first;
     size_t bytes = rig->shape->key_bytes + rig->shape->value_bytes;
-    while (room_admit(rig->db->store, 1, bytes, 0, true) == SCN_OK)
+    while (room_admit(rig->db->store, 1, 1, bytes, 0, true) == SCN_OK)
         CHECK_OK(capped_put(rig, count++));
     CHECK(log_bytes_since(rig->db->store->log,
                           atomic_load(&rig->db->store->base_lsn)) > 65536);
@@ -777,7 +777,7 @@ TEST(full__deletions_that_leave_little_in_their_leaves_find_room)
 
 static bool admits_deletions(struct orchard *orchard, uint32_t ops)
 {
-    return room_admit(orchard->rig.db->store, ops, ops * ASCENDING_BYTES, 0, false) ==
+    return room_admit(orchard->rig.db->store, ops, 1, ops * ASCENDING_BYTES, 0, false) ==
            SCN_OK;
 }
 
@@ -853,4 +853,78 @@ TEST(full__ranges_of_a_checkpoint_that_fails_take_their_room)
     }
     CHECK_OK(scn_checkpoint(orchard.rig.db));
     capped_close(&orchard.rig);
+}
+
+/* ---- many tables ---- */
+
+static scn_txn *begin_in(struct capped *rig, uint32_t number, scn_table_id *table)
+{
+    scn_txn *txn;
+    char name[16];
+    snprintf(name, sizeof name, "table%u", number);
+    CHECK_OK(scn_begin(rig->db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, name, SCN_CREATE, table));
+    return txn;
+}
+
+/* So many rows, a few at a time. */
+static void put_in(struct capped *rig, uint32_t number, uint32_t rows)
+{
+    enum { PART = 8 };
+    uint8_t key[ASCENDING_BYTES];
+    scn_table_id table;
+    for (uint32_t row = 0; row < rows;) {
+        scn_txn *txn = begin_in(rig, number, &table);
+        for (uint32_t end = row + PART; row < end && row < rows; row++)
+            CHECK_OK(scn_put(txn, table, ascending_key(key, row), capped_value(rig), 0));
+        CHECK_OK(scn_commit(txn));
+    }
+}
+
+static void delete_in(struct capped *rig, uint32_t number, uint32_t from, uint32_t to)
+{
+    uint8_t key[ASCENDING_BYTES];
+    scn_table_id table;
+    scn_txn *txn = begin_in(rig, number, &table);
+    for (uint32_t row = from; row < to; row++)
+        CHECK_OK(scn_del(txn, table, ascending_key(key, row)));
+    CHECK_OK(scn_commit(txn));
+}
+
+static scn_status delete_first_in_each(struct capped *rig, uint32_t tables)
+{
+    uint8_t key[ASCENDING_BYTES];
+    scn_table_id table;
+    scn_txn *txn = begin_in(rig, 0, &table);
+    for (uint32_t number = 0; number < tables; number++) {
+        char name[16];
+        snprintf(name, sizeof name, "table%u", number);
+        CHECK_OK(scn_table(txn, name, 0, &table));
+        CHECK_OK(scn_del(txn, table, ascending_key(key, 0)));
+    }
+    return scn_commit(txn);
+}
+
+/* Each table has a root of its own, and all of them have a row in the catalog. */
+TEST(full__deletions_in_many_tables_find_room)
+{
+    enum { TABLES = 120 };
+    static const struct shape shape = {600, ASCENDING_BYTES, VALUE_INLINE_MAX};
+    uint32_t record = leaf_record_bytes(ASCENDING_BYTES, VALUE_INLINE_MAX);
+    uint32_t of_leaf = PAGE_BYTES / record - 1;
+    struct capped rig;
+    rig_open(&rig, &shape, (uint64_t)LONG_LOG_PAGES * PAGE_BYTES);
+    for (uint32_t number = 0; number < TABLES; number++)
+        put_in(&rig, number, 2 * of_leaf);
+    CHECK_OK(scn_checkpoint(rig.db));
+    for (uint32_t number = 0; number < TABLES; number++)
+        delete_in(&rig, number, (PAGE_BYTES / 4 + record - 1) / record, of_leaf);
+    CHECK_OK(scn_checkpoint(rig.db));
+    uint32_t most = TABLES;
+    scn_status st;
+    while ((st = delete_first_in_each(&rig, most)) == SCN_FULL && most > 1)
+        most--;
+    CHECK_OK(st);
+    CHECK_OK(scn_checkpoint(rig.db));
+    capped_close(&rig);
 }
