@@ -199,28 +199,53 @@ static scn_status of_earlier_life(void)
                      "store was opened or the file was recovered");
 }
 
+static scn_status unreadable(void)
+{
+    return error_set(SCN_UNKNOWN, 0, 0, 0,
+                     "what other processes have committed cannot be read; look whether "
+                     "the commit is there");
+}
+
+static scn_status not_durable_yet(void)
+{
+    return error_set(SCN_BUSY, 0, 0, 0, "the commit is not durable yet");
+}
+
 static scn_status wait_durable(struct store *store, uint64_t lsn, int32_t timeout_ms)
 {
     if (lsn <= log_synced(store->log))
         return SCN_OK;
     if (timeout_ms == 0 && lsn <= log_appended(store->log))
-        return error_set(SCN_BUSY, 0, 0, 0, "the commit is not durable yet");
+        return not_durable_yet();
     return log_sync(store->log, lsn, 0);
 }
 
 /* The LSNs of a later life are above all of this one's: what is synced in it says nothing
  * of a commit that was lost between the two.  But where a session begins, its recovery
  * has made everything durable that snapshots see before the first commit. */
+static scn_status wait_in_life(struct store *store, uint64_t lsn, int32_t timeout_ms)
+{
+    uint64_t life = log_life(store->log);
+    if (lsn < atomic_load(&store->epoch_start_lsn) &&
+        lsn != atomic_load(&store->found_lsn))
+        return of_earlier_life();
+    scn_status st = wait_durable(store, lsn, timeout_ms);
+    return st == SCN_OK && log_life(store->log) != life ? of_earlier_life() : st;
+}
+
+/* Another process may have told of its commit, or have synced this one's: who has not
+ * read that yet does so now.  Where it cannot be read nobody knows what the log has
+ * there. */
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms)
 {
     scn_status st = db_check(db);
     if (st < 0 || db->store->is_read_only)
         return st;
     struct store *store = db->store;
-    uint64_t life = log_life(store->log);
-    if (lsn < atomic_load(&store->epoch_start_lsn) &&
-        lsn != atomic_load(&store->found_lsn))
-        return of_earlier_life();
-    st = wait_durable(store, lsn, timeout_ms);
-    return st == SCN_OK && log_life(store->log) != life ? of_earlier_life() : st;
+    st = wait_in_life(store, lsn, timeout_ms);
+    if (st != SCN_MISUSE && st != SCN_BUSY)
+        return st;
+    if (peers_follow(store) == SCN_OK)
+        return wait_in_life(store, lsn, timeout_ms);
+    return st == SCN_BUSY ? not_durable_yet() : unreadable();
 }

@@ -503,13 +503,14 @@ scn_status scn_rollback_to(scn_txn *txn, uint32_t savepoint);
 
 /* SCN_SYNC_FULL ... for this transaction alone.  SCN_MISUSE: unknown, or for reading. */
 scn_status scn_set_durability(scn_txn *txn, uint32_t durability);
-/* Waits until the commit with this LSN (scn_commit_at), and all before it, survive a
- * power cut.  timeout_ms 0 does not wait and answers SCN_BUSY where they do not yet; with
- * any other value the call syncs, or waits for the sync under way, however long that
- * takes.  SCN_UNKNOWN: a sync failed; or the LSN is from before the file was recovered,
- * or was opened while nobody had it open, so that the commit may be there or not: read
- * what it wrote.  SCN_MISUSE: no commit has this LSN.  A store that is open for reading
- * only always answers SCN_OK. */
+/* Waits until the commit with this LSN (scn_commit_at), of this process or another, and
+ * all before it, survive a power cut.  timeout_ms 0 does not wait and answers SCN_BUSY
+ * where they do not yet; with any other value the call syncs, or waits for the sync under
+ * way, however long that takes.  SCN_UNKNOWN: a sync failed, or what other processes have
+ * committed cannot be read; or the LSN is from before the file was recovered, or was
+ * opened while nobody had it open, so that the commit may be there or not: read what it
+ * wrote.  SCN_MISUSE: no commit has this LSN.  A store that is open for reading only
+ * always answers SCN_OK. */
 scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms);
 
 /* fn is called when the transaction ends, in the thread that ends it, with the status and

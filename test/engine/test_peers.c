@@ -156,6 +156,41 @@ TEST(peers__count_the_commits_of_others)
     crew_end(&crew);
 }
 
+static uint64_t commit_lazily(scn_db *db, const char *key)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    uint64_t lsn;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_set_durability(txn, SCN_SYNC_LAZY));
+    CHECK_OK(scn_table(txn, "rows", 0, &table));
+    CHECK_OK(scn_put(txn, table, text(key), text("lazy"), 0));
+    CHECK_OK(scn_commit_at(txn, &lsn));
+    return lsn;
+}
+
+/* Who commits tells the number to another process, which need not have looked at the file
+ * since then. */
+TEST(peers__wait_for_what_others_have_committed)
+{
+    static const struct sim_fault fails = {SIM_FAIL, SIM_READ, .nth = 1, .error = EIO};
+    struct crew crew;
+    crew_begin(&crew);
+    put(crew.db[0], "a", "full");
+    uint64_t lsn = commit_lazily(crew.db[0], "b");
+    CHECK_EQ(scn_wait_durable(crew.db[1], lsn, 0), SCN_BUSY);
+    CHECK_OK(scn_wait_durable(crew.db[2], lsn, -1));
+    CHECK_OK(scn_wait_durable(crew.db[1], lsn, 0));
+    CHECK_OK(scn_wait_durable(crew.db[0], lsn, 0));
+    CHECK_EQ(scn_wait_durable(crew.db[1], lsn + 100000, -1), SCN_MISUSE);
+    lsn = commit_lazily(crew.db[0], "c");
+    sim_fault_set(crew.sys[1], &fails);
+    CHECK_EQ(scn_wait_durable(crew.db[1], lsn, -1), SCN_UNKNOWN);
+    sim_fault_clear(crew.sys[1]);
+    CHECK_OK(scn_wait_durable(crew.db[1], lsn, -1));
+    crew_end(&crew);
+}
+
 /* Epochs are drawn by lot, and one may come twice. */
 static void crew_begin_with_an_old_epoch(struct crew *crew)
 {
