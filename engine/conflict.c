@@ -146,8 +146,20 @@ static scn_status table_write_check(void *ctx, uint32_t table_id,
     return SCN_OK;
 }
 
-/* A spilled run is compared by bounds too: precise where it matters, in the deltas'
- * keys. */
+static bool range_cleared(const struct read_range *range, const struct source *source,
+                          uint64_t lsn)
+{
+    struct delta_clear clear;
+    const struct delta_table *table =
+        source->delta ? delta_table(source->delta, range->table_id) : NULL;
+    for (uint32_t i = 0; table && delta_clear_at(table, lsn, i, &clear); i++)
+        if (clear_meets(&clear, range))
+            return true;
+    return false;
+}
+
+/* A spilled run is compared by bounds too: precise where it matters, in the deltas' keys.
+ * One of blind puts alone meets only what was cleared. */
 static bool segment_changed(const struct segment *segment, const struct source *source,
                             uint64_t lsn)
 {
@@ -158,7 +170,8 @@ static bool segment_changed(const struct segment *segment, const struct source *
                                    .has_hi = true,
                                    .lo = run->min,
                                    .hi = run->max};
-        if (read_changed(&range, source, lsn))
+        if (run->is_blind ? range_cleared(&range, source, lsn)
+                          : read_changed(&range, source, lsn))
             return true;
     }
     return false;

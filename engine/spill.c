@@ -33,6 +33,7 @@ struct build {
     uint64_t high;
     bool has_clears;
     uint64_t tombstones;
+    bool has_plain; /* a version that asked for the conflict check */
     scn_slice min; /* in the delta */
     scn_slice max;
 };
@@ -147,6 +148,15 @@ static struct delta_entry *next_entry(const struct build *build,
     return entry;
 }
 
+/* Of a key that was put plainly and then blindly the first put looks back. */
+static bool is_plain(const struct build *build, const struct delta_version *version)
+{
+    for (; version && version->lsn > build->low; version = version->older)
+        if (!(version->kind & DELTA_BLIND))
+            return true;
+    return false;
+}
+
 static scn_status next_row(void *ctx, struct change *out)
 {
     struct build *build = ctx;
@@ -158,6 +168,7 @@ static scn_status next_row(void *ctx, struct change *out)
     out->value = (scn_slice){version->data, version->len};
     out->kind = (version->kind & ~DELTA_BLIND) == DELTA_PUT ? CHANGE_PUT : CHANGE_DELETE;
     build->tombstones += out->kind == CHANGE_DELETE;
+    build->has_plain |= is_plain(build, version);
     if (build->min.data == NULL)
         build->min = out->key;
     build->max = out->key;
@@ -237,6 +248,8 @@ static scn_status build_run(struct build *build, uint32_t table_id, bool compres
     if (st == SCN_OK)
         st = run_create(table_id, &op, build->ranges, build->range_count,
                         build->birth_gen, &run);
+    if (st == SCN_OK)
+        run->is_blind = !build->has_plain;
     if (st == SCN_OK)
         st = add_run(segment, run);
     if (st < 0) {

@@ -33,6 +33,7 @@ struct run {
     scn_slice max;      /* owned */
     uint32_t range_count;
     struct op_range *ranges; /* owned; all pages grown for it */
+    bool is_blind; /* in a write set: every put in it asked for no conflict check */
 };
 
 /* Copies the bounds and ranges of op. Reference count 1. */

@@ -628,7 +628,9 @@ scn_status scn_read_at(scn_txn *txn, scn_table_id id, scn_slice key, uint64_t of
 
 /* Sets the value of a key: 0 bytes to 1 GiB (SCN_TOOBIG).  flags: 0, or SCN_PUT_NEW
  * (SCN_EXISTS), SCN_PUT_BLIND or SCN_PUT_SAME.  Without a flag the commit conflicts with
- * whoever wrote the key since the snapshot. */
+ * whoever wrote the key since the snapshot; that of a transaction of more than half a
+ * MiB, unless it only puts blindly there, with whoever wrote between its first key and
+ * its last in the table. */
 scn_status scn_put(scn_txn *txn, scn_table_id id, scn_slice key, scn_slice value,
                    uint32_t flags);
 /* Adds delta to a counter: a value of 8 bytes, little-endian, signed; an absent key

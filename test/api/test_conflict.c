@@ -128,6 +128,22 @@ ACT(put_c) { CHECK_OK(kit_put(txn, duel->id, "c", "new")); }
 ACT(put_z) { CHECK_OK(kit_put(txn, duel->id, "z", "new")); }
 ACT(put_d_elsewhere) { CHECK_OK(kit_put(txn, duel->other, "d", "new")); }
 ACT(blind_d) { CHECK_OK(scn_put(txn, duel->id, text("d"), text("new"), SCN_PUT_BLIND)); }
+/* Together too long for one record, so they become a bulk run; the others' keys lie
+ * between them. */
+ACT(blind_much)
+{
+    static const uint8_t bytes[KIT_IS_SMALL ? 20 << 10 : 200 << 10] = {1};
+    static const char *const keys[] = {"c", "e", "k00000042", "z"};
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(scn_put(txn, duel->id, text(keys[i]), (scn_slice){bytes, sizeof bytes},
+                         SCN_PUT_BLIND));
+}
+ACT(put_d_and_blind_much) { put_d(txn, duel), blind_much(txn, duel); }
+ACT(put_then_blind_much)
+{
+    CHECK_OK(kit_put(txn, duel->id, "e", "plain"));
+    blind_much(txn, duel);
+}
 ACT(put_then_blind_d) { put_d(txn, duel), blind_d(txn, duel); }
 ACT(blind_e) { CHECK_OK(scn_put(txn, duel->id, text("e"), text("new"), SCN_PUT_BLIND)); }
 ACT(del_d) { CHECK_OK(scn_del(txn, duel->id, text("d"))); }
@@ -487,6 +503,21 @@ TEST(conflict__is_found_when_the_read_set_is_coarse)
 }
 
 /* A bulk run of the other side. */
+TEST(conflict__blind_puts_of_a_large_transaction_meet_no_more_than_those_of_a_small_one)
+{
+    AGREES(blind_much, put_d);
+    AGREES(blind_much, put_e);
+    AGREES(blind_much, blind_e);
+    AGREES(blind_much, del_d);
+    AGREES(blind_much, blind_much);
+    AGREES(blind_d, blind_much);
+    CONFLICTS(blind_much, clear);
+    CONFLICTS(blind_much, drop);
+    CONFLICTS(blind_much, del_large_range);
+    CONFLICTS(put_d_and_blind_much, put_d);
+    CONFLICTS(put_then_blind_much, put_e);
+}
+
 TEST(conflict__is_found_in_a_large_transaction)
 {
     static uint8_t bytes[KIT_IS_SMALL ? 1000 : 60000];
