@@ -516,7 +516,8 @@ scn_status scn_wait_durable(scn_db *db, uint64_t lsn, int32_t timeout_ms);
 /* fn is called when the transaction ends, in the thread that ends it, with the status and
  * the LSN that scn_commit_at would give; SCN_INTERRUPTED and 0 for scn_abort.  Several
  * are called in the order given.  The transaction counts as ended, no lock is held, and
- * fn may use the store.  SCN_NOMEM, SCN_MISUSE. */
+ * fn may use the store; but scn_close still answers SCN_MISUSE there.  SCN_NOMEM,
+ * SCN_MISUSE. */
 scn_status scn_on_end(scn_txn *txn, void (*fn)(void *ctx, scn_status st, uint64_t lsn),
                       void *ctx);
 

@@ -344,6 +344,25 @@ TEST(on_end__may_write_to_the_store)
     CHECK_OK(scn_close(db));
 }
 
+static void close_afterwards(void *ctx, scn_status st, uint64_t lsn)
+{
+    struct follow_up *follow_up = ctx;
+    (void)st;
+    (void)lsn;
+    follow_up->st = scn_close(follow_up->db);
+}
+
+TEST(on_end__may_not_close_the_store)
+{
+    scn_db *db = kit_memory();
+    struct follow_up follow_up = {db, SCN_OK};
+    scn_txn *txn = kit_begin(db, SCN_WRITE);
+    CHECK_OK(scn_on_end(txn, close_afterwards, &follow_up));
+    CHECK_OK(scn_commit(txn));
+    CHECK_EQ(follow_up.st, SCN_MISUSE);
+    CHECK_OK(scn_close(db));
+}
+
 /* ---- snapshots ---- */
 
 TEST(snapshot__stays_the_same_through_overwrites_and_checkpoints)
