@@ -47,6 +47,14 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
     return st == SCN_NOTFOUND ? OUTCOME_IO : outcome; /* no key is absent, but the file */
 }
 
+/* Of a damaged file a part is read.  Of one in use, in which a sync has failed, all that
+ * anybody sees. */
+static enum outcome warn(const char *path, const scn_health_t *health)
+{
+    return outcome_say(health->poisoned ? OUTCOME_OK : OUTCOME_CORRUPT, "%s: %s", path,
+                       health->reason);
+}
+
 enum outcome handle_open_to_read(struct handle *handle, const char *path)
 {
     return handle_open_to_read_with(handle, path, 0, 0);
@@ -64,7 +72,7 @@ enum outcome handle_open_to_read_with(struct handle *handle, const char *path,
     if (st != SCN_OK)
         return handle_close(handle, handle_fail(handle, st));
     if (!health.healthy)
-        handle->warning = outcome_say(OUTCOME_CORRUPT, "%s: %s", path, health.reason);
+        handle->warning = warn(path, &health);
     return OUTCOME_OK;
 }
 

@@ -25,7 +25,8 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
                               uint64_t pool_bytes);
 /* For a command that only reads: never creates, never changes a byte.  Of a file whose
  * log is damaged it reads what is left, but says so and will end with OUTCOME_CORRUPT:
- * nobody is to take a part for the whole. */
+ * nobody is to take a part for the whole.  Of one that is in use and poisoned it only
+ * says so: what can be seen is all there. */
 enum outcome handle_open_to_read(struct handle *handle, const char *path);
 enum outcome handle_open_to_read_with(struct handle *handle, const char *path,
                                       uint32_t flags, uint64_t pool_bytes);
