@@ -214,6 +214,7 @@ static scn_status start_anew(struct store *store, const struct superblock *sb,
     note_generation(store, sb);
     store->rest_base = sb->base;
     store->has_commits = false;
+    store->followed_records = 0;
     return store_start_view(store, true);
 }
 
@@ -255,9 +256,8 @@ static scn_status follow_commit(struct following *following,
     return SCN_OK;
 }
 
-static scn_status follow_record(void *ctx, const struct log_visit *visit)
+static scn_status visit_record(struct following *following, const struct log_visit *visit)
 {
-    struct following *following = ctx;
     switch (visit->record.type) {
     case RECORD_COMMIT:
         return follow_commit(following, visit);
@@ -269,6 +269,14 @@ static scn_status follow_record(void *ctx, const struct log_visit *visit)
     default:
         return SCN_OK;
     }
+}
+
+static scn_status follow_record(void *ctx, const struct log_visit *visit)
+{
+    struct following *following = ctx;
+    scn_status st = visit_record(following, visit);
+    following->store->followed_records += st == SCN_OK;
+    return st;
 }
 
 /* *again: the page has to be read anew. */
@@ -715,6 +723,7 @@ scn_status peers_join(struct store *store)
         return st;
     apply_enter(store);
     st = go_along(store, &page, false);
+    store->recovered.record_count = store->followed_records;
     apply_leave(store);
     return st;
 }

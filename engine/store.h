@@ -194,6 +194,7 @@ struct store {
     uint64_t peer_lsn; /* apply; commits of others up to here are counted */
     _Atomic uint64_t found_lsn; /* end of what the session began with */
     uint64_t told_synced_lsn;   /* open; of a cure: others know that it was durable */
+    uint64_t followed_records;  /* apply; since the log was last begun to be followed */
 };
 
 struct scn_db {

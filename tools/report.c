@@ -70,7 +70,8 @@ static void print_summary_json(const char *path, const struct summary *summary)
     member_set_text(json, "reason", summary->health.reason);
     member_set_number(json, "checkpoint", stats->gen);
     member_set_number(json, "log_bytes", stats->log_bytes);
-    member_set_number(json, "log_records", stats->recovered_records);
+    if (summary->is_fresh)
+        member_set_number(json, "log_records", stats->recovered_records);
     member_set(json, "torn_tail", json_boolean(stats->torn_tail));
     member_set(json, "tables", tables_json(&summary->tables));
     output_json(json, JSON_INDENT(2));
@@ -84,9 +85,10 @@ static void print_summary(const char *path, const struct summary *summary)
            stats->page_bytes);
     printf("healthy     %s%s\n",
            summary->health.healthy ? "yes" : "no: ", summary->health.reason);
-    printf("checkpoint  number %" PRIu64 "; the log behind it has %" PRIu64
-           " records, %" PRIu64 " bytes%s\n",
-           stats->gen, stats->recovered_records, stats->log_bytes,
+    printf("checkpoint  number %" PRIu64 "; the log behind it has ", stats->gen);
+    if (summary->is_fresh)
+        printf("%" PRIu64 " records, ", stats->recovered_records);
+    printf("%" PRIu64 " bytes%s\n", stats->log_bytes,
            stats->torn_tail ? ", and a torn end that was never acknowledged" : "");
     printf("tables      %zu\n", summary->tables.count);
     if (summary->tables.count)

@@ -42,7 +42,8 @@ enum outcome summary_read(struct handle *handle, struct summary *out)
 {
     *out = (struct summary){.stats.struct_size = sizeof out->stats,
                             .health.struct_size = sizeof out->health,
-                            .tables.takes_all = true};
+                            .tables.takes_all = true,
+                            .is_fresh = !handle->is_lent};
     scn_status st = scn_stats(handle->db, &out->stats);
     if (st == SCN_OK)
         st = scn_health(handle->db, &out->health);

@@ -23,6 +23,7 @@ struct summary {
     scn_stats_t stats;
     scn_health_t health;
     struct summary_tables tables; /* all of them */
+    bool is_fresh; /* the store was opened for it: what was read then is what is there */
 };
 
 /* Both begin the snapshot of the handle.  The tables are to be freed, also after a

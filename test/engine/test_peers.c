@@ -191,6 +191,32 @@ TEST(peers__wait_for_what_others_have_committed)
     crew_end(&crew);
 }
 
+/* Who joins has read the log as who recovers it has. */
+TEST(peers__know_how_many_records_they_have_read_when_they_came)
+{
+    struct crew crew;
+    scn_stats_t joined = {.struct_size = sizeof joined};
+    scn_stats_t alone = {.struct_size = sizeof alone};
+    crew_begin(&crew);
+    for (int i = 1; i < PROCESSES; i++)
+        crew_close(&crew, i);
+    for (int i = 0; i < 5; i++)
+        put(crew.db[0], "a", "1");
+    crew_open(&crew, 1, 0);
+    crew_open(&crew, 2, SCN_RDONLY);
+    CHECK_OK(scn_stats(crew.db[1], &joined));
+    CHECK(joined.recovered_records >= 5);
+    CHECK_OK(scn_stats(crew.db[2], &alone));
+    CHECK_EQ(alone.recovered_records, joined.recovered_records);
+    crew_close(&crew, 2);
+    crew_kill(&crew, 0);
+    crew_kill(&crew, 1);
+    crew_open(&crew, 2, SCN_RDONLY);
+    CHECK_OK(scn_stats(crew.db[2], &alone));
+    CHECK_EQ(alone.recovered_records, joined.recovered_records);
+    crew_end(&crew);
+}
+
 /* Epochs are drawn by lot, and one may come twice. */
 static void crew_begin_with_an_old_epoch(struct crew *crew)
 {
