@@ -355,7 +355,7 @@ static scn_status write_record(struct scn_txn *txn, uint64_t *lsn, bool *is_done
     /* The record in the log leads to these pages: everybody knows them now. */
     each_grown(txn, grown_remove);
     uint64_t lazy = *is_done ? *lsn : atomic_load(&store->lazy_lsn);
-    return peers_tell_lazy(store, lazy) < 0 ? SCN_UNKNOWN : SCN_OK;
+    return peers_tell_lazy(store, lazy) < 0 ? error_in_doubt() : SCN_OK;
 }
 
 static scn_status append(struct scn_txn *txn, struct bases *bases, enum step *step,
@@ -531,5 +531,5 @@ scn_status commit_txn(struct scn_txn *txn, uint64_t *lsn)
     }
     if (!txn->is_priority)
         room_after_commit(store);
-    return st < 0 && st != SCN_UNKNOWN ? SCN_UNKNOWN : st;
+    return st < 0 ? error_in_doubt() : st;
 }

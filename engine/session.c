@@ -367,5 +367,5 @@ scn_status session_close(struct store *store)
         st = error_set(SCN_UNKNOWN, 0, 0, 0,
                        "the file was recovered after a failed sync: lazy commits of this "
                        "process may be lost");
-    return st < 0 ? SCN_UNKNOWN : SCN_OK;
+    return st < 0 ? error_in_doubt() : SCN_OK;
 }

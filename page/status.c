@@ -123,6 +123,18 @@ scn_status error_again(scn_status st, const char *what)
     return error_set(st, 0, 0, 0, "%s failed before: %s", what, status_text(st));
 }
 
+scn_status error_in_doubt(void)
+{
+    struct scn_error cause = last_error;
+    if (cause.status == SCN_UNKNOWN)
+        return SCN_UNKNOWN;
+    last_error.status = SCN_UNKNOWN;
+    snprintf(last_error.text, sizeof last_error.text,
+             "the outcome of a commit is not known, look whether it is there: %.180s",
+             cause.text);
+    return SCN_UNKNOWN;
+}
+
 const char *status_text(scn_status st)
 {
     switch (st) {

@@ -52,6 +52,9 @@ const struct scn_error *error_last(void);
 /* A failure that sticks is answered again: the error stays what it is where it is still
  * the last one, else what met it is named. Returns st. */
 scn_status error_again(scn_status st, const char *what);
+/* What this thread's last failed call said, of a commit that may be there all the same.
+ * Returns SCN_UNKNOWN. */
+scn_status error_in_doubt(void);
 /* The english name of a status: scn_strerror. */
 const char *status_text(scn_status st);
 

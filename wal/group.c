@@ -158,7 +158,7 @@ static scn_status wait_or_lead(struct log_group *group, uint64_t lsn, uint32_t w
         }
         if (!group->is_leading) {
             if (lead(group, window_ms, sync, ctx) != SCN_OK)
-                return SCN_UNKNOWN;
+                return error_in_doubt();
             continue;
         }
         if (window_ms == 0 && !group->is_hurried) {

@@ -558,7 +558,7 @@ static scn_status append_here(struct log *log, struct log_packet *packet)
                                at.extent_off - log->at.extent_off, 0);
     if (st != SCN_OK) {
         file_poison(log->file);
-        return SCN_UNKNOWN;
+        return error_in_doubt();
     }
     log_advance(log, &at);
     return SCN_OK;

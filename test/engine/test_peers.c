@@ -753,6 +753,54 @@ static void poison(struct crew *crew, int idx)
     sim_fault_clear(crew->sys[idx]);
 }
 
+static void check_doubt(int number)
+{
+    scn_error error = {.struct_size = sizeof error};
+    scn_last_error(NULL, &error);
+    CHECK_EQ(error.status, SCN_UNKNOWN);
+    CHECK_EQ(error.sys_errno, number);
+    CHECK(strstr(error.text, "not known") != NULL);
+    CHECK(strstr(error.text, strerror(number)) != NULL);
+}
+
+static scn_status put_one(scn_txn *txn, void *ctx)
+{
+    scn_table_id table;
+    scn_status st = scn_table(txn, ctx, SCN_CREATE, &table);
+    return st == SCN_OK ? scn_put(txn, table, text("k"), text("v"), 0) : st;
+}
+
+/* Of the append, of the sync, and of that of the last close. */
+TEST(peers__are_told_why_an_outcome_is_not_known)
+{
+    struct crew crew;
+    struct sim_fault failing = {.kind = SIM_FAIL, .call = SIM_WRITE, .nth = 1};
+    crew_begin(&crew);
+    poison(&crew, 0);
+    check_doubt(EIO);
+    crew_kill(&crew, 0);
+    crew_open(&crew, 0, 0); /* cures it */
+    failing.error = ENOSPC;
+    sim_fault_set(crew.sys[0], &failing);
+    CHECK_EQ(scn_update(crew.db[0], put_one, "t"), SCN_UNKNOWN);
+    check_doubt(ENOSPC);
+    sim_fault_clear(crew.sys[0]);
+    crew_kill(&crew, 0);
+    crew_open(&crew, 0, 0);
+    crew.db[0]->store->options.durability = SCN_SYNC_LAZY;
+    put(crew.db[0], "first", "waits");
+    put(crew.db[0], "second", "does not");
+    failing.call = SIM_DSYNC;
+    failing.error = EIO;
+    sim_fault_set(crew.sys[0], &failing);
+    CHECK_EQ(scn_close(crew.db[0]), SCN_UNKNOWN);
+    check_doubt(EIO);
+    sim_process_destroy(crew.sys[0]);
+    crew.sys[0] = NULL;
+    crew_open(&crew, 0, 0);
+    crew_end(&crew);
+}
+
 /* Nobody acknowledges any more; reads go on; who opens the file cures it for all. */
 TEST(peers__go_on_when_somebody_has_cured_the_file)
 {
