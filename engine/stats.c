@@ -218,8 +218,8 @@ static bool find_reason(struct store *store, scn_status moved,
         snprintf(out, size, "%.150s", error_last()->text);
     else if (health->poisoned && store->is_read_only)
         snprintf(out, size,
-                 "a write or sync failed: nothing is written until the store is opened for "
-                 "writing; reads go on");
+                 "a write or sync failed: nothing is written until the store is opened "
+                 "for writing; reads go on");
     else if (health->poisoned)
         snprintf(out, size, "a write or sync failed: close the store and open it again");
     else if (store->recovered.kind == LOG_END_CORRUPT)

@@ -20,6 +20,15 @@ static enum outcome judge_name(const char *path)
 /* Of checks: stores have their hooks from the time when they are opened. */
 static struct progress checking = PROGRESS_NONE;
 
+/* A store that was opened a while ago may have been replaced: what is written to it then
+ * is nobody else's, and gone with the shell. */
+static enum outcome check_place(const struct handle *handle)
+{
+    scn_health_t health = {.struct_size = sizeof health};
+    scn_status st = scn_health(handle->db, &health);
+    return st == SCN_OK ? OUTCOME_OK : handle_fail(handle, st);
+}
+
 enum outcome handle_open(struct handle *handle, const char *path, uint32_t flags)
 {
     return handle_open_with(handle, path, flags, 0);
@@ -32,7 +41,7 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
     *handle = (struct handle){.path = path, .db = home_store(path)};
     handle->is_lent = handle->db != NULL;
     if (handle->is_lent)
-        return OUTCOME_OK;
+        return check_place(handle);
     enum outcome outcome = judge_name(path);
     if (outcome != OUTCOME_OK)
         return outcome;
@@ -47,12 +56,16 @@ enum outcome handle_open_with(struct handle *handle, const char *path, uint32_t 
     return st == SCN_NOTFOUND ? OUTCOME_IO : outcome; /* no key is absent, but the file */
 }
 
-/* Of a damaged file a part is read.  Of one in use, in which a sync has failed, all that
- * anybody sees. */
+/* Of a damaged file a part is read, and for reading only.  Of one in use, in which a sync
+ * has failed, all that anybody sees; and what the shell may write to is whole, however
+ * little room there is. */
 static enum outcome warn(const char *path, const scn_health_t *health)
 {
-    return outcome_say(health->poisoned ? OUTCOME_OK : OUTCOME_CORRUPT, "%s: %s", path,
-                       health->reason);
+    if (health->poisoned)
+        return outcome_say(OUTCOME_OK, "%s: %s", path, health->reason);
+    return health->read_only
+               ? outcome_say(OUTCOME_CORRUPT, "%s: %s", path, health->reason)
+               : OUTCOME_OK;
 }
 
 enum outcome handle_open_to_read(struct handle *handle, const char *path)

@@ -112,6 +112,41 @@ wait $child
 code=$?
 returns "the shell ends with the pipe" 0
 
+# A store that is another one by now takes nothing that nobody would find.
+cp shell.scn lost.scn
+"$scrine" shell "$PWD/lost.scn" <lines >answers 2>err &
+child=$!
+exec 7>lines 8<answers
+ask 'get notes a --json'
+rm lost.scn
+echo 'put notes lost yes' >&7
+echo 'begin' >&7
+echo 'put notes lost yes' >&7
+exec 7>&- 8<&-
+wait $child
+code=$?
+returns "nothing is put into a store that was deleted" 4
+holds "... which is told" grep -q 'lost.scn was deleted or replaced' err
+[ "$(grep -c 'deleted or replaced' err)" = 2 ] && pass ||
+    fail "... each time" "$(cat err)"
+
+# Little room is no damage.
+if small_disk 8m; then
+    cp shell.scn small
+    feed small/shell.scn 'get notes a --json' begin 'put notes room little' \
+        'get notes room --json' commit 'get notes room --json' stat
+    umount small
+    returns "a store with little room is read" 0
+    holds "... in a transaction, too" [ "$(grep -cxF '{"key":"room","value":"little"}' out)" = 2 ]
+    holds "... and stat tells of it" grep -q '^healthy     no: .* are left on the disk' out
+fi
+
+# What was read when the store was opened says nothing of the log as it is now.
+feed shell.scn 'put notes a again' checkpoint stat 'stat --json'
+holds "a figure of the time of the opening is not told" \
+    [ "$(grep -Ec 'behind it has [0-9]+ records|log_records' out)" = 0 ]
+holds "... the others are" grep -Eq 'behind it has [0-9]+ bytes' out
+
 # A pipe and ^C.
 mkfifo slow
 "$scrine" shell shell.scn <slow >out 2>err &
