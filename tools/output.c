@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,12 +67,10 @@ enum outcome output_finish(enum outcome outcome)
 
 void output_json_to(FILE *out, json_t *json, size_t flags)
 {
-    char *text = json ? json_dumps(json, flags) : NULL;
-    if (text == NULL)
+    /* As it is written: the text of a long value has several times its length. */
+    if (json == NULL || (json_dumpf(json, out, flags) < 0 && !ferror(out)))
         outcome_no_memory();
-    fputs(text, out);
     putc('\n', out);
-    free(text);
     json_decref(json);
 }
 

@@ -162,6 +162,25 @@ run scan s.scn t --json --keys --limit 1
 prints "scan prints keys as JSON Lines" '{"key":"a1"}'
 run scan s.scn nowhere
 returns "scan of an absent table returns 1" 1
+# Its text would be six times as long, and twice that while it grows.
+head -c 32M /dev/zero | "$scrine" put zeros.scn t k -
+(ulimit -v 512000 && exec "$scrine" get zeros.scn t k --json) >out 2>err
+code=$?
+returns "a long value is printed as JSON without its text in memory" 0
+holds "... all of it" [ "$(wc -c <out)" = $((6 * (32 << 20) + 23)) ]
+rm zeros.scn out
+mkfifo lines answers
+"$scrine" shell s.scn <lines >answers 2>err &
+child=$!
+exec 7>lines 8<answers
+echo 'get t a1 --json' >&7
+read -r -t 60 -u 8 _
+run stat s.scn --json
+[ "$(grep -Eo '"log_records": [1-9]' out)" ] && pass ||
+    fail "stat of a store in use tells the records of its log" "$(grep log out)"
+exec 7>&- 8<&-
+wait $child
+rm lines answers
 
 # ---- tables, stat, check, checkpoint ----
 run tables a.scn

@@ -31,10 +31,12 @@ static void report_begin(struct report *report, const struct args *args)
 static void report_add(struct report *report, const char *path, const struct facts *facts)
 {
     const char *name = facts_name(path);
-    if (report->array == NULL)
-        card_print(stdout, name, &facts->info);
-    else
+    if (report->array) {
         member_append(report->array, card_json(name, &facts->info, facts->tables));
+        return;
+    }
+    card_print(stdout, name, &facts->info);
+    json_decref(facts->tables);
 }
 
 static enum outcome report_end(struct report *report, enum outcome outcome)
