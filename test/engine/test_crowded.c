@@ -253,6 +253,7 @@ static void fail_to_checkpoint(struct crowd *crowd, uint32_t who)
 }
 
 static void die(struct crowd *crowd, uint32_t who);
+static void die_all(struct crowd *crowd, uint32_t who);
 
 static const struct action {
     void (*act)(struct crowd *crowd, uint32_t who);
@@ -260,9 +261,9 @@ static const struct action {
 } actions[] = {
     {put_some, 30}, {tick, 3},  {delete_one, 2},       {turn_bulk, 1},
     {drain, 1},     {merge, 1}, {be_idle_for_long, 1}, {fail_to_checkpoint, 1},
-    {die, 2},
+    {die, 2},       {die_all, 1},
 };
-enum { ACTIONS = sizeof actions / sizeof *actions, SHARES = 42, LIVELY = 6 };
+enum { ACTIONS = sizeof actions / sizeof *actions, SHARES = 43, LIVELY = 6 };
 
 static bool has_value(struct crowd *crowd, uint32_t who, uint32_t key, uint64_t version)
 {
@@ -319,6 +320,22 @@ static void die(struct crowd *crowd, uint32_t who)
     uint32_t other = (who + 1) % PROCESSES;
     settle(crowd, other);
     capped_join(process, &crowd->process[other], crowd->log_bytes);
+}
+
+/* Between two calls; who comes first recovers the file. */
+static void die_all(struct crowd *crowd, uint32_t who)
+{
+    (void)who;
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        sim_process_kill(crowd->process[i].sys);
+    for (uint32_t i = 0; i < PROCESSES; i++) {
+        if (crowd->bulk[i].txn)
+            abort_bulk(crowd, i);
+        (void)scn_close(crowd->process[i].db);
+        sim_process_destroy(crowd->process[i].sys);
+    }
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        capped_join(&crowd->process[i], &crowd->process[0], crowd->log_bytes);
 }
 
 static void take_step(struct crowd *crowd)
