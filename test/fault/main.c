@@ -16,7 +16,7 @@
 
 enum {
     SLICE_MS = 20000,
-    /* Three minutes of two processors; a machine that has others to serve takes longer. */
+    /* Two processors take three minutes; beside others it takes longer. */
     CHECK_MS = 2000000,
     /* A check aims at a few more, and fails where its time was over before so many. */
     STATES = 1050000,
