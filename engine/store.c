@@ -387,6 +387,19 @@ static uint32_t count_views(struct store *store)
     return count;
 }
 
+/* State mutex held.  A view that only those hold whose snapshots are given up gives its
+ * lock back, too: another process, or a recovery that falls back, would keep the pages
+ * that this one gives to others. */
+static bool pins_pages(struct store *store, struct view *view)
+{
+    if (view->references > view->gone_holders)
+        return true;
+    if (view->is_pinned)
+        pin_drop(&store->pins, view->gen);
+    view->is_pinned = false;
+    return false;
+}
+
 static scn_status own_pins(struct store *store, uint64_t **gens, uint32_t *count)
 {
     const struct sys_ops *ops = store->sys->ops;
@@ -396,9 +409,8 @@ static scn_status own_pins(struct store *store, uint64_t **gens, uint32_t *count
     for (;;) {
         ops->mutex_lock(store->state_mutex);
         uint32_t views = count_views(store);
-        for (const struct view *view = store->views; view && views <= room;
-             view = view->next)
-            if (view->references > view->gone_holders)
+        for (struct view *view = store->views; view && views <= room; view = view->next)
+            if (pins_pages(store, view))
                 *count += insert_gen(*gens, *count, view->gen);
         ops->mutex_unlock(store->state_mutex);
         if (views <= room)

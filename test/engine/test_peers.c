@@ -1464,8 +1464,9 @@ TEST(peers__build_on_what_they_have_built_when_a_cure_falls_back_to_it)
     crew_end(&crew);
 }
 
-/* It keeps no page from the log that has gone on in it since. */
-TEST(peers__fall_back_beside_a_snapshot_that_was_given_up)
+/* It keeps no page from the log that has gone on in it since, whether it is that of who
+ * has made the generations, or another's. */
+static void fall_back_beside_a_snapshot_of(int whose)
 {
     struct crew crew;
     scn_txn *old;
@@ -1477,7 +1478,7 @@ TEST(peers__fall_back_beside_a_snapshot_that_was_given_up)
         for (int i = 0; i < 20; i++)
             put_large(crew.db[0], i);
         if (round == 3)
-            CHECK_OK(scn_begin(crew.db[1], SCN_READ, &old));
+            CHECK_OK(scn_begin(crew.db[whose], SCN_READ, &old));
         sim_clock_set(crew.disk, sim_clock_ns(crew.disk) + 600 * UINT64_C(1000000));
         CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
     }
@@ -1494,6 +1495,12 @@ TEST(peers__fall_back_beside_a_snapshot_that_was_given_up)
     put(crew.db[0], "a", "1");
     CHECK(holds(crew.db[1], "a", "1"));
     crew_end(&crew);
+}
+
+TEST(peers__fall_back_beside_a_snapshot_that_was_given_up)
+{
+    fall_back_beside_a_snapshot_of(1);
+    fall_back_beside_a_snapshot_of(0);
 }
 
 /* Generations by process 0, and the newest by process 2.  What its slot had before. */
