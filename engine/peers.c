@@ -104,9 +104,20 @@ static scn_status damaged_page(struct store *store)
                          store->file.path);
 }
 
+/* Who knows the generation does not depend on what has become of its slot. */
+static scn_status read_superblock(struct store *store, uint64_t gen, bool is_new_life,
+                                  struct superblock *sb, enum superblock_verdict *verdict)
+{
+    if (is_new_life || store->view == NULL || store->superblock.gen != gen)
+        return superblock_peek(&store->file, superblock_slot(gen), sb, verdict);
+    *sb = store->superblock;
+    *verdict = SUPERBLOCK_GOOD;
+    return SCN_OK;
+}
+
 /* The generation on the page, pinned [K5]; page is read again.  Each turn somebody has
  * published another one. */
-static scn_status pin_newest(struct store *store, struct publish *page,
+static scn_status pin_newest(struct store *store, struct publish *page, bool is_new_life,
                              struct superblock *sb)
 {
     for (;;) {
@@ -117,7 +128,7 @@ static scn_status pin_newest(struct store *store, struct publish *page,
         scn_status st = pin_take(&store->pins, gen);
         if (st < 0)
             return st;
-        st = superblock_peek(&store->file, superblock_slot(gen), sb, &verdict);
+        st = read_superblock(store, gen, is_new_life, sb, &verdict);
         if (st == SCN_OK)
             st = publish_read(&store->file, page);
         if (st == SCN_OK && newest_gen(store, page) == gen &&
@@ -324,7 +335,7 @@ static scn_status go_to_newest(struct store *store, struct publish *page,
 {
     struct superblock sb;
     bool is_reached = false;
-    scn_status st = pin_newest(store, page, &sb);
+    scn_status st = pin_newest(store, page, is_new_life, &sb);
     if (st < 0)
         return st;
     st = file_learn_size(&store->file);

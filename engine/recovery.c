@@ -623,6 +623,33 @@ static bool is_quiet(const struct store *store, const struct slots *slots)
     return is_there && slots->verdict[other] == SUPERBLOCK_GOOD && is_old;
 }
 
+/* The slot of the generation that this process stands on has rotted, or has an older one
+ * again: it is written anew, before the next one takes the place of the one before it.
+ * Torn, that would leave none to go on from. */
+static scn_status renew_newest(struct store *store, struct slots *slots)
+{
+    const struct superblock *sb = &store->superblock;
+    uint32_t slot = superblock_slot(sb->gen);
+    const struct superblock *found = &slots->sb[slot];
+    enum superblock_verdict verdict = slots->verdict[slot];
+    bool is_ours = verdict == SUPERBLOCK_GOOD &&
+                   memcmp(found->uuid, sb->uuid, sizeof sb->uuid) == 0;
+    if (is_ours && found->gen == sb->gen)
+        return SCN_OK;
+    bool is_older = is_ours && found->gen < sb->gen;
+    if (verdict == SUPERBLOCK_NEWER || (verdict == SUPERBLOCK_GOOD && !is_older))
+        return error_corrupt(slot, 0, "the superblock of generation %llu is damaged",
+                             (unsigned long long)sb->gen);
+    scn_status st = lock_take(&store->locks, LOCK_SYNC, UINT32_MAX);
+    if (st < 0)
+        return st;
+    st = file_check_handle(&store->file);
+    if (st == SCN_OK)
+        st = superblock_write(&store->file, sb);
+    lock_give(&store->locks, LOCK_SYNC);
+    return st == SCN_OK ? read_slots(&store->file, slots) : st;
+}
+
 /* What a checkpoint that died has written may be durable or not: the sync decides it. */
 static scn_status settle_slots(struct store *store, struct slots *slots)
 {
@@ -633,13 +660,11 @@ static scn_status settle_slots(struct store *store, struct slots *slots)
     st = file_sync(&store->file);
     if (st == SCN_OK)
         st = read_slots(&store->file, slots);
+    if (st == SCN_OK)
+        st = renew_newest(store, slots);
     if (st < 0)
         return st;
     const struct superblock *other = &slots->sb[superblock_slot(gen) ^ 1];
-    if (slots->verdict[superblock_slot(gen)] != SUPERBLOCK_GOOD)
-        return error_corrupt(superblock_slot(gen), 0,
-                             "the superblock of generation %llu is damaged",
-                             (unsigned long long)gen);
     bool is_newer = slots->verdict[superblock_slot(gen) ^ 1] == SUPERBLOCK_GOOD &&
                     other->gen > gen && other->gen >= store->session_gen;
     if (!is_newer)
@@ -656,11 +681,21 @@ static bool is_recovered(const struct store *store)
     return store->superblock.gen < store->session_gen;
 }
 
+/* Nobody else writes, but slots rot. */
+static scn_status renew_alone(struct store *store)
+{
+    struct slots slots;
+    scn_status st = read_slots(&store->file, &slots);
+    return st == SCN_OK ? renew_newest(store, &slots) : st;
+}
+
 scn_status recovery_adopt(struct store *store)
 {
     struct slots slots;
-    if (!store_is_shared(store) || store->is_read_only)
+    if (store->is_read_only)
         return SCN_OK;
+    if (!store_is_shared(store))
+        return renew_alone(store);
     scn_status st = peers_follow(store);
     if (st == SCN_OK)
         st = settle_slots(store, &slots);

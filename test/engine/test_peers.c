@@ -1623,3 +1623,39 @@ TEST(peers__put_in_the_session_after_one_whose_generation_is_lost)
     CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
     crew_end(&crew);
 }
+
+static void damage_newest_slot(struct crew *crew)
+{
+    uint64_t slot = superblock_slot(crew->db[0]->store->superblock.gen);
+    uint8_t byte = 0x55;
+    CHECK(sim_rot(crew->disk, STORE, slot * PAGE_BYTES + 1000, &byte, 1));
+}
+
+/* What rots, or has an older generation again, is in the memory of all who know it: they
+ * begin transactions after a rest, and the next checkpoint writes it anew. */
+TEST(peers__go_on_where_the_newest_superblock_is_damaged)
+{
+    for (int is_older = 0; is_older < 2; is_older++) {
+        struct crew crew;
+        uint8_t before[SUPERBLOCK_BYTES];
+        crew_begin(&crew);
+        uint64_t gen = make_generations(&crew, before);
+        put(crew.db[1], "a", "1");
+        if (is_older)
+            CHECK(sim_rot(crew.disk, STORE, superblock_slot(gen) * PAGE_BYTES, before,
+                          sizeof before));
+        else
+            damage_newest_slot(&crew);
+        for (int i = 0; i < 2 * PROCESSES; i++)
+            peers_rest(crew.db[i % PROCESSES]->store);
+        for (int i = 0; i < PROCESSES; i++) {
+            CHECK_EQ(atomic_load(&crew.db[i]->store->pinned_gen), 0);
+            CHECK(holds(crew.db[i], "a", "1"));
+        }
+        put(crew.db[1], "a", "2");
+        CHECK_OK(checkpoint_run(crew.db[1]->store, CHECKPOINT_PLAIN));
+        CHECK(crew.db[1]->store->superblock.gen > gen);
+        CHECK(holds(crew.db[2], "a", "2"));
+        crew_end(&crew);
+    }
+}

@@ -18,11 +18,16 @@ struct life {
     uint32_t first; /* those before it are deleted */
 };
 
-static scn_status open_in(struct life *life)
+static scn_status open_with(struct life *life, uint32_t flags)
 {
-    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD};
+    scn_options options = {.struct_size = sizeof options, .flags = SCN_NOTHREAD | flags};
     options.pool_bytes = 64 * PAGE_BYTES;
     return store_open_on(life->sys, STORE, &options, &life->db);
+}
+
+static scn_status open_in(struct life *life)
+{
+    return open_with(life, 0);
 }
 
 static scn_status try_open(struct life *life)
@@ -768,5 +773,78 @@ TEST(recovery__falls_back_for_others_where_a_slot_is_an_older_one)
         CHECK_EQ(life.db->store->superblock.gen, gen - 1);
         let_another_go_on(&life);
         die(&life);
+    }
+}
+
+/* Dies in the n-th write of a checkpoint, of which the first 100 bytes are done.  False:
+ * it has not died. */
+static bool checkpoint_dies(struct life *life, uint64_t nth)
+{
+    struct sim_fault fault = {
+        .kind = SIM_KILL, .call = SIM_WRITE, .nth = nth, .len = 100};
+    sim_fault_set(life->sys, &fault);
+    scn_status st = checkpoint_run(life->db->store, CHECKPOINT_PLAIN);
+    bool is_dead = sim_process_is_dead(life->sys);
+    CHECK(st == SCN_OK || is_dead);
+    sim_fault_clear(life->sys);
+    return is_dead;
+}
+
+/* Rot, or an older generation again. */
+static void lose_slot(struct life *life, const struct slot_image *older, bool is_older)
+{
+    if (is_older)
+        put_back(life, older);
+    else
+        damage_slot(life);
+}
+
+/* One row of each few leaves: the others there are in no log. */
+static void change_rows(struct life *life, uint32_t first)
+{
+    scn_txn *txn;
+    char buf[16];
+    CHECK_OK(scn_begin(life->db, SCN_WRITE, &txn));
+    for (uint32_t row = first; row < life->rows; row += 10)
+        CHECK_OK(scn_put(txn, life->table, make_key(buf, row), (scn_slice){"new", 3}, 0));
+    CHECK_OK(scn_commit(txn));
+}
+
+/* False: it has lived through the checkpoint. */
+static bool live_on_behind_a_dead_checkpoint(uint64_t nth, uint32_t flags, bool is_older)
+{
+    struct life life;
+    struct slot_image older = {.off = 0};
+    begin_life(&life);
+    close_life(&life);
+    life.sys = sim_process_create(life.disk);
+    CHECK_OK(open_with(&life, flags));
+    add_rows(&life, 200, SCN_SYNC_FULL);
+    checkpoint(&life);
+    for (uint32_t round = 0; round < 4; round++) {
+        change_rows(&life, round);
+        older = keep_slot(&life);
+        checkpoint(&life);
+    }
+    change_rows(&life, 5);
+    lose_slot(&life, &older, is_older);
+    bool has_died = checkpoint_dies(&life, nth);
+    live_on(&life);
+    find_rows(&life);
+    checkpoint(&life);
+    find_rows(&life);
+    die(&life);
+    return has_died;
+}
+
+/* The process that stands on the generation still has it in memory.  Should its next one
+ * be torn, there would be none to go on from. */
+TEST(recovery__has_a_slot_to_go_on_from_wherever_a_checkpoint_dies)
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t nth = 1;
+        while (live_on_behind_a_dead_checkpoint(nth, i / 2 ? SCN_EXCLUSIVE : 0, i % 2))
+            nth++;
+        CHECK(nth > 3);
     }
 }
