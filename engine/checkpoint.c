@@ -26,6 +26,7 @@ struct checkpoint {
     struct log_base base; /* the freeze point */
     uint32_t file_pages; /* at the freeze point, when every grower's range was reserved */
     bool drains;
+    bool only_grows; /* takes no page of the file as it was */
     bool has_append; /* from the listing of the extents on (engine/extents.h) */
     struct frozen frozen;
     struct supply supply;
@@ -291,10 +292,11 @@ static scn_status begin_space(struct checkpoint *cp)
     uint64_t *pins = NULL;
     uint32_t pin_count = 0;
     struct extents *extents = &cp->extents;
+    uint32_t limit = cp->only_grows ? 0 : cp->file_pages;
     scn_status st = store_pins(store, &pins, &pin_count);
     if (st == SCN_OK)
-        st = space_begin(store->space, cp->gen, pins, pin_count, cp->file_pages,
-                         LOG_EXTENT_PAGES, extents_wanted(extents), extents->matured,
+        st = space_begin(store->space, cp->gen, pins, pin_count, limit, LOG_EXTENT_PAGES,
+                         extents_wanted(extents), extents->matured,
                          &extents->matured_count);
     mem_free(pins);
     return st;
@@ -371,10 +373,12 @@ static void plan_shortening(struct checkpoint *cp, uint32_t from)
 }
 
 /* from 0: wherever a packed file would end. */
-static void init(struct checkpoint *cp, struct store *store, bool drains,
+static void init(struct checkpoint *cp, struct store *store, enum checkpoint_mode mode,
                  struct forest_pass *pass, uint32_t from)
 {
+    bool drains = mode == CHECKPOINT_DRAIN;
     *cp = (struct checkpoint){.store = store, .gen = store->next_gen, .drains = drains};
+    cp->only_grows = mode == CHECKPOINT_GROWING;
     cp->superblock = store->superblock;
     cp->frozen.reader = store->frozen_reader;
     cp->forest = (struct forest){.store = store, .gen = cp->gen, .frozen = &cp->frozen};
@@ -394,11 +398,11 @@ static void init(struct checkpoint *cp, struct store *store, bool drains,
     cp->extents.packed_end = cp->forest.tail.from;
 }
 
-static scn_status run_one(struct store *store, bool drains, struct forest_pass *pass,
-                          uint32_t from)
+static scn_status run_one(struct store *store, enum checkpoint_mode mode,
+                          struct forest_pass *pass, uint32_t from)
 {
     struct checkpoint cp;
-    init(&cp, store, drains, pass, from);
+    init(&cp, store, mode, pass, from);
     scn_status st = freeze(&cp);
     if (st == SCN_OK)
         st = one_generation(&cp);
@@ -470,18 +474,19 @@ static scn_status run_all(struct store *store, enum checkpoint_mode mode)
     struct drain drain = {0};
     uint64_t gen = store->next_gen;
     bool has_tail = false;
-    scn_status st = has_work(store) ? run_one(store, false, NULL, 0) : SCN_OK;
-    if (mode == CHECKPOINT_PLAIN)
+    enum checkpoint_mode first = mode == CHECKPOINT_DRAIN ? CHECKPOINT_PLAIN : mode;
+    scn_status st = has_work(store) ? run_one(store, first, NULL, 0) : SCN_OK;
+    if (mode != CHECKPOINT_DRAIN)
         return st;
     for (int i = 0; st == SCN_OK && i < DRAIN_ROUNDS; i++) {
         bool can = can_drain(store, &drain);
         if (!can && (i > 0 || !room_is_cornered(store)))
             break;
-        st = run_one(store, true, NULL, 0);
+        st = run_one(store, CHECKPOINT_DRAIN, NULL, 0);
     }
     if (st == SCN_OK && store->next_gen == gen)
         st = count_anew(store, &has_tail);
-    return st == SCN_OK && has_tail ? run_one(store, true, NULL, 0) : st;
+    return st == SCN_OK && has_tail ? run_one(store, CHECKPOINT_DRAIN, NULL, 0) : st;
 }
 
 static void note_outcome(struct store *store, enum checkpoint_mode mode, scn_status st)
@@ -542,14 +547,14 @@ scn_status checkpoint_hold(struct store *store, scn_status (*fn)(void *ctx), voi
 
 scn_status checkpoint_generation(struct store *store, struct forest_pass *pass)
 {
-    scn_status st = run_one(store, true, pass, 0);
+    scn_status st = run_one(store, CHECKPOINT_DRAIN, pass, 0);
     note_outcome(store, CHECKPOINT_PLAIN, st);
     return st;
 }
 
 scn_status checkpoint_shorten(struct store *store, uint32_t from)
 {
-    scn_status st = run_one(store, true, NULL, from);
+    scn_status st = run_one(store, CHECKPOINT_DRAIN, NULL, from);
     note_outcome(store, CHECKPOINT_PLAIN, st);
     return st;
 }

@@ -16,8 +16,9 @@
 #include "engine/store.h"
 
 enum checkpoint_mode {
-    CHECKPOINT_PLAIN, /* when there is something to merge */
-    CHECKPOINT_DRAIN  /* also goes on while that gives space back */
+    CHECKPOINT_PLAIN,  /* when there is something to merge */
+    CHECKPOINT_DRAIN,  /* also goes on while that gives space back */
+    CHECKPOINT_GROWING /* as PLAIN, but takes no page of the file as it was */
 };
 
 /* SCN_OK, also when there was nothing to do. */

@@ -569,13 +569,29 @@ static void unpin(struct store *store)
     pin_drop(&store->pins, view->gen);
 }
 
+/* Who is in the session before may read the lost generation's pages, which are free in
+ * this one: they are left alone, unless the file cannot grow. */
+static scn_status merge_beside(struct store *store)
+{
+    scn_status st = checkpoint_run(store, CHECKPOINT_GROWING);
+    return st == SCN_FULL ? checkpoint_run(store, CHECKPOINT_PLAIN) : st;
+}
+
 /* Before anybody begins a snapshot.  Who only reads sees it alone, and on the generation
- * that there is. */
+ * that there is.  Others may live, in good health and with the lost generation, and would
+ * go on building upon that one, should this process be killed behind the superblock: so
+ * their session ends first. */
 static scn_status merge_strays(struct store *store)
 {
+    struct publish page;
     if (store->is_read_only || !has_stray_run(store))
         return SCN_OK;
-    scn_status st = checkpoint_run(store, CHECKPOINT_PLAIN);
+    scn_status st = publish_read(&store->file, &page);
+    if (st < 0)
+        return st;
+    if (page.line[PUBLISH_SESSION].sequence)
+        publish_poison(&store->file, page.line[PUBLISH_SESSION].epoch);
+    st = merge_beside(store);
     unpin(store);
     return st;
 }

@@ -1659,3 +1659,112 @@ TEST(peers__go_on_where_the_newest_superblock_is_damaged)
         crew_end(&crew);
     }
 }
+
+/* Tables of long rows, in runs: those of "kept" are newly written in the newest
+ * generation; a younger run is in the log, and "gone" leaves room for it there. */
+enum { LONG_ROWS = 3 * WRITE_SET_BYTES_MAX / (PAGE_BYTES / 4) };
+
+static void put_long(scn_db *db, const char *name, uint8_t fill)
+{
+    static uint8_t value[PAGE_BYTES / 4];
+    scn_txn *txn;
+    scn_table_id table;
+    char key[16];
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, name, SCN_CREATE, &table));
+    for (uint32_t i = 0; i < LONG_ROWS; i++) {
+        snprintf(key, sizeof key, "key%05u", i);
+        memset(value, fill, sizeof value);
+        CHECK_OK(scn_put(txn, table, text(key), (scn_slice){value, sizeof value}, 0));
+    }
+    CHECK_OK(scn_commit(txn));
+}
+
+static void find_long(scn_db *db, const char *name, uint8_t fill)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    scn_slice value;
+    char key[16];
+    CHECK_OK(scn_begin(db, SCN_READ, &txn));
+    CHECK_OK(scn_table(txn, name, 0, &table));
+    for (uint32_t i = 0; i < LONG_ROWS; i++) {
+        snprintf(key, sizeof key, "key%05u", i);
+        CHECK_OK(scn_get(txn, table, text(key), &value));
+        CHECK_EQ(value.size, PAGE_BYTES / 4);
+        CHECK_EQ(((const uint8_t *)value.data)[PAGE_BYTES / 4 - 1], fill);
+    }
+    scn_abort(txn);
+}
+
+static void drop(scn_db *db, const char *name)
+{
+    scn_txn *txn;
+    scn_table_id table;
+    CHECK_OK(scn_begin(db, SCN_WRITE, &txn));
+    CHECK_OK(scn_table(txn, name, 0, &table));
+    CHECK_OK(scn_table_drop(txn, table));
+    CHECK_OK(scn_commit(txn));
+}
+
+/* False: it has not died.  It finds the newest generation's superblock damaged, and goes
+ * on from the older one. */
+static bool dies_while_it_comes(struct crew *crew, uint64_t nth)
+{
+    scn_db *db;
+    struct sys *sys = sim_process_create(crew->disk);
+    struct sim_fault fault = {
+        .kind = SIM_KILL, .call = SIM_WRITE, .nth = nth, .len = 4 * PAGE_BYTES};
+    sim_fault_set(sys, &fault);
+    scn_status st = open_with(sys, 0, &db);
+    bool is_dead = sim_process_is_dead(sys);
+    CHECK(st == SCN_OK || is_dead);
+    if (st == SCN_OK)
+        (void)scn_close(db);
+    sim_process_destroy(sys);
+    return is_dead;
+}
+
+/* Who is in good health has the newest generation, and reads and writes meanwhile. */
+static bool lose_nothing_to_who_dies(uint64_t nth)
+{
+    struct crew crew;
+    crew_begin(&crew);
+    put_long(crew.db[0], "kept", 1);
+    CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    put_long(crew.db[0], "kept", 2);
+    put_long(crew.db[0], "gone", 2);
+    CHECK_OK(checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN));
+    drop(crew.db[0], "gone");
+    put_long(crew.db[0], "young", 3);
+    CHECK(atomic_load(&crew.db[0]->store->run_count) > 0);
+    damage_newest_slot(&crew);
+    bool has_died = dies_while_it_comes(&crew, nth);
+    find_long(crew.db[0], "kept", 2);
+    scn_status st = scn_put1(crew.db[0], "rows", text("a"), text("1"));
+    CHECK(st == SCN_OK || st == SCN_POISONED);
+    scn_status made = checkpoint_run(crew.db[0]->store, CHECKPOINT_PLAIN);
+    CHECK(st == SCN_OK || made != SCN_OK);
+    find_long(crew.db[0], "kept", 2);
+    crew_kill(&crew, 1);
+    crew_open(&crew, 1, 0); /* cures the file, unless that is done */
+    put(crew.db[2], "b", "2");
+    CHECK(holds(crew.db[1], "a", st == SCN_OK ? "1" : NULL));
+    for (int i = 0; i < PROCESSES; i++) {
+        find_long(crew.db[i], "kept", 2);
+        find_long(crew.db[i], "young", 3);
+        put(crew.db[i], "a", "2");
+        CHECK_OK(checkpoint_run(crew.db[i]->store, CHECKPOINT_PLAIN));
+    }
+    find_long(crew.db[0], "kept", 2);
+    crew_end(&crew);
+    return has_died;
+}
+
+TEST(peers__lose_nothing_to_who_falls_back_and_dies)
+{
+    uint64_t nth = 1;
+    while (PAGE_IS_SMALL && lose_nothing_to_who_dies(nth))
+        nth++;
+    CHECK(!PAGE_IS_SMALL || nth > 4);
+}
