@@ -773,7 +773,8 @@ scn_status scn_compact(scn_db *db, const scn_compact_options *options);
  * then, with bytes that were read and those of the file; to it applies the same, and what
  * is not 0 ends the check with SCN_INTERRUPTED.  SCN_OK: the check ran, whatever it
  * found.  SCN_MISUSE, SCN_BUSY (a checkpoint takes longer than busy_timeout), SCN_IO,
- * SCN_NOMEM. */
+ * SCN_NOMEM; SCN_POISONED and SCN_CORRUPT where what other processes have done cannot be
+ * read or settled. */
 scn_status scn_check(scn_db *db, int level,
                      scn_status (*fn)(void *ctx, const scn_issue *issue), void *ctx,
                      uint64_t *issues);
